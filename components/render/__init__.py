@@ -1,0 +1,1 @@
+"""The texts that this program writes: pure functions from plain values to text."""

@@ -1,0 +1,90 @@
+"""The registry's configuration file."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import yaml
+
+PORT = 5000
+"""Where the registry listens; the port of its documentation."""
+
+HTPASSWD = "/etc/registry/auth/htpasswd"
+"""Where the registry looks for its users."""
+
+DRAIN_SECONDS = 60
+"""How long running uploads may take to end when a pod is stopped. Without it they are cut at once:
+https://distribution.github.io/distribution/about/configuration/#http"""
+
+CHUNK_BYTES = 10 * 2**20
+"""An upload's part; larger ones need more memory and gain nothing (docs/performance.md)."""
+
+
+def registry_config(
+    *, endpoint: str, region: str, bucket: str, path_style: bool, http_secret: str
+) -> str:
+    """Write config.yml for CNCF distribution 3.1.
+
+    Args:
+        endpoint: The S3 server's URL, without the bucket.
+        region: The region that requests are signed for.
+        bucket: The bucket that keeps the images.
+        path_style: Whether the bucket is named in the path instead of the host name.
+        http_secret: Signs the state of uploads; the same in every replica.
+    """
+    config = {
+        "version": "0.1",
+        "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
+        "storage": {
+            "s3": {
+                "region": region,
+                "regionendpoint": endpoint,
+                # Not implied since version 3: https://github.com/distribution/distribution/issues/4528
+                "forcepathstyle": path_style,
+                "bucket": bucket,
+                "secure": urlsplit(endpoint).scheme == "https",
+                "chunksize": CHUNK_BYTES,
+                # Spaces takes 10 concurrent copies to one object, the registry's default is 100:
+                # https://docs.digitalocean.com/products/spaces/details/limits/
+                "multipartcopymaxconcurrency": 8,
+            },
+            "delete": {"enabled": True},
+            # A pull's bytes go through the registry: no client needs to reach the S3 server.
+            "redirect": {"disable": True},
+            "cache": {"blobdescriptor": "inmemory", "blobdescriptorsize": 10000},
+            "maintenance": {
+                "uploadpurging": {
+                    "enabled": True,
+                    "age": "24h",
+                    "interval": "6h",
+                    "dryrun": False,
+                }
+            },
+        },
+        "auth": {"htpasswd": {"realm": "registry", "path": HTPASSWD}},
+        # Non-distributable layers name URLs, and without this each of them is an error 500.
+        "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
+        "http": {
+            "addr": f":{PORT}",
+            "secret": http_secret,
+            # Locations without scheme and host survive any proxy in front.
+            "relativeurls": True,
+            "draintimeout": f"{DRAIN_SECONDS}s",
+            "headers": {"X-Content-Type-Options": ["nosniff"]},
+        },
+        "health": {
+            "storagedriver": {"enabled": True, "interval": "10s", "threshold": 3},
+            # The check above never ends when the S3 server hangs; this one has a timeout. A private
+            # bucket answers a stranger with 403.
+            "http": [
+                {
+                    "uri": f"{endpoint}/{bucket}",
+                    "statuscode": 403,
+                    "timeout": "3s",
+                    "interval": "5s",
+                    "threshold": 3,
+                }
+            ],
+        },
+    }
+    return yaml.safe_dump(config, sort_keys=False)

@@ -1,0 +1,165 @@
+"""The program as a whole, against mocks."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+import yaml
+
+from components.errors import SettingsError
+from tests.unit.conftest import CONFIG, DRAWN, SECRET, Run
+
+PASSWORD = DRAWN["random:index/randomPassword:RandomPassword"]["result"]
+STORAGE_SECRET = "s3cr3t-of-storage-key"
+
+
+def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> None:
+    made = run()
+    kinds = sorted(kind.split(":")[-1] for kind in made.types())
+    assert kinds == sorted(
+        [
+            "Space", "Credentials", "Registry", "Edge", "Proof",
+            "kubernetes", "digitalocean", "digitalocean",
+            "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
+            "RandomPassword", "RandomBytes", "RandomBytes",
+            "Namespace", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy",
+            "Secret", "Secret", "Secret", "Deployment", "Service", "Ingress",
+            "Secret", "ConfigMap", "Job",
+        ]
+    )  # fmt: skip
+
+
+def test_a_preview_with_nothing_known_registers_the_same_resources(run: Run) -> None:
+    assert "proof-job" in run(preview=True).resources, "a preview must show the whole graph"
+
+
+def test_the_storage_key_opens_one_space_and_is_named_after_the_hostname(run: Run) -> None:
+    key = run().inputs("storage-key")
+    assert key["name"] == CONFIG["hostname"]
+    assert key["grants"] == [{"bucket": "registry-a1b2c3d4", "permission": "readwrite"}], (
+        "a stolen storage key must open no other Space"
+    )
+
+
+def test_the_bootstrap_key_opens_all_spaces_but_never_reaches_the_cluster(run: Run) -> None:
+    made = run()
+    assert made.inputs("bootstrap-key")["grants"] == [{"bucket": "", "permission": "fullaccess"}]
+    assert STORAGE_SECRET in made.inputs("registry-storage-key")["stringData"]["credentials"]
+    for name, resource in made.resources.items():
+        if resource.typ.startswith("kubernetes:"):
+            assert "s3cr3t-of-bootstrap-key" not in json.dumps(resource.inputs), name
+
+
+def test_everything_that_a_secret_is_written_into_is_marked_secret(run: Run) -> None:
+    made = run()
+    for name in ("registry-config", "registry-storage-key", "registry-users", "proof-login"):
+        assert SECRET in made.resources[name].inputs["stringData"], (
+            f"{name} would show in the state"
+        )
+
+
+def test_a_user_who_brings_a_spaces_key_gets_no_bootstrap_key(run: Run) -> None:
+    made = run(
+        {
+            **CONFIG,
+            "digitalocean:spacesAccessId": "DO00MINE",
+            "digitalocean:spacesSecretKey": "mine",
+        }
+    )
+    assert "bootstrap-key" not in made.resources
+    assert made.inputs("spaces")["spacesAccessId"] == "DO00MINE"
+
+
+def test_the_space_is_private_and_protected_from_deletion_by_default(run: Run) -> None:
+    space = run().inputs("storage-bucket")
+    assert space["acl"] == "private"
+    assert space["forceDestroy"] is False, "images must not vanish with a destroy by mistake"
+
+
+def test_no_secret_is_in_the_environment_arguments_labels_or_annotations_of_a_pod(run: Run) -> None:
+    made = run()
+    hexed = DRAWN["random:index/randomBytes:RandomBytes"]["hex"]
+    secrets = [PASSWORD, STORAGE_SECRET, hexed, base64.b64encode(PASSWORD.encode()).decode()]
+    for name, resource in made.resources.items():
+        if resource.typ.startswith("kubernetes:") and not resource.typ.endswith(":Secret"):
+            text = json.dumps(resource.inputs)
+            assert not [secret for secret in secrets if secret in text], f"{name} shows a secret"
+
+
+def test_the_namespace_refuses_pods_that_are_not_restricted(run: Run) -> None:
+    labels = run().inputs("registry-namespace")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_users_change_in_place_and_everything_else_rolls_the_pods(run: Run) -> None:
+    made = run()
+    assert made.inputs("registry-users")["immutable"] is False
+    assert made.inputs("registry-users")["metadata"]["name"] == "registry-users", (
+        "the registry reads its users anew, so a new password needs no restart"
+    )
+    for name in ("registry-config", "registry-storage-key"):
+        assert made.inputs(name)["immutable"] is True
+        assert "name" not in made.inputs(name)["metadata"], "a change must change the pods"
+    volumes = made.inputs("registry-deployment")["spec"]["template"]["spec"]["volumes"]
+    assert volumes[0]["secret"]["secretName"] == "registry-config-0a1b2c3d"
+
+
+def test_the_configuration_file_names_the_space_in_its_region(run: Run) -> None:
+    made = run({**CONFIG, "storage": {"region": "fra1"}})
+    config = yaml.safe_load(made.inputs("registry-config")["stringData"]["config.yml"])
+    assert config["storage"]["s3"]["regionendpoint"] == "https://fra1.digitaloceanspaces.com"
+    assert config["storage"]["s3"]["bucket"] == "registry-a1b2c3d4"
+    assert config["storage"]["s3"]["forcepathstyle"] is True
+
+
+def test_one_replica_has_no_disruption_budget_and_two_have_one(run: Run) -> None:
+    made = run({**CONFIG, "registry": {"replicas": 2}})
+    assert made.inputs("registry-disruption-budget")["spec"]["maxUnavailable"] == 1
+    assert made.inputs("registry-deployment")["spec"]["replicas"] == 2
+
+
+def test_one_replica_may_always_be_moved_to_another_node(run: Run) -> None:
+    assert "registry-disruption-budget" not in run().resources, "it would block a node's drain"
+
+
+def test_with_a_certificate_only_the_door_for_https_is_open(run: Run) -> None:
+    ingress = run({**CONFIG, "tls": {"secretName": "mine"}}).inputs("edge-ingress")
+    entrypoints = ingress["metadata"]["annotations"][
+        "traefik.ingress.kubernetes.io/router.entrypoints"
+    ]
+    assert entrypoints == "websecure", "a password must never be asked for in clear"
+    assert ingress["spec"]["tls"] == [{"hosts": [CONFIG["hostname"]], "secretName": "mine"}]
+
+
+def test_without_tls_the_ingress_answers_plain_http(run: Run) -> None:
+    ingress = run({**CONFIG, "tls": {"mode": "none"}}).inputs("edge-ingress")
+    assert not ingress["spec"]["tls"]
+    entrypoints = ingress["metadata"]["annotations"][
+        "traefik.ingress.kubernetes.io/router.entrypoints"
+    ]
+    assert entrypoints == "web"
+
+
+def test_only_the_registrys_api_is_led_in(run: Run) -> None:
+    rules = run().inputs("edge-ingress")["spec"]["rules"]
+    assert [path["path"] for path in rules[0]["http"]["paths"]] == ["/v2"]
+
+
+def test_the_outputs_hand_over_the_login(run: Run) -> None:
+    outputs = run().outputs
+    assert outputs == {
+        "registry": "registry.example.com",
+        "username": "admin",
+        "password": PASSWORD,
+        "login": "pulumi stack output password --show-secrets | "
+        "podman login registry.example.com --username admin --password-stdin",
+        "bucket": "registry-a1b2c3d4",
+        "endpoint": "https://nyc3.digitaloceanspaces.com",
+    }
+
+
+def test_bad_settings_are_refused_before_any_resource_is_made(run: Run) -> None:
+    with pytest.raises(SettingsError, match="https://wrong"):
+        run({"hostname": "https://wrong"})

@@ -1,0 +1,69 @@
+"""The rendered texts, against goldens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from components.pod import memory_limit_mib
+from components.render.credentials_file import credentials_file
+from components.render.htpasswd import htpasswd_line
+from components.render.registry_config import registry_config
+
+GOLDEN = Path(__file__).parent / "golden"
+SALT = "AAECAwQFBgcICQoLDA0ODw=="
+
+
+def test_the_registrys_configuration_is_the_golden_one() -> None:
+    text = registry_config(
+        endpoint="https://nyc3.digitaloceanspaces.com",
+        region="nyc3",
+        bucket="registry-a1b2c3d4",
+        path_style=True,
+        http_secret="00ff",
+    )
+    assert text == (GOLDEN / "config.yml").read_text()
+
+
+def test_a_store_without_tls_is_not_spoken_to_with_tls() -> None:
+    text = registry_config(
+        endpoint="http://minio:9000", region="r", bucket="b", path_style=True, http_secret="0"
+    )
+    assert "secure: false" in text
+
+
+def test_the_credentials_file_is_the_golden_one() -> None:
+    assert credentials_file("DO00EXAMPLE", "s3cr3t") == (GOLDEN / "credentials").read_text()
+
+
+def test_the_htpasswd_line_is_the_golden_one() -> None:
+    assert htpasswd_line("admin", "Passw0rd", SALT) == (GOLDEN / "htpasswd").read_text()
+
+
+def test_the_hash_is_of_the_password_and_costs_little_at_each_request() -> None:
+    user, hashed = htpasswd_line("admin", "Passw0rd", SALT).rstrip("\n").split(":")
+    assert user == "admin"
+    assert hashed.startswith("$2b$05$"), "cost 10 makes a push of 20 layers 7 times slower"
+    assert bcrypt.checkpw(b"Passw0rd", hashed.encode())
+    assert not bcrypt.checkpw(b"passw0rd", hashed.encode())
+
+
+@pytest.mark.parametrize("filler", [b"\x00", b"\xff", b"\x3e", b"\x3f"])
+def test_every_salt_gives_a_hash_that_verifies(filler: bytes) -> None:
+    import base64
+
+    line = htpasswd_line("a", "b", base64.b64encode(filler * 16).decode())
+    assert bcrypt.checkpw(b"b", line.rstrip("\n").split(":")[1].encode())
+
+
+def test_the_same_salt_gives_the_same_line_and_another_one_another() -> None:
+    first = htpasswd_line("admin", "x", SALT)
+    assert first == htpasswd_line("admin", "x", SALT), "a second `up` must change nothing"
+    assert first != htpasswd_line("admin", "x", "D" + SALT[1:])
+
+
+@pytest.mark.parametrize(("uploads", "mebibytes"), [(1, 89), (8, 264), (16, 464), (32, 864)])
+def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
+    assert memory_limit_mib(uploads) == mebibytes

@@ -1,0 +1,226 @@
+"""What settings take, and what they say to what they do not take."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pydantic
+import pytest
+import yaml
+
+from components.errors import Problem, SettingsError
+from components.settings import Access, Section, Settings, load
+from tests.unit.conftest import PROJECT, ROOT
+
+GOOD = {"hostname": "registry.example.com"}
+TOKEN = {"DIGITALOCEAN_TOKEN": "token"}
+
+
+def loaded(
+    values: dict[str, Any], environment: dict[str, str] | None = None, secret: str = ""
+) -> tuple[Settings, Access]:
+    config = {
+        key if ":" in key else f"{PROJECT}:{key}": value
+        if isinstance(value, str)
+        else json.dumps(value)
+        for key, value in values.items()
+    }
+    hidden = frozenset([f"{PROJECT}:{secret}"])
+    return load(config, hidden, TOKEN if environment is None else environment, PROJECT)
+
+
+def problems(values: dict[str, Any], environment: dict[str, str] | None = None) -> list[Problem]:
+    with pytest.raises(SettingsError) as refused:
+        loaded(values, environment)
+    return refused.value.problems
+
+
+def test_the_hostname_is_the_only_required_key() -> None:
+    settings, _ = loaded(GOOD)
+    assert settings.registry.replicas == 1
+    assert [problem.key for problem in problems({})] == ["hostname"]
+
+
+def test_the_empty_default_of_the_project_file_counts_as_not_set() -> None:
+    (problem,) = problems({"hostname": ""})
+    assert problem.value == "(not set)"
+    assert problem.fix == "pulumi config set hostname registry.example.com"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected", "fix"),
+    [
+        ("hostname", "https://a.example.com", "no scheme", "hostname registry.example.com"),
+        ("hostname", "a.example.com/x", "no scheme, port or path", "hostname registry.example.com"),
+        ("hostname", "a.example.com:5000", "no scheme", "hostname registry.example.com"),
+        ("hostname", "localhost", "a host name", "hostname registry.example.com"),
+        ("hostname", "A.example.com", "small letters", "hostname registry.example.com"),
+        ("namespace", "My_Space", "63 small letters", "namespace registry"),
+        ("adminUser", "a:b", "letters, digits", "adminUser admin"),
+        ("storage.region", "mars", "one of 'ams3'", "--path storage.region nyc3"),
+        ("storage.namePrefix", "Up", "small letters", "--path storage.namePrefix registry"),
+        ("storage.protect", "yes", "a valid boolean", "--path storage.protect true"),
+        ("registry.image", "registry:3.1.1", "3.1.2 or newer", "registry:3.1.2"),
+        ("registry.image", "registry:2.8.3", "3.1.2 or newer", "registry:3.1.2"),
+        ("registry.image", "registry:3", "a whole version", "registry:3.1.2"),
+        ("registry.image", "registry", "a whole version", "registry:3.1.2"),
+        ("registry.replicas", 0, "greater than or equal to 1", "--path registry.replicas 1"),
+        ("registry.replicas", "2", "a valid integer", "--path registry.replicas 1"),
+        ("registry.parallelUploads", 1.5, "integer", "--path registry.parallelUploads 16"),
+        ("registry.resources.memory", "10G", "10Gi", "--path registry.resources.memory 128Mi"),
+        ("registry.resources.cpu", "50Mi", "thousandths", "--path registry.resources.cpu 50m"),
+        ("edge.ingressClass", "Traefik!", "small letters", "--path edge.ingressClass traefik"),
+        ("tls.mode", "magic", "'secret' or 'none'", "--path tls.mode secret"),
+        ("proof.image", "python", "name:tag", "--path proof.image docker.io/library/python:"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_expected_and_the_command_that_mends_it(
+    path: str, value: Any, expected: str, fix: str
+) -> None:
+    top, *rest = path.split(".")
+    nested = value
+    for part in reversed(rest):
+        nested = {part: nested}
+    (problem,) = problems({**GOOD, top: nested})
+    assert problem.key == path
+    assert problem.value == json.dumps(value)
+    assert expected in problem.expected
+    assert fix in problem.fix
+    assert problem.fix.startswith("pulumi config set ")
+
+
+def test_a_section_that_is_no_object_is_told_its_keys() -> None:
+    (problem,) = problems({**GOOD, "storage": "nyc3"})
+    assert "region, namePrefix, protect, forceDestroy" in problem.expected
+    assert problem.fix == "pulumi config set --path storage.region nyc3"
+
+
+def test_an_unknown_key_is_told_the_nearest_known_one() -> None:
+    first, second = problems({**GOOD, "hostnme": "x.y", "storage": {"regoin": "fra1"}})
+    assert (first.key, second.key) == ("storage.regoin", "hostnme")
+    assert "storage.region" in first.expected
+    assert first.fix == (
+        "pulumi config rm --path storage.regoin && pulumi config set --path storage.region fra1"
+    )
+    assert "hostname" in second.expected
+
+
+def test_an_unknown_key_that_resembles_none_is_told_all_known_ones() -> None:
+    (problem,) = problems({**GOOD, "zzz": "1"})
+    assert "hostname, namespace, adminUser" in problem.expected
+    assert problem.fix == "pulumi config rm zzz"
+
+
+def test_all_problems_are_told_at_once() -> None:
+    found = problems({"hostname": "", "namespace": "X", "tls": {"mode": "y", "z": 1}}, {})
+    assert [problem.key for problem in found] == [
+        "hostname",
+        "namespace",
+        "tls.mode",
+        "tls.z",
+        "digitalocean:token",
+    ]
+
+
+def test_the_message_has_every_problem_with_key_value_expectation_and_fix() -> None:
+    with pytest.raises(SettingsError) as refused:
+        loaded({"hostname": "http://a.b", "namespace": "X"})
+    assert str(refused.value) == (
+        "2 problems in the configuration of this stack; nothing was changed.\n"
+        "\n"
+        '  hostname = "http://a.b"\n'
+        "      expected a host name in small letters, such as registry.example.com: "
+        "no scheme, port or path\n"
+        "      fix: pulumi config set hostname registry.example.com\n"
+        '  namespace = "X"\n'
+        "      expected at most 63 small letters, digits and hyphens, such as registry\n"
+        "      fix: pulumi config set namespace registry"
+    )
+
+
+def test_a_secret_value_is_not_shown_in_an_error() -> None:
+    with pytest.raises(SettingsError) as refused:
+        loaded({**GOOD, "storage": {"region": "hunter2", "regoin": "hunter2"}}, secret="storage")
+    assert "hunter2" not in str(refused.value), "an error ends up in logs"
+
+
+def test_a_space_that_is_not_protected_must_be_deletable() -> None:
+    (problem,) = problems({**GOOD, "storage": {"protect": False}})
+    assert problem.key == "storage.forceDestroy"
+    assert problem.fix == "pulumi config set --path storage.forceDestroy true"
+    loaded({**GOOD, "storage": {"protect": False, "forceDestroy": True}})
+
+
+@pytest.mark.parametrize(
+    "image", ["registry:3.1.2", "a.b:5000/c/registry:v4.0.0", "registry:3.10.0"]
+)
+def test_a_recent_image_is_taken_with_any_name(image: str) -> None:
+    assert loaded({**GOOD, "registry": {"image": image}})[0].registry.image == image
+
+
+def test_an_image_may_be_pinned_by_digest_too() -> None:
+    image = "registry:3.1.2@sha256:" + "0" * 64
+    assert loaded({**GOOD, "registry": {"image": image}})[0].registry.image == image
+
+
+def test_a_missing_token_is_named_with_both_ways_to_give_it() -> None:
+    (problem,) = problems(GOOD, {})
+    assert problem.fix == "pulumi config set --secret digitalocean:token"
+    assert "DIGITALOCEAN_TOKEN" in problem.expected
+
+
+def test_a_spaces_key_without_its_secret_is_refused() -> None:
+    (problem,) = problems(GOOD, {**TOKEN, "SPACES_ACCESS_KEY_ID": "DO00"})
+    assert problem.key == "digitalocean:spacesSecretKey"
+
+
+def test_secrets_are_not_in_the_representation_of_what_was_loaded() -> None:
+    _, access = loaded({**GOOD, "digitalocean:token": "hunter2"})
+    assert access.token == "hunter2"
+    assert "hunter2" not in repr(access)
+
+
+def test_the_providers_own_key_for_the_address_of_spaces_is_honoured() -> None:
+    _, access = loaded({**GOOD, "digitalocean:spacesEndpoint": "http://{{.Region}}.test"})
+    assert access.spaces_endpoint == "http://{{.Region}}.test"
+
+
+def test_the_project_file_and_the_models_name_the_same_keys_types_and_defaults() -> None:
+    described = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert list(described) == [field.alias for field in Settings.model_fields.values()]
+    for field in Settings.model_fields.values():
+        told = described[field.alias]
+        if isinstance(field.default, Section):
+            assert (told["type"], told["default"]) == ("object", {}), field.alias
+            for name, text in _leaves(field.default):
+                assert name in told["description"], f"{field.alias}.{name} is not described"
+                assert text in told["description"], f"{field.alias}.{name}'s default is not told"
+        else:
+            assert told["type"] == "string", field.alias
+            assert told["default"] == ("" if field.is_required() else field.default), field.alias
+
+
+def _leaves(section: Section, prefix: str = "") -> list[tuple[str, str]]:
+    found = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            found += _leaves(value, f"{prefix}{field.alias}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            found.append((f"{prefix}{field.alias}", text))
+    return found
+
+
+def test_the_example_stack_is_taken_and_has_plain_values_only() -> None:
+    stack = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())
+    assert list(stack) == ["config"], "a shipped stack file must hold no salt and no secret"
+    values = {key.removeprefix(f"{PROJECT}:"): value for key, value in stack["config"].items()}
+    loaded(values)
+
+
+def test_settings_cannot_be_changed_after_they_were_checked() -> None:
+    settings, _ = loaded(GOOD)
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        settings.hostname = "x"  # type: ignore[misc]  # that it is refused is the test
