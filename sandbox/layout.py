@@ -6,11 +6,21 @@ from the sandbox's name, and the subnet, interface, cgroup and DNS domain from i
 
 from __future__ import annotations
 
+import fcntl
+import ipaddress
+import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 REGION = "nyc3"
 """The one region in which the cloud stand-in keeps Spaces."""
+
+CLAIMS = Path("/run/k3s-registry-sandbox")
+"""One file a number in use on this machine, with the state folder that uses it; gone on reboot."""
+
+_NUMBERS = range(256)
+"""The third byte of the subnet."""
 
 
 @dataclass(frozen=True)
@@ -116,3 +126,98 @@ class Layout:
     def docker_io_endpoint(self) -> str:
         """The registry that stands in for docker.io."""
         return f"http://docker-io.{self.domain}:5000"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A network that this machine reaches.
+
+    Attributes:
+        network: The destination, an interface's own subnet included.
+        interface: Through which it goes.
+    """
+
+    network: ipaddress.IPv4Network
+    interface: str
+
+
+class NumberTakenError(RuntimeError):
+    """No number, or not the recorded one, can be had; the message names the cure."""
+
+
+def claim(
+    root: Path, name: str, routes: list[Route] | None = None, claims: Path = CLAIMS
+) -> Layout:
+    """Give a sandbox the number under which it lives on this machine.
+
+    The number recorded in its state folder stays, else the lowest that is free is recorded: no
+    route of the machine overlaps its subnet, and no other sandbox holds it.
+
+    Args:
+        root: The checkout.
+        name: ``sandbox``, or ``sandbox-<x>``.
+        routes: The machine's routes; asked of the kernel when None.
+        claims: The folder in which sandboxes say which numbers they hold.
+
+    Returns:
+        The sandbox's layout; its state folder exists.
+
+    Raises:
+        NumberTakenError: All numbers are taken, or the recorded one is, by another.
+        OSError: No right to write the state folder or ``claims``.
+    """
+    state = Layout(root, name, 0).state
+    recorded = state / "number"
+    state.mkdir(parents=True, exist_ok=True)
+    claims.mkdir(parents=True, exist_ok=True)
+    known = machine_routes() if routes is None else routes
+    with (claims / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if recorded.exists():
+            layout = Layout(root, name, int(recorded.read_text()))
+            if reason := _taken(layout, known, claims):
+                raise NumberTakenError(
+                    f"{layout.subnet} is what {name} was set up with, but {reason}; "
+                    "`make wipe` gives up its data and lets it choose anew"
+                )
+        else:
+            candidates = (Layout(root, name, number) for number in _NUMBERS)
+            free = (x for x in candidates if not _taken(x, known, claims))
+            if not (layout := next(free, None)):  # type: ignore[assignment] # None is the error
+                reason = _taken(Layout(root, name, 0), known, claims)
+                raise NumberTakenError(f"no subnet of 10.77.0.0/16 is free: {reason}, and so on")
+        # The claim first: without the record below it counts as stale, and so frees itself.
+        (claims / str(layout.number)).write_text(str(state))
+        recorded.write_text(str(layout.number))
+    return layout
+
+
+def machine_routes() -> list[Route]:
+    """List this machine's IPv4 routes, but for default routes, which go everywhere."""
+    listed = subprocess.run(
+        ["ip", "-json", "-4", "route", "show", "table", "all"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [
+        Route(ipaddress.IPv4Network(x["dst"]), x.get("dev", ""))
+        for x in json.loads(listed.stdout or "[]")
+        if x["dst"] != "default"
+    ]
+
+
+def _taken(layout: Layout, routes: list[Route], claims: Path) -> str:
+    """Say why the layout's number cannot be had; empty when it can."""
+    subnet = ipaddress.IPv4Network(layout.subnet)
+    held = claims / str(layout.number)
+    if held.exists():
+        holder = Path(held.read_text())
+        record = holder / "number"
+        live = record.exists() and record.read_text() == str(layout.number)
+        if live and holder != layout.state:
+            return f"{layout.subnet} belongs to the sandbox in {holder}"
+    for route in routes:
+        if route.interface != layout.interface and route.network.overlaps(subnet):
+            return f"{layout.subnet} overlaps {route.network} on {route.interface}"
+    return ""

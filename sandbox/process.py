@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 class Process:
     """One process that the supervisor starts, restarts when it ends, and stops.
 
+    It runs inside the node's namespaces, in the folder that holds the package ``sandbox``.
+
     Attributes:
         name: Unique; names the log file.
         argv: The command with its arguments; never a secret in it.
         env: What its environment has beyond PATH and HOME.
-        after: A URL that must answer 200 before it starts; None to start at once.
+        after: A URL that must answer 200 before it first starts; None to start at once. Of an
+            https URL the certificate must be the sandbox's.
         stop: Processes with a lower number are stopped, and waited for, first.
     """
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pulumi
 import pytest
@@ -64,7 +64,7 @@ class Recorder(pulumi.runtime.Mocks):
             state["metadata"] = named | state.get("metadata", {})
         return f"{args.name}-id", state
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> NoReturn:
         raise AssertionError(f"the program calls {args.token}, but it must need no look-up")
 
     def inputs(self, name: str) -> dict[str, Any]:
@@ -117,8 +117,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             pulumi.Output.from_input(value).apply(seen)
 
         monkeypatch.setattr(pulumi, "export", keep)
-        program = run_pulumi_func(lambda: runpy.run_path(str(ROOT / "__main__.py")))
-        loop.run_until_complete(program)
+
+        def program() -> None:
+            runpy.run_path(str(ROOT / "__main__.py"))
+
+        loop.run_until_complete(run_pulumi_func(program))
         return recorder
 
     yield run_program

@@ -32,7 +32,10 @@ def serve() -> Iterator[Serve]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+            def __getattr__(self, name: str) -> Callable[[], None]:
+                if name.removeprefix("do_") in prove.METHODS:
+                    return self.answer
+                raise AttributeError(name)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -58,7 +61,7 @@ def test_a_registry_that_lets_everybody_in_is_not_proven(serve: Serve) -> None:
 
 
 def test_a_registry_that_lets_nobody_in_is_not_proven(serve: Serve) -> None:
-    with pytest.raises(prove.ProofError, match="cannot log in: GET .* got 401"):
+    with pytest.raises(prove.ProofError, match=r"cannot log in: GET .* got 401"):
         proven(serve(lambda _: 401))
 
 
@@ -67,7 +70,7 @@ def test_a_registry_with_one_open_method_is_not_proven(serve: Serve) -> None:
         known = request.headers.get("Authorization") == RIGHT
         return 200 if known or request.command == "DELETE" else 401
 
-    with pytest.raises(prove.ProofError, match="DELETE .*expected 401, got 200"):
+    with pytest.raises(prove.ProofError, match=r"DELETE .*expected 401, got 200"):
         proven(serve(open_delete))
 
 
@@ -78,7 +81,7 @@ def test_a_registry_that_cannot_store_is_not_proven_and_says_what_it_answered(se
         return 200 if request.command == "GET" else 500
 
     with pytest.raises(
-        prove.ProofError, match="POST .*/v2/proof/blobs/uploads/: expected 202, got 500"
+        prove.ProofError, match=r"POST .*/v2/proof/blobs/uploads/: expected 202, got 500"
     ):
         proven(serve(full))
 
@@ -86,7 +89,7 @@ def test_a_registry_that_cannot_store_is_not_proven_and_says_what_it_answered(se
 def test_a_new_password_is_waited_for(serve: Serve) -> None:
     refused = [401, 401]
 
-    def late(request: http.server.BaseHTTPRequestHandler) -> int:
+    def late(_: http.server.BaseHTTPRequestHandler) -> int:
         return refused.pop() if refused else 200
 
     registry = prove.Registry(serve(late), RIGHT)

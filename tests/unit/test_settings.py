@@ -223,4 +223,4 @@ def test_the_example_stack_is_taken_and_has_plain_values_only() -> None:
 def test_settings_cannot_be_changed_after_they_were_checked() -> None:
     settings, _ = loaded(GOOD)
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        settings.hostname = "x"  # type: ignore[misc]  # that it is refused is the test
+        settings.hostname = "x"

@@ -9,9 +9,10 @@ import (
 	_ "github.com/coredns/coredns/plugin/hosts"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func main() {
-	dnsserver.Directives = []string{"ready", "errors", "cache", "hosts", "kubernetes"}
+	dnsserver.Directives = []string{"ready", "errors", "cache", "hosts", "template", "kubernetes"}
 	coremain.Run()
 }
