@@ -159,13 +159,13 @@ class Registry(pulumi.ComponentResource):
                     ),
                 },
             },
-            opts=pulumi.ResourceOptions.merge(
-                self._child,
-                pulumi.ResourceOptions(
-                    depends_on=policies,
-                    custom_timeouts=pulumi.CustomTimeouts(
-                        create=ROLLOUT_TIMEOUT, update=ROLLOUT_TIMEOUT
-                    ),
+            # Deleted by itself, unlike the rest: a namespace that still has pods is looked at again
+            # only after half of their grace period.
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=policies,
+                custom_timeouts=pulumi.CustomTimeouts(
+                    create=ROLLOUT_TIMEOUT, update=ROLLOUT_TIMEOUT
                 ),
             ),
         )

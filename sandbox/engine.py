@@ -20,15 +20,13 @@ from sandbox.layout import Layout
 
 PROJECT = "k3s-registry"
 
-KUBERNETES_PLUGIN = "pulumi-resource-kubernetes"
-
 
 class EngineError(Exception):
     """Pulumi did not succeed; it has already said why."""
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """Answer what a shell needs to use the sandbox with plain `pulumi`, `kubectl` and clients.
+    """Answer what a shell needs, on top of what it has, to use the sandbox with plain `pulumi`.
 
     Args:
         layout: The sandbox.
@@ -66,9 +64,9 @@ def prepare(layout: Layout) -> None:
     version = metadata.version("pulumi-kubernetes")
     folder = home / "plugins" / f"resource-kubernetes-v{version}"
     folder.mkdir(parents=True, exist_ok=True)
-    plugin = folder / KUBERNETES_PLUGIN
+    plugin = folder / "pulumi-resource-kubernetes"
     if not plugin.is_symlink():
-        plugin.symlink_to(layout.tools / KUBERNETES_PLUGIN)
+        plugin.symlink_to(layout.tools / "kubernetes-provider")
     plugins.install(home, layout.tools, layout.root / "venv" / "bin" / "python")
     passphrase = home / "passphrase"
     if not passphrase.exists():
@@ -91,9 +89,13 @@ def _configure(layout: Layout) -> None:
         "registry.image": images.REGISTRY,
         "proof.image": images.PYTHON,
     }
-    pairs = [argument for key, value in values.items() for argument in ("--plaintext", f"{key}={value}")]
+    pairs = [
+        argument for key, value in values.items() for argument in ("--plaintext", f"{key}={value}")
+    ]
     _quietly(layout, ["config", "set-all", "--path", *pairs])
-    _quietly(layout, ["config", "set", "--secret", "digitalocean:token"], spaces.secrets(layout).token)
+    _quietly(
+        layout, ["config", "set", "--secret", "digitalocean:token"], spaces.secrets(layout).token
+    )
 
 
 def _quietly(layout: Layout, arguments: Sequence[str], given: str = "") -> None:
@@ -115,7 +117,7 @@ def run(
         capture: Keep what it says instead of showing it.
     """
     return subprocess.run(
-        [layout.tools / "pulumi", "--non-interactive", *arguments],
+        [layout.tools / "pulumi", *arguments],
         cwd=layout.root,
         env=os.environ | environment(layout),
         input=given,

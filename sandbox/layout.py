@@ -23,6 +23,10 @@ _NUMBERS = range(256)
 """The third byte of the subnet."""
 
 
+class SandboxError(RuntimeError):
+    """Something about a sandbox failed; the message says what, and how to go on."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """One sandbox.
@@ -141,7 +145,7 @@ class Route:
     interface: str
 
 
-class NumberTakenError(RuntimeError):
+class NumberTakenError(SandboxError):
     """No number, or not the recorded one, can be had; the message names the cure."""
 
 
@@ -164,12 +168,15 @@ def claim(
 
     Raises:
         NumberTakenError: All numbers are taken, or the recorded one is, by another.
-        OSError: No right to write the state folder or ``claims``.
+        SandboxError: Not root.
     """
     state = Layout(root, name, 0).state
     recorded = state / "number"
-    state.mkdir(parents=True, exist_ok=True)
-    claims.mkdir(parents=True, exist_ok=True)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        claims.mkdir(parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise SandboxError(f"a sandbox needs root: {error}") from error
     known = machine_routes() if routes is None else routes
     with (claims / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -183,9 +190,10 @@ def claim(
         else:
             candidates = (Layout(root, name, number) for number in _NUMBERS)
             free = (x for x in candidates if not _taken(x, known, claims))
-            if not (layout := next(free, None)):  # type: ignore[assignment] # None is the error
+            if not (found := next(free, None)):
                 reason = _taken(Layout(root, name, 0), known, claims)
                 raise NumberTakenError(f"no subnet of 10.77.0.0/16 is free: {reason}, and so on")
+            layout = found
         # The claim first: without the record below it counts as stale, and so frees itself.
         (claims / str(layout.number)).write_text(str(state))
         recorded.write_text(str(layout.number))

@@ -1,0 +1,52 @@
+# Everything that there is to know: `make help`.
+
+PYTHON ?= python3
+VENV := venv/bin
+SANDBOX := $(VENV)/python -m sandbox
+IN_SANDBOX := eval "$$($(SANDBOX) env)" &&
+
+.PHONY: help up test check preview destroy prove env down wipe venv
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+up: venv ## bring up everything in the sandbox, ending with a proven registry and the login line
+	@$(SANDBOX) up
+
+test: check ## prove everything: lint, types, unit tests, and a sandbox of the tests' own
+	$(VENV)/pytest tests/sandbox
+
+check: venv ## the fast part of it: lint, types, unit tests
+	$(VENV)/ruff format --check --quiet .
+	$(VENV)/ruff check --quiet .
+	$(VENV)/mypy .
+	$(VENV)/pytest tests/unit
+
+preview: venv ## show what `pulumi up` would change in the sandbox
+	@$(IN_SANDBOX) pulumi preview
+
+destroy: venv ## destroy the registry in the sandbox, as `pulumi destroy` does anywhere
+	@$(IN_SANDBOX) pulumi destroy
+
+prove: venv ## prove the sandbox's registry from this machine
+	@$(SANDBOX) prove
+
+env: venv ## print what a shell needs to use the sandbox: eval "$$(make -s env)"
+	@$(SANDBOX) env
+
+down: venv ## stop the sandbox; images and state are kept
+	@$(SANDBOX) down
+
+wipe: venv ## stop the sandbox and delete all that it kept, but for the built tools
+	@$(SANDBOX) wipe
+
+# Compiled at once: the engine runs the program several times, and starts plugins for each run.
+venv: venv/.installed
+
+venv/.installed: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	@echo "installing Python packages into venv" >&2
+	@$(PYTHON) -m venv venv
+	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt >&2
+	@$(VENV)/python -m compileall -q venv/lib
+	@touch venv/.installed

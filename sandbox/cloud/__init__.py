@@ -1,0 +1,1 @@
+"""What the sandbox has in place of the outside world: DigitalOcean and docker.io."""

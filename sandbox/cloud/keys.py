@@ -1,0 +1,274 @@
+"""The account's storage keys: what DigitalOcean's API stand-in keeps, and enforces on the Spaces.
+
+Each key is a user of the S3 server's IAM with one access key and one inline policy. So a grant may
+name a Space that is not there yet, and ends with its key, without any policy on the Space itself.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cloud.policies import FULL_ACCESS, SCOPED, Grant, has_full_access, policy
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+Body = dict[str, Any]
+"""A JSON object of the API."""
+
+LIMIT = 200
+"""Keys of one account: https://docs.digitalocean.com/products/spaces/details/limits/"""
+
+_PAGE = 20
+"""Keys in a list by default, and the most that may be asked for; DigitalOcean's for all lists."""
+
+_LARGEST_PAGE = 200
+
+_POLICY = "grants"
+"""What the one policy of each user is called."""
+
+_BLOCKED = 20
+"""Names that stay blocked; with more, the policy that blocks them would outgrow the 2048 bytes
+that the IAM server, like AWS, takes per user."""
+
+_INTERVAL = 0.2
+"""Seconds between two looks for Spaces that went away; the name of one is free for that long."""
+
+
+class ApiError(Exception):
+    """A call that the API refuses.
+
+    Args:
+        status: The HTTP status.
+        message: The sentence in the answer.
+        headers: Of the answer, beyond the usual ones.
+    """
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+class NotFoundError(ApiError):
+    """There is nothing at this address."""
+
+    def __init__(self) -> None:
+        message = "The resource you were accessing could not be found."
+        super().__init__(HTTPStatus.NOT_FOUND, message)
+
+
+@dataclass
+class Key:
+    """One storage key; its secret is with the IAM server only.
+
+    Attributes:
+        user: The IAM user behind it.
+        name: What its owner calls it.
+        access_key: Its public half.
+        grants: Objects of a bucket and a permission, in the order given.
+        created_at: UTC, as RFC 3339 has it.
+    """
+
+    user: str
+    name: str
+    access_key: str
+    grants: list[Grant]
+    created_at: str
+
+    def shown(self) -> Body:
+        """Give the key as the API shows it."""
+        return {key: value for key, value in asdict(self).items() if key != "user"}
+
+
+@dataclass
+class Account:
+    """What outlives a restart.
+
+    Attributes:
+        keys: By access key.
+        spaces: Names of the Spaces when last looked at.
+        blocked: Names of Spaces that are gone, the latest last.
+    """
+
+    keys: dict[str, Key] = field(default_factory=dict)
+    spaces: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+
+
+class Keys:
+    """The storage keys of the one account that there is.
+
+    Args:
+        path: The file that keeps the account.
+        iam: A client of the IAM server, with the root key.
+        spaces: Lists the names of the Spaces.
+    """
+
+    def __init__(self, path: Path, iam: BaseClient, spaces: Callable[[], set[str]]) -> None:
+        self._path = path
+        self._iam = iam
+        self._spaces = spaces
+        self.lock = threading.RLock()
+        """To be held during each call."""
+        self._blocking = True
+        self._account = Account()
+        if path.exists():
+            stored = json.loads(path.read_text())
+            keys = {name: Key(**key) for name, key in stored["keys"].items()}
+            self._account = Account(keys, stored["spaces"], stored["blocked"])
+
+    @property
+    def blocking(self) -> bool:
+        """Whether the name of a Space that went away is refused to a new one.
+
+        DigitalOcean does that for a week: https://docs.digitalocean.com/products/spaces/details/limits/
+        """
+        return self._blocking
+
+    @blocking.setter
+    def blocking(self, value: bool) -> None:
+        self._blocking = value
+        self._grant_full_access()
+
+    @property
+    def blocked(self) -> list[str]:
+        """The names of Spaces that went away."""
+        return self._account.blocked
+
+    def create(self, body: Body) -> Body:
+        """Make a key; only this answer has its secret."""
+        name, grants = _checked(body)
+        if len(self._account.keys) >= LIMIT:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "key limit reached")
+        user = f"key-{uuid.uuid4().hex}"
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        key = Key(user, name, access_key="", grants=grants, created_at=now)
+        self._iam.create_user(UserName=user)
+        self._grant(key)
+        made = self._iam.create_access_key(UserName=user)["AccessKey"]
+        key.access_key = made["AccessKeyId"]
+        self._account.keys[key.access_key] = key
+        self._save()
+        return {"key": key.shown() | {"secret_key": made["SecretAccessKey"]}}
+
+    def list(self, query: Mapping[str, str]) -> Body:
+        """List keys, by name, bucket or permission if asked, a page at a time."""
+        try:
+            page = int(query.get("page", 1))
+            size = min(int(query.get("per_page", _PAGE)), _LARGEST_PAGE)
+        except ValueError:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid page") from None
+        found = [
+            key.shown()
+            for key in self._account.keys.values()
+            if query.get("name", key.name) == key.name
+            and all(
+                any(grant[part] == query[part] for grant in key.grants)
+                for part in ("bucket", "permission")
+                if part in query
+            )
+        ]
+        shown = found[(page - 1) * size : page * size]
+        return {"keys": shown, "links": {}, "meta": {"total": len(found)}}
+
+    def read(self, access_key: str) -> Body:
+        """Show a key."""
+        return {"key": self._find(access_key).shown()}
+
+    def update(self, access_key: str, body: Body) -> Body:
+        """Give a key another name and other grants, at once."""
+        key = self._find(access_key)
+        name, grants = _checked(body)
+        new = Key(key.user, name, access_key, grants, key.created_at)
+        if has_full_access(new.grants) != has_full_access(key.grants):
+            raise ApiError(
+                HTTPStatus.BAD_REQUEST,
+                "cannot convert between fullaccess and scoped permissions.",
+            )
+        self._grant(new)
+        self._account.keys[access_key] = new
+        self._save()
+        return self.read(access_key)
+
+    def delete(self, access_key: str) -> None:
+        """Delete a key; the Spaces refuse it from then on."""
+        user = self._find(access_key).user
+        self._iam.delete_access_key(UserName=user, AccessKeyId=access_key)
+        self._iam.delete_user_policy(UserName=user, PolicyName=_POLICY)
+        self._iam.delete_user(UserName=user)
+        del self._account.keys[access_key]
+        self._save()
+
+    def watch(self) -> None:
+        """Block the names of Spaces that go away, for as long as the process lives."""
+        while True:
+            self.look()
+            time.sleep(_INTERVAL)
+
+    def look(self) -> None:
+        """Block the names of Spaces that went away since the last look."""
+        present = sorted(self._spaces())
+        with self.lock:
+            if present == self._account.spaces:
+                return
+            gone = sorted({*self._account.spaces} - {*present})
+            self._account.spaces = present
+            if gone:
+                kept = [name for name in self._account.blocked if name not in gone]
+                self._account.blocked = [*kept, *gone][-_BLOCKED:]
+                self._grant_full_access()
+            self._save()
+
+    def _find(self, access_key: str) -> Key:
+        if not access_key.isalnum():
+            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid access key id")
+        if access_key not in self._account.keys:
+            raise NotFoundError
+        return self._account.keys[access_key]
+
+    def _grant_full_access(self) -> None:
+        with self.lock:
+            for key in self._account.keys.values():
+                if has_full_access(key.grants):
+                    self._grant(key)
+
+    def _grant(self, key: Key) -> None:
+        document = policy(key.grants, self.blocked if self._blocking else ())
+        self._iam.put_user_policy(UserName=key.user, PolicyName=_POLICY, PolicyDocument=document)
+
+    def _save(self) -> None:
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(asdict(self._account)))
+        new.replace(self._path)
+
+
+def _checked(body: object) -> tuple[str, list[Grant]]:
+    """Give the name and the grants in a request's body."""
+    if not isinstance(body, dict) or not isinstance(body.get("name"), str) or not body["name"]:
+        raise ApiError(HTTPStatus.BAD_REQUEST, "name is required")
+    grants = [
+        {part: str(grant.get(part, "")) for part in ("bucket", "permission")}
+        for grant in body.get("grants") or []
+    ]
+    permissions = {grant["permission"] for grant in grants}
+    # Upstream's client sends a permission that it does not know as an empty one.
+    if not permissions <= {"", FULL_ACCESS, *SCOPED}:
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid permission")
+    if FULL_ACCESS in permissions and len(permissions) > 1:
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST, "cannot mix fullaccess permission with scoped permissions."
+        )
+    if any(grant["permission"] in SCOPED and not grant["bucket"] for grant in grants):
+        raise ApiError(HTTPStatus.BAD_REQUEST, "bucket is required for a scoped permission")
+    return body["name"], grants

@@ -1,0 +1,25 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_private(path: Path, data: bytes | str) -> None:
+    """Write a file that nobody but its owner could read at any moment."""
+    _write(path, data, 0o600)
+
+
+def write_public(path: Path, data: bytes | str) -> None:
+    """Write a file that all may read."""
+    _write(path, data, 0o644)
+
+
+def _write(path: Path, data: bytes | str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    new.replace(path)

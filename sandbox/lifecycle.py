@@ -1,0 +1,166 @@
+"""Brings a sandbox up and takes it down again."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sandbox import enclosure, hosts, images, node, node_config
+from sandbox.cluster import manifests
+from sandbox.enclosure import enter
+from sandbox.kube_api import KubeApi
+from sandbox.layout import Layout, SandboxError, claim
+from sandbox.namespace import Namespace
+from sandbox.oci import digest
+from sandbox.process import Process
+from sandbox.progress import say, step
+from sandbox.supervisor import Plan
+
+__all__ = ["SandboxError", "claim", "down", "enter", "is_up", "up"]
+
+_READY_WITHIN = 120.0
+"""Seconds; a start takes about 6 on two cores."""
+
+_LOG_LINES = 10
+"""Of the supervisor's log, when a start fails."""
+
+
+def up(layout: Layout, extra_processes: list[Process]) -> None:
+    """Start the sandbox and wait until it is ready; harmless and quick when it is already.
+
+    Args:
+        layout: The sandbox; its packages, tools and images are there.
+        extra_processes: What is to run beside the node in its namespaces: the cloud's stand-ins.
+
+    Raises:
+        SandboxError: It did not become ready.
+        PermissionError: Not root.
+    """
+    with _only_one(layout):
+        if is_up(layout):
+            hosts.add(layout)
+            return
+        # Whatever a crash left half made: to clean and begin anew is simpler than to go on.
+        _down(layout)
+        since = time.time()
+        node_config.write(layout)
+        enclosure.start(layout, _plan(layout, extra_processes))
+        hosts.add(layout)
+        with step("importing images"):
+            _import_images(layout)
+        api = KubeApi.of(layout.kubeconfig)
+        _wait(layout, "starting the API server", lambda: "" if api.ready() else "no answer")
+        with step("applying the cluster's own objects"):
+            _apply(layout)
+        _wait(
+            layout,
+            "waiting for node, DNS and ingress",
+            lambda: node.missing(api, layout.node_ip, since),
+        )
+        enclosure.mark_ready(layout)
+
+
+def down(layout: Layout) -> None:
+    """Stop the sandbox, and take away all it has on the machine; its data stays.
+
+    Args:
+        layout: The sandbox; also one that is not up, or only in part.
+
+    Raises:
+        SandboxError: A process would not end.
+        PermissionError: Not root.
+    """
+    with _only_one(layout):
+        _down(layout)
+
+
+def is_up(layout: Layout) -> bool:
+    """Say whether an :func:`up` was completed and the API server is ready."""
+    return enclosure.is_marked_ready(layout) and KubeApi.of(layout.kubeconfig).ready()
+
+
+@contextmanager
+def _only_one(layout: Layout) -> Iterator[None]:
+    """Let one at a time change the sandbox; the kernel frees the lock of one that is killed."""
+    layout.state.mkdir(parents=True, exist_ok=True)
+    with (layout.state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another command is changing {layout.name}; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _down(layout: Layout) -> None:
+    with step("stopping"):
+        enclosure.stop(layout)
+    hosts.remove(layout)
+
+
+def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
+    return Plan(
+        Namespace(
+            folder=str(node_config.folder(layout)),
+            addresses=[f"{layout.node_ip}/24", f"{layout.cloud_ip}/24"],
+            services=node_config.SERVICES,
+        ),
+        [*node.processes(layout), *extra_processes],
+        layout.logs,
+        layout.pki / "ca.crt",
+    )
+
+
+def _import_images(layout: Layout) -> None:
+    """Give containerd the images that it does not have yet."""
+    ctr = [*enter(layout), "ctr", "--namespace=k8s.io", "images"]
+
+    def listed() -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*ctr, "list"], capture_output=True, text=True)
+
+    _wait(layout, "starting containerd", lambda: listed().stderr)
+    # Columns: REF TYPE DIGEST SIZE ...
+    known = {(line.split()[0], line.split()[2]) for line in listed().stdout.splitlines()}
+    for image in images.IMAGES.values():
+        archive = images.archive_path(layout.tools, image.name)
+        if (image.ref, digest(archive)) not in known:
+            run = subprocess.run([*ctr, "import", str(archive)], capture_output=True, text=True)
+            if run.returncode:
+                raise SandboxError(f"containerd does not take {archive}: {run.stderr}")
+
+
+def _apply(layout: Layout) -> None:
+    run = subprocess.run(
+        [
+            *(str(layout.tools / "kubectl"), f"--kubeconfig={layout.kubeconfig}"),
+            *("apply", "--server-side", "--force-conflicts"),
+            *(f"--filename={layout.tools / 'traefik-crds.yaml'}", "--filename=-"),
+        ],
+        input=json.dumps(manifests(layout)),
+        capture_output=True,
+        text=True,
+    )
+    if run.returncode:
+        raise SandboxError(f"the cluster's own objects were refused:\n{run.stderr}")
+
+
+def _wait(layout: Layout, what: str, missing: Callable[[], str]) -> None:
+    """Wait until nothing is missing; while asking fails, something is."""
+    limit = time.monotonic() + _READY_WITHIN
+    with step(what):
+        while True:
+            try:
+                reason = missing()
+            except OSError as error:
+                reason = str(error)
+            if not reason:
+                return
+            if not enclosure.find_init(layout) or time.monotonic() > limit:
+                log = enclosure.log_file(layout)
+                tail = "\n".join(log.read_text().splitlines()[-_LOG_LINES:])
+                raise SandboxError(f"{what}: {reason.strip()}\nthe end of {log}:\n{tail}")
+            time.sleep(0.05)

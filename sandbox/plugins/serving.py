@@ -1,0 +1,60 @@
+"""Serving a Pulumi plugin: the little that a resource plugin and a language host have in common."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Callable
+from concurrent import futures
+
+import grpc
+
+# The engine's own limit of a message, in bytes; gRPC's default of 4 MiB is too small for it.
+# https://github.com/pulumi/pulumi, sdk/go/common/util/rpcutil
+_MESSAGE_LIMIT = 400 << 20
+
+_WORKERS = 32
+"""Calls served at once; the engine makes four per processor by default, and others wait."""
+
+
+def arguments(description: str) -> list[str]:
+    """Read the command line: what the engine passes to a plugin, its own address last.
+
+    Args:
+        description: What the plugin stands in for, and what it does not cover; shown by --help.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, usage="%(prog)s [whatever the engine passes] engine-address"
+    )
+    return parser.parse_known_args()[1]
+
+
+def serve(register: Callable[[grpc.Server], None]) -> None:
+    """Serve on a free port of the loopback, print that port, return on SIGINT or SIGTERM.
+
+    The caller ends the process by ``os._exit``: an orderly end of gRPC's threads took more than
+    20 s in 5 of 160 starts, and the engine waits 5 s for all plugins together.
+
+    Args:
+        register: Adds the plugin's service to the server it is given.
+    """
+    # The handler of a signal that reaches another thread runs only once the main thread wakes up;
+    # this descriptor wakes it. Blocking the signals instead would be inherited by child processes.
+    wake, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: None)
+    server = grpc.server(
+        futures.ThreadPoolExecutor(_WORKERS),
+        options=[
+            ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
+            ("grpc.max_send_message_length", _MESSAGE_LIMIT),
+        ],
+    )
+    register(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    os.read(wake, 1)

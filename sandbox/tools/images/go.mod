@@ -1,0 +1,3 @@
+module k3s-registry/sandbox/tools/images
+
+go 1.26

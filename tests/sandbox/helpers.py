@@ -1,0 +1,157 @@
+"""The sandbox that the tests use, and what they do to it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from sandbox import engine
+from sandbox.cloud import spaces
+from sandbox.layout import REGION, Layout
+
+ROOT = Path(__file__).parent.parent.parent
+NAME = "sandbox-test"
+Done = subprocess.CompletedProcess[str]
+
+
+def cli(command: str, name: str = NAME) -> Done:
+    """Run one command of the sandbox, as the Makefile does."""
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", "--name", name, command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The sandbox that is up, with what tests do to it."""
+
+    layout: Layout
+    said: str
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        return os.environ | engine.environment(self.layout)
+
+    def run(self, *command: str | Path, given: str = "", fails: bool = False) -> Done:
+        """Run a client; it must succeed, or fail, as told."""
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = (
+            f"{' '.join(map(str, command[:3]))} ...\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )
+        assert (done.returncode != 0) == fails, said
+        return done
+
+    def pulumi(self, *arguments: str, given: str = "", fails: bool = False) -> Done:
+        return self.run("pulumi", "--non-interactive", *arguments, given=given, fails=fails)
+
+    def kubectl(self, *arguments: str, given: str = "", fails: bool = False) -> Done:
+        return self.run("kubectl", *arguments, given=given, fails=fails)
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "--output=json").stdout)
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "--filename=-", given=json.dumps(listed))
+
+    def config(self, **values: Any) -> None:
+        """Set nested keys of the stack's configuration: ``storage__protect=False``."""
+        for key, value in values.items():
+            self.pulumi(
+                "config", "set", "--path", key.replace("__", "."),
+                value if isinstance(value, str) else json.dumps(value),
+            )  # fmt: skip
+
+    @property
+    def registry(self) -> str:
+        return self.layout.hostname
+
+    @cached_property
+    def password(self) -> str:
+        return self.pulumi("stack", "output", "password", "--show-secrets").stdout.strip()
+
+    @cached_property
+    def bucket(self) -> str:
+        return self.pulumi("stack", "output", "bucket").stdout.strip()
+
+    def http(
+        self, method: str, path: str, *, login: bool = False
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request through Traefik, and answer status, headers and body."""
+        request = urllib.request.Request(f"https://{self.registry}{path}", method=method)
+        if login:
+            token = base64.b64encode(f"admin:{self.password}".encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
+        trust = ssl.create_default_context(cafile=str(self.layout.pki / "ca.crt"))
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=trust) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, dict(error.headers), error.read()
+
+    def s3(self, access_key: str = "", secret_key: str = "") -> Any:
+        """Answer an S3 client, by default one that may do everything."""
+        cloud = spaces.secrets(self.layout)
+        return boto3.client(
+            "s3",
+            endpoint_url=self.layout.spaces_endpoint.replace("{{.Region}}", REGION),
+            region_name=REGION,
+            aws_access_key_id=access_key or cloud.root_access_key,
+            aws_secret_access_key=secret_key or cloud.root_secret_key,
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+        )
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """Send one request to the API stand-in, as the account's owner, and answer the body."""
+        token = spaces.secrets(self.layout).token
+        request = urllib.request.Request(
+            f"{self.layout.api_endpoint}v2/{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Authorization": f"Bearer {token}"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def secret(self, prefix: str) -> dict[str, str]:
+        """Answer the decoded data of the registry's one Secret whose name starts so."""
+        found = self.get("secrets", "--namespace=registry")["items"]
+        (secret,) = [item for item in found if item["metadata"]["name"].startswith(prefix)]
+        return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is so; fail with its name if it does not come to be."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.3)

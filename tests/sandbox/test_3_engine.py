@@ -1,0 +1,134 @@
+"""What the engine sees: no changes, no secrets, clear errors."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.parse
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from sandbox.cloud import spaces
+from tests.sandbox.helpers import Sandbox
+
+
+def test_a_second_up_changes_nothing(sandbox: Sandbox) -> None:
+    sandbox.pulumi("up", "--yes", "--expect-no-changes")
+
+
+def test_a_preview_shows_no_changes(sandbox: Sandbox) -> None:
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_refresh_finds_everything_as_it_was_left(sandbox: Sandbox) -> None:
+    sandbox.pulumi("refresh", "--yes", "--expect-no-changes")
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
+def encodings(secret: str) -> set[str]:
+    """Write a secret in all the ways in which it could leak."""
+    raw = secret.encode()
+    found = {secret, raw.hex(), json.dumps(secret)[1:-1]}
+    found |= {urllib.parse.quote(secret, safe=safe) for safe in ("", "/")}
+    for shift in range(3):
+        # Base64 of a text that the secret is within; its first and last digits depend on the rest.
+        coded = base64.b64encode(b"\0" * shift + raw).decode().rstrip("=")
+        found.add(coded[4 if shift else 0 : -2])
+    return {form for form in found if len(form) >= 12}
+
+
+def leaks(secrets: Iterable[str], text: str) -> set[str]:
+    """Answer the secrets that a text shows, in any encoding."""
+    return {secret for secret in secrets if any(form in text for form in encodings(secret))}
+
+
+@pytest.fixture(scope="module")
+def secrets(sandbox: Sandbox) -> set[str]:
+    """Every secret that there is: of the state, of the cluster, of the cloud."""
+    found = {sandbox.password, spaces.secrets(sandbox.layout).token}
+    state = json.loads(sandbox.pulumi("stack", "export", "--show-secrets").stdout)
+    for resource in state["deployment"]["resources"]:
+        outputs = resource.get("outputs", {})
+        for name in ("secretKey", "result", "base64", "hex", "bcryptHash"):
+            # A suffix of a bucket's name is random, but no secret.
+            if resource["type"] != "random:index/randomString:RandomString":
+                value = outputs.get(name, {})
+                if isinstance(value, dict) and "plaintext" in value:
+                    found.add(json.loads(value["plaintext"]))
+    for prefix, file in (("registry-config", "config.yml"), ("registry-users", "htpasswd")):
+        found.add(sandbox.secret(prefix)[file].strip().splitlines()[-1])
+    found.add(sandbox.secret("registry-storage-key")["credentials"].split(" = ")[-1].strip())
+    assert len(found) >= 8, "a check that knows few secrets finds few leaks"
+    return found
+
+
+def test_no_secret_is_in_the_state_in_clear(sandbox: Sandbox, secrets: set[str]) -> None:
+    assert not leaks(secrets, sandbox.pulumi("stack", "export").stdout)
+    kept = sandbox.layout.state / "pulumi" / ".pulumi"
+    for path in (path for path in kept.rglob("*") if path.is_file()):
+        assert not leaks(secrets, path.read_text(errors="replace")), path
+
+
+def test_no_secret_is_in_the_outputs_or_in_what_up_says(
+    sandbox: Sandbox, secrets: set[str]
+) -> None:
+    assert not leaks(secrets, sandbox.said)
+    assert not leaks(secrets, sandbox.pulumi("stack", "output").stdout)
+    assert not leaks(secrets, sandbox.pulumi("stack", "output", "--json").stdout)
+    assert not leaks(secrets, sandbox.pulumi("preview", "--diff").stdout)
+
+
+def test_no_secret_is_in_a_log(sandbox: Sandbox, secrets: set[str]) -> None:
+    logs = list(sandbox.layout.logs.rglob("*.log"))
+    assert len(logs) > 5, "a check of few logs finds few leaks"
+    for path in logs:
+        assert not leaks(secrets, path.read_text(errors="replace")), path
+    for pod in sandbox.get("pods", "--all-namespaces")["items"]:
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        log = sandbox.kubectl("logs", name, f"--namespace={namespace}").stdout
+        assert not leaks(secrets, log), name
+
+
+def test_no_secret_is_in_an_object_of_the_cluster_but_in_secrets(
+    sandbox: Sandbox, secrets: set[str]
+) -> None:
+    kinds = "pods,deployments,replicasets,jobs,configmaps,services,ingresses,events,networkpolicies"
+    assert not leaks(secrets, json.dumps(sandbox.get(kinds, "--all-namespaces")))
+
+
+def test_no_secret_is_in_the_arguments_of_a_process(secrets: set[str]) -> None:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_text(errors="replace")
+        except OSError:
+            continue
+        assert not leaks(secrets, command), command.split("\0")[0]
+
+
+@pytest.mark.parametrize("encode", [str, urllib.parse.quote, lambda text: text.encode().hex()])
+def test_a_planted_leak_is_found(secrets: set[str], encode: object) -> None:
+    for secret in secrets:
+        assert leaks(secrets, f"before {encode(secret)} after"), "the check is blind"  # type: ignore[operator]  # each takes and gives text
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+def test_a_planted_leak_is_found_within_base64(secrets: set[str], before: str) -> None:
+    for secret in secrets:
+        text = base64.b64encode(f"{before}{secret} and more".encode()).decode()
+        assert leaks(secrets, f"data: {text}"), "the check is blind"
+
+
+def test_bad_settings_are_told_at_once_without_a_traceback(sandbox: Sandbox) -> None:
+    sandbox.config(storage__regoin="fra1", registry__image="registry:3.1.1")
+    try:
+        done = sandbox.pulumi("preview", fails=True)
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "storage")
+        sandbox.config(registry__image="localhost/registry:3.1.2")
+    assert "2 problems" in done.stdout
+    assert "pulumi config set --path storage.region fra1" in done.stdout
+    assert "pulumi config set --path registry.image" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    sandbox.pulumi("preview", "--expect-no-changes")

@@ -1,0 +1,43 @@
+"""Fixtures of the tests of the sandbox's stand-ins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from botocore.client import BaseClient
+
+from sandbox.cloud.api import Server
+from sandbox.cloud.keys import Keys
+from tests.unit.sandbox.fakes import FakeIam
+
+TOKEN = "dop_v1_of_a_test"
+
+
+@pytest.fixture
+def iam() -> FakeIam:
+    return FakeIam()
+
+
+@pytest.fixture
+def spaces() -> set[str]:
+    """The names of the Spaces that there are, for a test to change."""
+    return set()
+
+
+@pytest.fixture
+def keys(tmp_path: Path, iam: FakeIam, spaces: set[str]) -> Keys:
+    return Keys(tmp_path / "keys.json", cast("BaseClient", iam), lambda: set(spaces))
+
+
+@pytest.fixture
+def api(keys: Keys) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), TOKEN, keys) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
