@@ -13,10 +13,9 @@ from components import (
     ProofArgs,
     Registry,
     RegistryArgs,
-    Space,
-    SpaceArgs,
 )
-from components.providers import cluster_provider, spaces_provider
+from components.connect import connect
+from components.providers import cluster_provider
 from components.settings import load
 
 settings, access = load(
@@ -27,19 +26,11 @@ settings, access = load(
 )
 in_cluster = pulumi.ResourceOptions(provider=cluster_provider(access))
 
-space = Space(
-    "storage",
-    SpaceArgs(
-        endpoint=access.spaces_endpoint.replace("{{.Region}}", settings.storage.region),
-        region=settings.storage.region,
-        name_prefix=settings.storage.name_prefix,
-        key_name=settings.hostname,
-        protect=settings.storage.protect,
-        force_destroy=settings.storage.force_destroy,
-    ),
-    opts=pulumi.ResourceOptions(provider=spaces_provider(access)),
+storage = connect(settings.storage, access, key_name=settings.hostname)
+credentials = Credentials(
+    "credentials", CredentialsArgs(admin_user=settings.admin_user, pull_user=settings.pull_user)
 )
-credentials = Credentials("credentials", CredentialsArgs(admin_user=settings.admin_user))
+admin, pull = credentials.admin, credentials.pull
 registry = Registry(
     "registry",
     RegistryArgs(
@@ -50,8 +41,8 @@ registry = Registry(
         cpu=settings.registry.resources.cpu,
         memory=settings.registry.resources.memory,
         ingress_namespace=settings.edge.ingress_namespace,
-        storage=space.connection,
-        htpasswd=credentials.htpasswd,
+        storage=storage,
+        htpasswd=pulumi.Output.concat(admin.htpasswd, pull.htpasswd),
         http_secret=credentials.http_secret,
     ),
     opts=in_cluster,
@@ -63,7 +54,8 @@ Edge(
         hostname=settings.hostname,
         service=registry.service,
         ingress_class=settings.edge.ingress_class,
-        tls_secret=settings.tls.secret_name if settings.tls.mode == "secret" else None,
+        tls=settings.tls,
+        writers=admin.htpasswd,
     ),
     opts=in_cluster,
 )
@@ -74,19 +66,21 @@ Proof(
         url=registry.url,
         generation=registry.generation,
         image=settings.proof.image,
-        username=credentials.username,
-        password=credentials.password,
+        username=admin.username,
+        password=admin.password,
     ),
     opts=in_cluster,
 )
 
 pulumi.export("registry", settings.hostname)
-pulumi.export("username", credentials.username)
-pulumi.export("password", credentials.password)
+pulumi.export("username", admin.username)
+pulumi.export("password", admin.password)
+pulumi.export("pull_username", pull.username)
+pulumi.export("pull_password", pull.password)
 pulumi.export(
     "login",
     "pulumi stack output password --show-secrets | "
-    f"podman login {settings.hostname} --username {credentials.username} --password-stdin",
+    f"podman login {settings.hostname} --username {admin.username} --password-stdin",
 )
-pulumi.export("bucket", space.bucket)
-pulumi.export("endpoint", space.connection.endpoint)
+pulumi.export("bucket", storage.bucket)
+pulumi.export("endpoint", storage.endpoint)

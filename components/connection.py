@@ -18,6 +18,7 @@ class StorageConnection:
         access_key: The storage key's public half.
         secret_key: Its secret.
         path_style: Whether the bucket is named in the path instead of the host name.
+        root_directory: The folder of the bucket to keep images in; empty for its top.
     """
 
     endpoint: str
@@ -26,3 +27,4 @@ class StorageConnection:
     access_key: pulumi.Input[str]
     secret_key: pulumi.Input[str]
     path_style: bool
+    root_directory: str = ""

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod import LABELS
+from components.sections import TlsSecret, TlsSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +20,16 @@ class EdgeArgs:
         hostname: The name under which clients reach the registry.
         service: The registry's Service.
         ingress_class: The IngressClass that serves it.
-        tls_secret: The Secret with the certificate; None if TLS ends in front of the ingress.
+        tls: Who ends TLS, and with which certificate.
+        writers: The htpasswd lines of who may push; secret.
     """
 
     namespace: pulumi.Input[str]
     hostname: str
     service: str
     ingress_class: str
-    tls_secret: str | None
+    tls: TlsSettings
+    writers: pulumi.Input[str]
 
 
 def router_annotations(*, tls: bool) -> dict[str, str]:
@@ -61,13 +64,13 @@ class Edge(pulumi.ComponentResource):
                 # https://github.com/pulumi/pulumi-kubernetes/issues/1812
                 "annotations": {
                     "pulumi.com/skipAwait": "true",
-                    **router_annotations(tls=args.tls_secret is not None),
+                    **router_annotations(tls=args.tls.mode != "none"),
                 },
             },
             spec={
                 "ingress_class_name": args.ingress_class,
-                "tls": [{"hosts": [args.hostname], "secret_name": args.tls_secret}]
-                if args.tls_secret
+                "tls": [{"hosts": [args.hostname], "secret_name": args.tls.secret_name}]
+                if isinstance(args.tls, TlsSecret)
                 else [],
                 "rules": [
                     {

@@ -15,6 +15,20 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from components.fields import Section
+
+_EXAMPLES = {
+    "hostname": "registry.example.com",
+    "endpoint": "https://s3.eu-central-1.amazonaws.com",
+    "bucket": "my-images",
+    "issuer": "letsencrypt",
+    "mirrorPrefix": "example.com",
+    "caFile": "/etc/ssl/private-ca.pem",
+    "uploadTimeout": "600",
+    "namespaces": '["default"]',
+}
+"""What the commands that mend say, for keys without a default."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -63,44 +77,54 @@ def problems_of(
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], hidden: Collection[str]) -> Problem:
-    path = [str(part) for part in detail["loc"]]
-    if detail["type"] != "extra_forbidden":
-        # pydantic names a field whose default is refused, not its key.
-        path = [to_camel(part) for part in path]
+    unknown = detail["type"] == "extra_forbidden"
+    path, section, described = _find(model, [str(part) for part in detail["loc"]], unknown=unknown)
+    given: object = detail["input"]
+    if detail["type"] == "union_tag_invalid" and isinstance(given, dict):
+        # The key that tells which kind of section it is has a value that tells none.
+        tag = str(detail["ctx"]["discriminator"]).strip("'")
+        path, given, described = [*path, tag], given[tag], None
+    secret = path[0] in hidden or path[-1] == "secretKey"
+    value = "[secret]" if secret else json.dumps(given, default=str)
+    if unknown:
+        return _unknown(path, section, value, given if not secret else {})
+    if detail["type"] == "missing":
+        value, expected = "(not set)", "expected it to be set"
+    else:
+        expected = _expectation(detail)
     key = ".".join(path)
-    section, described = _find(model, path)
-    missing = detail["type"] == "missing"
-    value = "(not set)" if missing else json.dumps(detail["input"], default=str)
-    if path[0] in hidden:
-        value = "[secret]"
-    if detail["type"] == "extra_forbidden":
-        return _unknown(path, section, value, detail["input"], secret=path[0] in hidden)
-    example = "..."
-    if described is not None and described.is_required():
-        example = "registry.example.com"
-    elif described is not None and not isinstance(described.default, BaseModel):
-        example = _text(described.default)
-    expected = "expected it to be set" if missing else _expectation(detail)
-    inner = _section(described) if described is not None else None
-    if inner is not None:
-        first, inner_field = next(iter(inner.model_fields.items()))
-        path, example = [*path, inner_field.alias or first], _text(inner_field.default)
-        expected = f"expected an object of {', '.join(_keys(inner))}"
-    elif isinstance(detail["input"], bool) and detail["type"] == "value_error":
-        example = _text(not detail["input"])
-    return Problem(key, value, expected, set_command(path, example))
+    inner = _sections(described) if described is not None else []
+    if inner and not isinstance(given, dict):
+        expected = f"expected an object of {', '.join(_keys(inner[0]))}"
+        first, described = next(iter(inner[0].model_fields.items()))
+        path = [*path, to_camel(first)]
+    return Problem(key, value, expected, _mend(path, described, detail))
+
+
+def _mend(path: list[str], described: FieldInfo | None, detail: ErrorDetails) -> str:
+    if path[-1] == "secretKey":
+        return f"pulumi config set --path --secret {'.'.join(path)}"
+    if detail["type"] == "union_tag_invalid":
+        return set_command(path, str(detail["ctx"]["expected_tags"]).split("'")[1])
+    if detail["type"] == "value_error" and isinstance(detail["input"], bool):
+        return set_command(path, _text(not detail["input"]))
+    default = None if described is None or described.is_required() else described.default
+    if default is None or default == detail["input"]:
+        return set_command(path, _EXAMPLES.get(path[-1], "..."))
+    return set_command(path, _text(default))
 
 
 def _unknown(
-    path: list[str], section: type[BaseModel] | None, value: str, given: object, *, secret: bool
+    path: list[str], section: type[BaseModel] | None, value: str, given: object
 ) -> Problem:
     known = _keys(section) if section else []
     near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
     remove = f"pulumi config rm {'--path ' if len(path) > 1 else ''}{'.'.join(path)}"
     if not near:
-        return Problem(".".join(path), value, f"unknown key; known are {', '.join(known)}", remove)
+        expected = f"unknown key; known are {', '.join(known)}"
+        return Problem(".".join(path), value, expected, remove)
     right = [*path[:-1], near[0]]
-    text = "..." if secret or isinstance(given, dict | list) else _text(given)
+    text = "..." if isinstance(given, dict | list) else _text(given)
     return Problem(
         ".".join(path),
         value,
@@ -114,32 +138,53 @@ def _expectation(detail: ErrorDetails) -> str:
         return str(detail["ctx"]["error"])
     if detail["type"] == "literal_error":
         return f"expected one of {detail['ctx']['expected']}"
+    if detail["type"] == "union_tag_invalid":
+        return f"expected one of {detail['ctx']['expected_tags']}"
     return "expected " + detail["msg"].removeprefix("Input should be ")
 
 
 def _find(
-    model: type[BaseModel], path: list[str]
-) -> tuple[type[BaseModel] | None, FieldInfo | None]:
-    """Find the section and the field that a path of keys leads to."""
+    model: type[BaseModel], parts: list[str], *, unknown: bool
+) -> tuple[list[str], type[BaseModel] | None, FieldInfo | None]:
+    """Find the key's path, and the section and field that it leads to.
+
+    pydantic puts the kind of a section into the path, which is no key, and names a field whose
+    default is refused, instead of its key.
+    """
+    path: list[str] = []
     section: type[BaseModel] | None = model
     described: FieldInfo | None = None
-    for part in path:
+    rest = list(parts)
+    while rest:
+        part = rest.pop(0)
         if described is not None:
-            section = _section(described)
-        fields = section.model_fields.values() if section else ()
-        described = next((field for field in fields if field.alias == part), None)
-    return section, described
+            kinds = _sections(described)
+            if len(kinds) > 1:
+                section = next((kind for kind in kinds if part in _tags(kind)), None)
+                part = rest.pop(0) if rest else part
+            else:
+                section = kinds[0] if kinds else None
+        if section is None:
+            # An element of a list: the key is the list's.
+            break
+        path.append(part if unknown and not rest else to_camel(part))
+        described = next((x for x in section.model_fields.values() if x.alias == path[-1]), None)
+    return path, section, described
+
+
+def _tags(section: type[BaseModel]) -> set[object]:
+    return {
+        section.model_fields[key].default for key in ("kind", "mode") if key in section.model_fields
+    }
+
+
+def _sections(described: FieldInfo) -> list[type[BaseModel]]:
+    kinds = [described.annotation, *get_args(described.annotation)]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _section(described: FieldInfo) -> type[BaseModel] | None:
-    kinds = [described.annotation, *get_args(described.annotation)]
-    return next(
-        (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None
-    )
 
 
 def _text(value: object) -> str:

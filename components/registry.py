@@ -111,6 +111,7 @@ class Registry(pulumi.ComponentResource):
             region=storage.region,
             bucket=storage.bucket,
             path_style=storage.path_style,
+            root_directory=storage.root_directory,
             http_secret=self._args.http_secret,
         ).apply(lambda found: registry_config(**found))
         credentials = pulumi.Output.all(

@@ -21,7 +21,13 @@ CHUNK_BYTES = 10 * 2**20
 
 
 def registry_config(
-    *, endpoint: str, region: str, bucket: str, path_style: bool, http_secret: str
+    *,
+    endpoint: str,
+    region: str,
+    bucket: str,
+    path_style: bool,
+    root_directory: str,
+    http_secret: str,
 ) -> str:
     """Write config.yml for CNCF distribution 3.1.
 
@@ -30,6 +36,7 @@ def registry_config(
         region: The region that requests are signed for.
         bucket: The bucket that keeps the images.
         path_style: Whether the bucket is named in the path instead of the host name.
+        root_directory: The folder of the bucket to keep images in; empty for its top.
         http_secret: Signs the state of uploads; the same in every replica.
     """
     config = {
@@ -42,6 +49,7 @@ def registry_config(
                 # Not implied since version 3: https://github.com/distribution/distribution/issues/4528
                 "forcepathstyle": path_style,
                 "bucket": bucket,
+                **({"rootdirectory": f"/{root_directory}"} if root_directory else {}),
                 "secure": urlsplit(endpoint).scheme == "https",
                 "chunksize": CHUNK_BYTES,
                 # Spaces takes 10 concurrent copies to one object, the registry's default is 100:

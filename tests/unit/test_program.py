@@ -23,7 +23,7 @@ def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> Non
             "Space", "Credentials", "Registry", "Edge", "Proof",
             "kubernetes", "digitalocean", "digitalocean",
             "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
-            "RandomPassword", "RandomBytes", "RandomBytes",
+            "RandomPassword", "RandomBytes", "RandomPassword", "RandomBytes", "RandomBytes",
             "Namespace", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy",
             "Secret", "Secret", "Secret", "Deployment", "Service", "Ingress",
             "Secret", "ConfigMap", "Job",
@@ -153,6 +153,8 @@ def test_the_outputs_hand_over_the_login(run: Run) -> None:
         "registry": "registry.example.com",
         "username": "admin",
         "password": PASSWORD,
+        "pull_username": "pull",
+        "pull_password": PASSWORD,
         "login": "pulumi stack output password --show-secrets | "
         "podman login registry.example.com --username admin --password-stdin",
         "bucket": "registry-a1b2c3d4",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+import yaml
 
 from components.pod import memory_limit_mib
 from components.render.credentials_file import credentials_file
@@ -22,16 +23,25 @@ def test_the_registrys_configuration_is_the_golden_one() -> None:
         region="nyc3",
         bucket="registry-a1b2c3d4",
         path_style=True,
+        root_directory="",
         http_secret="00ff",
     )
     assert text == (GOLDEN / "config.yml").read_text()
 
 
-def test_a_store_without_tls_is_not_spoken_to_with_tls() -> None:
+def test_another_store_is_spoken_to_as_it_wants() -> None:
     text = registry_config(
-        endpoint="http://minio:9000", region="r", bucket="b", path_style=True, http_secret="0"
+        endpoint="http://minio:9000",
+        region="r",
+        bucket="b",
+        path_style=False,
+        root_directory="images",
+        http_secret="0",
     )
-    assert "secure: false" in text
+    s3 = yaml.safe_load(text)["storage"]["s3"]
+    assert s3["secure"] is False, "a store without TLS is not spoken to with TLS"
+    assert s3["forcepathstyle"] is False
+    assert s3["rootdirectory"] == "/images"
 
 
 def test_the_credentials_file_is_the_golden_one() -> None:

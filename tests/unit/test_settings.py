@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pydantic
 import pytest
 import yaml
+from pydantic.fields import FieldInfo
 
+from components.access import Access
 from components.errors import Problem, SettingsError
-from components.settings import Access, Section, Settings, load
+from components.fields import Section
+from components.settings import Settings, load
 from tests.unit.conftest import PROJECT, ROOT
 
 GOOD = {"hostname": "registry.example.com"}
@@ -71,7 +74,14 @@ def test_the_empty_default_of_the_project_file_counts_as_not_set() -> None:
         ("registry.resources.memory", "10G", "10Gi", "--path registry.resources.memory 128Mi"),
         ("registry.resources.cpu", "50Mi", "thousandths", "--path registry.resources.cpu 50m"),
         ("edge.ingressClass", "Traefik!", "small letters", "--path edge.ingressClass traefik"),
-        ("tls.mode", "magic", "'secret' or 'none'", "--path tls.mode secret"),
+        ("storage.kind", "nfs", "'spaces', 's3'", "--path storage.kind spaces"),
+        ("edge.uploadTimeout", 30, "greater than 60", "--path edge.uploadTimeout 600"),
+        ("tls.mode", "magic", "'secret', 'acme', 'certManager', 'none'", "--path tls.mode secret"),
+        ("tls.clientCa", "no PEM", "certificates in PEM", "--path tls.clientCa ..."),
+        ("nodes.mirrorPrefix", "https://a.b", "no scheme", "--path nodes.mirrorPrefix example.com"),
+        ("nodes.caFile", "ca.pem", "an absolute path", "--path nodes.caFile /etc/ssl/"),
+        ("nodes.enrol", 1, "a valid boolean", "--path nodes.enrol false"),
+        ("pullUser", "admin", "another name than adminUser's", "pullUser pull"),
         ("proof.image", "python", "name:tag", "--path proof.image docker.io/library/python:"),
     ],
 )
@@ -92,8 +102,44 @@ def test_a_bad_value_is_named_with_what_is_expected_and_the_command_that_mends_i
 
 def test_a_section_that_is_no_object_is_told_its_keys() -> None:
     (problem,) = problems({**GOOD, "storage": "nyc3"})
+    assert problem.key == "storage"
     assert "region, namePrefix, protect, forceDestroy" in problem.expected
-    assert problem.fix == "pulumi config set --path storage.region nyc3"
+    assert problem.fix == "pulumi config set --path storage.kind spaces"
+
+
+def test_a_bad_element_of_a_list_is_told_with_the_lists_key() -> None:
+    (problem,) = problems({**GOOD, "pullSecrets": {"namespaces": ["default", "No"]}})
+    assert (problem.key, problem.value) == ("pullSecrets.namespaces", '"No"')
+
+
+def test_an_existing_bucket_needs_endpoint_name_and_key_but_no_token() -> None:
+    found = problems({**GOOD, "storage": {"kind": "s3"}}, {})
+    assert [problem.key for problem in found] == [
+        "storage.endpoint",
+        "storage.bucket",
+        "storage.accessKey",
+        "storage.secretKey",
+    ]
+    assert found[-1].fix == "pulumi config set --path --secret storage.secretKey"
+
+
+def test_an_s3_endpoint_with_a_path_or_bucket_in_it_is_refused() -> None:
+    s3 = {"kind": "s3", "bucket": "images", "accessKey": "a", "secretKey": "hunter2"}
+    (problem,) = problems({**GOOD, "storage": {**s3, "endpoint": "https://a.b/images"}}, {})
+    assert problem.expected.startswith("expected a URL without bucket and path")
+
+
+def test_a_storage_secret_is_shown_by_no_error_even_if_it_was_set_in_clear() -> None:
+    s3 = {"kind": "s3", "endpoint": "nonsense", "bucket": "B", "accessKey": "a"}
+    with pytest.raises(SettingsError) as refused:
+        loaded({**GOOD, "storage": {**s3, "secretKey": {"x": "hunter2"}}}, {})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_key_of_another_tls_mode_is_unknown_to_this_one() -> None:
+    (problem,) = problems({**GOOD, "tls": {"mode": "acme", "secretName": "x"}})
+    assert problem.key == "tls.secretName"
+    assert "clientCa, mode, resolver" in problem.expected
 
 
 def test_an_unknown_key_is_told_the_nearest_known_one() -> None:
@@ -108,16 +154,16 @@ def test_an_unknown_key_is_told_the_nearest_known_one() -> None:
 
 def test_an_unknown_key_that_resembles_none_is_told_all_known_ones() -> None:
     (problem,) = problems({**GOOD, "zzz": "1"})
-    assert "hostname, namespace, adminUser" in problem.expected
+    assert "hostname, namespace, adminUser, pullUser" in problem.expected
     assert problem.fix == "pulumi config rm zzz"
 
 
 def test_all_problems_are_told_at_once() -> None:
-    found = problems({"hostname": "", "namespace": "X", "tls": {"mode": "y", "z": 1}}, {})
+    found = problems({"hostname": "", "namespace": "X", "tls": {"secretName": "Y", "z": 1}}, {})
     assert [problem.key for problem in found] == [
         "hostname",
         "namespace",
-        "tls.mode",
+        "tls.secretName",
         "tls.z",
         "digitalocean:token",
     ]
@@ -193,7 +239,7 @@ def test_the_project_file_and_the_models_name_the_same_keys_types_and_defaults()
         told = described[field.alias]
         if isinstance(field.default, Section):
             assert (told["type"], told["default"]) == ("object", {}), field.alias
-            for name, text in _leaves(field.default):
+            for name, text in leaves(field):
                 assert name in told["description"], f"{field.alias}.{name} is not described"
                 assert text in told["description"], f"{field.alias}.{name}'s default is not told"
         else:
@@ -201,15 +247,26 @@ def test_the_project_file_and_the_models_name_the_same_keys_types_and_defaults()
             assert told["default"] == ("" if field.is_required() else field.default), field.alias
 
 
-def _leaves(section: Section, prefix: str = "") -> list[tuple[str, str]]:
+def test_the_readme_lists_every_key_with_its_default() -> None:
+    readme = (ROOT / "README.md").read_text()
+    rows = [line for line in readme.splitlines() if line.startswith("| `")]
+    for field in Settings.model_fields.values():
+        for name, text in leaves(field) if isinstance(field.default, Section) else []:
+            key = f"`{field.alias}.{name}`"
+            assert any(key in row and text in row for row in rows), f"{key}, {text}"
+
+
+def leaves(section: FieldInfo, prefix: str = "") -> list[tuple[str, str]]:
+    """List the nested keys of a section in all its kinds, with their defaults as text."""
     found = []
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, Section):
-            found += _leaves(value, f"{prefix}{field.alias}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            found.append((f"{prefix}{field.alias}", text))
+    for kind in [section.annotation, *get_args(section.annotation)]:
+        for field in kind.model_fields.values() if hasattr(kind, "model_fields") else ():
+            if isinstance(field.default, Section):
+                found += leaves(field, f"{prefix}{field.alias}.")
+            else:
+                default = "" if field.is_required() or field.default is None else field.default
+                text = default if isinstance(default, str) else json.dumps(default)
+                found.append((f"{prefix}{field.alias}", text))
     return found
 
 
