@@ -15,7 +15,9 @@ from components import (
     RegistryArgs,
 )
 from components.connect import connect
+from components.preflight import check_cluster
 from components.providers import cluster_provider
+from components.render.readme import readme
 from components.settings import load
 
 settings, access = load(
@@ -24,6 +26,8 @@ settings, access = load(
     environment=os.environ,
     project=pulumi.get_project(),
 )
+stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+check_cluster(settings, access, stack)
 in_cluster = pulumi.ResourceOptions(provider=cluster_provider(access))
 
 storage = connect(settings.storage, access, key_name=settings.hostname)
@@ -35,6 +39,7 @@ registry = Registry(
     "registry",
     RegistryArgs(
         namespace=settings.namespace,
+        stack=stack,
         image=settings.registry.image,
         replicas=settings.registry.replicas,
         parallel_uploads=settings.registry.parallel_uploads,
@@ -84,3 +89,17 @@ pulumi.export(
 )
 pulumi.export("bucket", storage.bucket)
 pulumi.export("endpoint", storage.endpoint)
+pulumi.export(
+    "readme",
+    pulumi.Output.from_input(storage.bucket).apply(
+        lambda bucket: readme(
+            hostname=settings.hostname,
+            admin=admin.username,
+            pull=pull.username,
+            image_prefix=settings.nodes.mirror_prefix or settings.hostname,
+            tls=settings.tls.mode != "none",
+            bucket=bucket,
+            created=settings.storage.kind == "spaces",
+        )
+    ),
+)

@@ -13,6 +13,9 @@ from components.pod import LABELS, NAME, PodArgs, pod_spec
 from components.render.credentials_file import credentials_file
 from components.render.registry_config import PORT, registry_config
 
+STACK_ANNOTATION = "registry/stack"
+"""Tells which stack a namespace belongs to."""
+
 ROLLOUT_TIMEOUT = "3m"
 """A pod that is not ready by then never will be; the provider's default is 10 min."""
 
@@ -23,6 +26,7 @@ class RegistryArgs:
 
     Attributes:
         namespace: The namespace to create for it.
+        stack: The full name of the stack that it belongs to.
         image: CNCF distribution, 3.1.2 or newer.
         replicas: Pods; two or more are spread over nodes.
         parallel_uploads: Layers that may be uploaded to one pod at a time.
@@ -35,6 +39,7 @@ class RegistryArgs:
     """
 
     namespace: str
+    stack: str
     image: str
     replicas: int
     parallel_uploads: int
@@ -72,6 +77,7 @@ class Registry(pulumi.ComponentResource):
             f"{name}-namespace",
             metadata={
                 "name": args.namespace,
+                "annotations": {STACK_ANNOTATION: args.stack},
                 # https://kubernetes.io/docs/concepts/security/pod-security-standards/
                 "labels": {
                     "pod-security.kubernetes.io/enforce": "restricted",

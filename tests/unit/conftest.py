@@ -19,6 +19,8 @@ import pulumi
 import pytest
 from pulumi.runtime.stack import run_pulumi_func
 
+from components import preflight
+
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
@@ -107,6 +109,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         for name in ("SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY", "SPACES_ENDPOINT_URL"):
             if name not in values:
                 monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(preflight, "look", lambda *_: [])
         recorder = Recorder()
         pulumi.runtime.set_mocks(recorder, project=PROJECT, stack="dev", preview=preview)
 

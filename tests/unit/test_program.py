@@ -149,6 +149,7 @@ def test_only_the_registrys_api_is_led_in(run: Run) -> None:
 
 def test_the_outputs_hand_over_the_login(run: Run) -> None:
     outputs = run().outputs
+    assert outputs.pop("readme").startswith("# registry.example.com\n")
     assert outputs == {
         "registry": "registry.example.com",
         "username": "admin",

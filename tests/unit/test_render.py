@@ -11,6 +11,7 @@ import yaml
 from components.pod import memory_limit_mib
 from components.render.credentials_file import credentials_file
 from components.render.htpasswd import htpasswd_line
+from components.render.readme import readme
 from components.render.registry_config import registry_config
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -46,6 +47,20 @@ def test_another_store_is_spoken_to_as_it_wants() -> None:
 
 def test_the_credentials_file_is_the_golden_one() -> None:
     assert credentials_file("DO00EXAMPLE", "s3cr3t") == (GOLDEN / "credentials").read_text()
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_the_readme_is_the_golden_one(created: bool) -> None:
+    text = readme(
+        hostname="registry.example.com",
+        admin="admin",
+        pull="pull",
+        image_prefix="example.com",
+        tls=True,
+        bucket="registry-a1b2c3d4",
+        created=created,
+    )
+    assert text == (GOLDEN / f"readme-{'space' if created else 'bucket'}.md").read_text()
 
 
 def test_the_htpasswd_line_is_the_golden_one() -> None:
