@@ -85,9 +85,24 @@ def stop(layout: Layout) -> None:
             os.kill(pid, signal.SIGKILL)
     if not _gone(layout, _KILLED_WITHIN):
         raise SandboxError(f"processes {find_all(layout)} do not end")
-    if Path(f"/sys/class/net/{layout.interface}").exists():
-        _ip("link", "delete", layout.interface)
+    remove_interface(layout.interface)
     cgroups.remove(layout.cgroup)
+
+
+def remove_interface(name: str) -> None:
+    """Take an interface away; harmless when it is gone, or goes at this moment.
+
+    Args:
+        name: Such as ``Layout.interface``.
+    """
+    device = Path(f"/sys/class/net/{name}")
+    if device.exists():
+        try:
+            _ip("link", "delete", name)
+        except subprocess.CalledProcessError:
+            # The kernel takes it away with its other end, when it gets to it.
+            if device.exists():
+                raise
 
 
 def find_all(layout: Layout) -> list[int]:
