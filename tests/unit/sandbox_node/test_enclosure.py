@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ def test_an_interface_that_vanishes_meanwhile_is_no_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     there = [True, False]
-    monkeypatch.setattr(enclosure.Path, "exists", lambda _: there.pop(0))
+    monkeypatch.setattr(Path, "exists", lambda _: there.pop(0))
 
     def gone(*arguments: str) -> None:
         raise subprocess.CalledProcessError(1, ["ip", *arguments])
@@ -24,7 +25,7 @@ def test_an_interface_that_vanishes_meanwhile_is_no_failure(
 
 
 def test_an_interface_that_stays_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enclosure.Path, "exists", lambda _: True)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
 
     def refused(*arguments: str) -> None:
         raise subprocess.CalledProcessError(1, ["ip", *arguments])
