@@ -52,6 +52,7 @@ def up(layout: Layout) -> None:
 
 def down(layout: Layout) -> None:
     """Stop everything; images and state stay for the next `up`."""
+    engine.end(layout)
     lifecycle.down(layout)
     if engine.never_succeeded(layout):
         say("the first update was interrupted: what it left half-made is removed")
@@ -60,6 +61,7 @@ def down(layout: Layout) -> None:
 
 def wipe(layout: Layout) -> None:
     """Stop everything and delete all that this sandbox kept, but for the built tools."""
+    engine.end(layout)
     lifecycle.down(layout)
     _forget(layout)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -175,3 +177,20 @@ def never_succeeded(layout: Layout) -> bool:
     return _interrupted(layout) and not any(
         json.loads(update.read_text())["result"] == "succeeded" for update in history
     )
+
+
+def end(layout: Layout) -> None:
+    """End what is left of an engine that was killed: it takes its provider minutes to notice.
+
+    Args:
+        layout: The sandbox.
+    """
+    mine = f"PULUMI_HOME={layout.state / 'pulumi'}".encode()
+    programs = {layout.tools / "pulumi", layout.tools / "kubernetes-provider"}
+    for process in Path("/proc").glob("[0-9]*"):
+        # Processes come and go while we look, and some are nobody's business.
+        with suppress(OSError):
+            if (process / "exe").readlink() in programs and mine in (
+                process / "environ"
+            ).read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)

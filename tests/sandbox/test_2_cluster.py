@@ -154,6 +154,23 @@ def test_up_fails_with_the_end_of_the_proofs_log_when_the_registry_cannot_store(
     sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
+def test_nothing_of_somebody_elses_is_taken_over(sandbox: Sandbox) -> None:
+    mine = sandbox.get("namespace", "registry")["metadata"]["annotations"]["registry/stack"]
+    annotate = ["annotate", "--overwrite", "namespace", "registry"]
+    sandbox.kubectl(*annotate, "registry/stack=organization/k3s-registry/another")
+    sandbox.kubectl("create", "ingress", "shop", f"--rule={sandbox.registry}/*=shop:80")
+    try:
+        refused = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
+    finally:
+        sandbox.kubectl("delete", "ingress", "shop")
+        sandbox.kubectl(*annotate, f"registry/stack={mine}")
+    assert "2 problems in the configuration of this stack; nothing was changed" in refused
+    assert "it belongs to the stack organization/k3s-registry/another" in refused
+    assert "the Ingress default/shop serves this host already" in refused
+    assert "Traceback" not in refused
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
 def grant(sandbox: Sandbox, access_key: str, permission: str) -> None:
     """Change a key's rights behind Pulumi's back."""
     grants = [{"bucket": sandbox.bucket, "permission": permission}]
