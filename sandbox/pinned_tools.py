@@ -52,7 +52,8 @@ class Tool:
         major, _, rest = self.version.partition(".")
         minor = rest.partition(".")[0]
         told = self.ldflags.format(version=self.version, major=major, minor=minor)
-        return ["-mod=readonly", "-trimpath", f"-ldflags=-s -w {told}".rstrip()]
+        # No stamp of the checkout: as another user's, git refuses to tell about it.
+        return ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-ldflags=-s -w {told}".rstrip()]
 
 
 @dataclass(frozen=True)
