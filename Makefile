@@ -5,7 +5,7 @@ VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 IN_SANDBOX := eval "$$($(SANDBOX) env)" &&
 
-.PHONY: help up test check preview destroy prove env down wipe venv
+.PHONY: help up test check bench preview destroy prove env down wipe venv
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff check --quiet .
 	$(VENV)/mypy .
 	$(VENV)/pytest tests/unit
+
+bench: venv ## measure what docs/performance.md tells, in a sandbox of its own
+	@$(VENV)/python -m bench
 
 preview: venv ## show what `pulumi up` would change in the sandbox
 	@$(IN_SANDBOX) pulumi preview
