@@ -41,6 +41,7 @@ registry = Registry(
         namespace=settings.namespace,
         stack=stack,
         image=settings.registry.image,
+        check_image=settings.proof.image,
         replicas=settings.registry.replicas,
         parallel_uploads=settings.registry.parallel_uploads,
         cpu=settings.registry.resources.cpu,

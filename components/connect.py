@@ -30,6 +30,7 @@ def connect(
             secret_key=pulumi.Output.secret(settings.secret_key),
             path_style=settings.path_style,
             root_directory=settings.root_directory,
+            managed=False,
         )
     space = Space(
         "storage",

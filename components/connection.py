@@ -19,6 +19,7 @@ class StorageConnection:
         secret_key: Its secret.
         path_style: Whether the bucket is named in the path instead of the host name.
         root_directory: The folder of the bucket to keep images in; empty for its top.
+        managed: Whether this stack makes the bucket and its key, which so may be brand-new.
     """
 
     endpoint: str
@@ -27,4 +28,5 @@ class StorageConnection:
     access_key: pulumi.Input[str]
     secret_key: pulumi.Input[str]
     path_style: bool
-    root_directory: str = ""
+    root_directory: str
+    managed: bool

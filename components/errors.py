@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from components.fields import Section
+from components.fields import MendableError, Section
 
 _EXAMPLES = {
     "hostname": "registry.example.com",
@@ -106,6 +106,9 @@ def _mend(path: list[str], described: FieldInfo | None, detail: ErrorDetails) ->
         return f"pulumi config set --path --secret {'.'.join(path)}"
     if detail["type"] == "union_tag_invalid":
         return set_command(path, str(detail["ctx"]["expected_tags"]).split("'")[1])
+    error = detail.get("ctx", {}).get("error")
+    if isinstance(error, MendableError):
+        return set_command(path, error.right)
     if detail["type"] == "value_error" and isinstance(detail["input"], bool):
         return set_command(path, _text(not detail["input"]))
     default = None if described is None or described.is_required() else described.default

@@ -23,6 +23,19 @@ class Section(BaseModel):
     )
 
 
+class MendableError(ValueError):
+    """A value is refused, and the right one is known.
+
+    Args:
+        expected: What is expected, or why it is refused.
+        right: The value to set instead.
+    """
+
+    def __init__(self, expected: str, right: str) -> None:
+        super().__init__(expected)
+        self.right = right
+
+
 def matching(pattern: str, expected: str) -> AfterValidator:
     """Make a validator that refuses what does not match a pattern as a whole.
 

@@ -13,6 +13,12 @@ from components.pod import LABELS
 PROOF_LABELS = {"app.kubernetes.io/name": "registry", "app.kubernetes.io/component": "proof"}
 """The labels of the proof's pod, which may reach the registry like an ingress controller."""
 
+CHECK_LABELS = {
+    "app.kubernetes.io/name": "registry",
+    "app.kubernetes.io/component": "storage-check",
+}
+"""The labels of the storage check's pod, which may reach the store as the registry may."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
@@ -32,7 +38,7 @@ class NetworkArgs:
 def registry_policies(
     name: str, args: NetworkArgs, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Close the namespace, then open what registry and proof need.
+    """Close the namespace, then open what registry, proof and storage check need.
 
     Args:
         name: What the resources' names start with.
@@ -49,7 +55,10 @@ def registry_policies(
         "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
     }
     store = urlsplit(args.storage_endpoint)
-    store_port = store.port or (443 if store.scheme == "https" else 80)
+    # A policy cannot name a host, so the store's port is open to any address.
+    store_port: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
+        "ports": [{"port": store.port or (443 if store.scheme == "https" else 80)}]
+    }
     registry = kubernetes.networking.v1.NetworkPolicy(
         f"{name}-policy",
         metadata={"name": "registry", "namespace": args.namespace},
@@ -71,8 +80,7 @@ def registry_policies(
                     "ports": [{"port": "http"}],
                 }
             ],
-            # A policy cannot name a host, so the store's port is open to any address.
-            "egress": [dns, {"ports": [{"port": store_port}]}],
+            "egress": [dns, store_port],
         },
         opts=opts,
     )
@@ -92,4 +100,14 @@ def registry_policies(
         },
         opts=opts,
     )
-    return [closed, registry, proof]
+    check = kubernetes.networking.v1.NetworkPolicy(
+        f"{name}-storage-check-policy",
+        metadata={"name": "storage-check", "namespace": args.namespace},
+        spec={
+            "pod_selector": {"match_labels": CHECK_LABELS},
+            "policy_types": ["Egress"],
+            "egress": [dns, store_port],
+        },
+        opts=opts,
+    )
+    return [closed, registry, proof, check]

@@ -12,6 +12,7 @@ from components.network import NetworkArgs, registry_policies
 from components.pod import LABELS, NAME, PodArgs, pod_spec
 from components.render.credentials_file import credentials_file
 from components.render.registry_config import PORT, registry_config
+from components.storage_check import StorageCheck, StorageCheckArgs
 
 STACK_ANNOTATION = "registry/stack"
 """Tells which stack a namespace belongs to."""
@@ -28,6 +29,7 @@ class RegistryArgs:
         namespace: The namespace to create for it.
         stack: The full name of the stack that it belongs to.
         image: CNCF distribution, 3.1.2 or newer.
+        check_image: Has Python 3.9 or newer as ``python3``; checks the store.
         replicas: Pods; two or more are spread over nodes.
         parallel_uploads: Layers that may be uploaded to one pod at a time.
         cpu: Cores that the scheduler reserves for a pod.
@@ -41,6 +43,7 @@ class RegistryArgs:
     namespace: str
     stack: str
     image: str
+    check_image: str
     replicas: int
     parallel_uploads: int
     cpu: str
@@ -144,6 +147,16 @@ class Registry(pulumi.ComponentResource):
     def _deployment(self, policies: list[pulumi.Resource]) -> kubernetes.apps.v1.Deployment:
         args = self._args
         config, storage_key, users = self._secrets()
+        check = StorageCheck(
+            f"{self._name}-storage-check",
+            StorageCheckArgs(
+                namespace=self.namespace,
+                image=args.check_image,
+                storage=args.storage,
+                key_secret=storage_key,
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=policies),
+        )
         return kubernetes.apps.v1.Deployment(
             f"{self._name}-deployment",
             metadata={"name": NAME, "namespace": self.namespace, "labels": LABELS},
@@ -170,7 +183,7 @@ class Registry(pulumi.ComponentResource):
             # only after half of their grace period.
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=policies,
+                depends_on=[*policies, check],
                 custom_timeouts=pulumi.CustomTimeouts(
                     create=ROLLOUT_TIMEOUT, update=ROLLOUT_TIMEOUT
                 ),

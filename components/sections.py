@@ -16,6 +16,7 @@ from components.fields import (
     Image,
     Label,
     Memory,
+    MendableError,
     NamePrefix,
     NodePath,
     RegistryImage,
@@ -60,9 +61,9 @@ class S3Settings(Section):
 
     Attributes:
         kind: Says that it is this kind of store.
+        bucket: The bucket's name.
         endpoint: The server's URL.
         region: The region that requests are signed for.
-        bucket: The bucket's name.
         access_key: The key's public half.
         secret_key: Its secret.
         path_style: Whether the bucket is named in the path instead of the host name.
@@ -70,13 +71,29 @@ class S3Settings(Section):
     """
 
     kind: Literal["s3"] = "s3"
+    bucket: Bucket
     endpoint: Endpoint
     region: S3Region = "us-east-1"
-    bucket: Bucket
     access_key: Text
     secret_key: Annotated[Text, Field(repr=False)]
     path_style: bool = True
     root_directory: Folder = ""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _without_bucket(cls, endpoint: str, info: ValidationInfo) -> str:
+        scheme, _, host = endpoint.partition("://")
+        bucket = info.data.get("bucket")
+        if bucket and host.startswith(f"{bucket}."):
+            raise MendableError(
+                "expected the server's own host name, without the bucket in it",
+                f"{scheme}://{host.removeprefix(f'{bucket}.')}",
+            )
+        if scheme == "http" and host.endswith((".amazonaws.com", ".digitaloceanspaces.com")):
+            raise MendableError(
+                "expected https: images would cross the internet in clear", f"https://{host}"
+            )
+        return endpoint
 
 
 class Resources(Section):

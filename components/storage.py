@@ -90,5 +90,7 @@ class Space(pulumi.ComponentResource):
             access_key=key.access_key,
             secret_key=key.secret_key,
             path_style=True,
+            root_directory="",
+            managed=True,
         )
         self.register_outputs({"bucket": self.bucket})

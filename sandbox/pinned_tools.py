@@ -136,6 +136,9 @@ TOOLS = (
     Tool("whoami", "./whoami", folder="images"),
 )
 
+MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio")
+"""A second S3 server, built and run by tests only: no sandbox of a user's has it."""
+
 COPIES = (
     Copy(
         "pulumi-language-python-exec",

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -28,18 +28,19 @@ _TAIL = 20
 """Lines of a failed build that are shown."""
 
 
-def build(tools: Path) -> None:
+def build(tools: Path, wanted: Iterable[Tool] = TOOLS) -> None:
     """Build what is missing or out of date, one tool at a time: Go uses all cores for one.
 
     Args:
         tools: ``Layout.tools``; made when missing.
+        wanted: What is to be there.
 
     Raises:
         ToolchainError: No fitting Go, or a build failed.
     """
     tools.mkdir(parents=True, exist_ok=True)
     compiler = ""
-    for tool in TOOLS:
+    for tool in wanted:
         if tool.may_be_on_path and _from_path(tool, tools):
             continue
         compiler = compiler or _compiler(tool.source)

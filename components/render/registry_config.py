@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import yaml
 
 PORT = 5000
@@ -39,6 +37,7 @@ def registry_config(
         root_directory: The folder of the bucket to keep images in; empty for its top.
         http_secret: Signs the state of uploads; the same in every replica.
     """
+    scheme, _, host = endpoint.partition("://")
     config = {
         "version": "0.1",
         "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
@@ -50,7 +49,7 @@ def registry_config(
                 "forcepathstyle": path_style,
                 "bucket": bucket,
                 **({"rootdirectory": f"/{root_directory}"} if root_directory else {}),
-                "secure": urlsplit(endpoint).scheme == "https",
+                "secure": scheme == "https",
                 "chunksize": CHUNK_BYTES,
                 # Spaces takes 10 concurrent copies to one object, the registry's default is 100:
                 # https://docs.digitalocean.com/products/spaces/details/limits/
@@ -83,10 +82,10 @@ def registry_config(
         "health": {
             "storagedriver": {"enabled": True, "interval": "10s", "threshold": 3},
             # The check above never ends when the S3 server hangs; this one has a timeout. A private
-            # bucket answers a stranger with 403.
+            # bucket answers a stranger with 403, as check_store.py has seen.
             "http": [
                 {
-                    "uri": f"{endpoint}/{bucket}",
+                    "uri": f"{endpoint}/{bucket}" if path_style else f"{scheme}://{bucket}.{host}/",
                     "statuscode": 403,
                     "timeout": "3s",
                     "interval": "5s",

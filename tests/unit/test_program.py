@@ -20,13 +20,13 @@ def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> Non
     kinds = sorted(kind.split(":")[-1] for kind in made.types())
     assert kinds == sorted(
         [
-            "Space", "Credentials", "Registry", "Edge", "Proof",
+            "Space", "Credentials", "Registry", "StorageCheck", "Edge", "Proof",
             "kubernetes", "digitalocean", "digitalocean",
             "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
             "RandomPassword", "RandomBytes", "RandomPassword", "RandomBytes", "RandomBytes",
-            "Namespace", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy",
+            "Namespace", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy",
             "Secret", "Secret", "Secret", "Deployment", "Service", "Ingress",
-            "Secret", "ConfigMap", "Job",
+            "Secret", "ConfigMap", "Job", "ConfigMap", "Job",
         ]
     )  # fmt: skip
 

@@ -115,8 +115,8 @@ def test_a_bad_element_of_a_list_is_told_with_the_lists_key() -> None:
 def test_an_existing_bucket_needs_endpoint_name_and_key_but_no_token() -> None:
     found = problems({**GOOD, "storage": {"kind": "s3"}}, {})
     assert [problem.key for problem in found] == [
-        "storage.endpoint",
         "storage.bucket",
+        "storage.endpoint",
         "storage.accessKey",
         "storage.secretKey",
     ]

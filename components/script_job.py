@@ -1,0 +1,116 @@
+"""A Job that runs one of this repository's scripts, and fails `pulumi up` with the log's end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.pod import restricted, unprivileged
+
+SECRET_FOLDER = "/script/secret"  # noqa: S105 - a folder
+"""Where the script finds the files of its Secret."""
+
+_CODE_FOLDER = "/script/code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptJobArgs:
+    """What runs.
+
+    Attributes:
+        namespace: The registry's namespace.
+        labels: Of the Job and its pod; network policies go by them.
+        image: Has Python 3.9 or newer as ``python3``.
+        scripts: The script, then the modules that it imports; they need nothing installed.
+        arguments: The script's arguments; never a secret.
+        secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
+        deadline_seconds: How long it may run, the pull of its image included.
+        annotations: Of the pod; a change runs the script again, as one of all above does.
+    """
+
+    namespace: pulumi.Input[str]
+    labels: Mapping[str, str]
+    image: str
+    scripts: Sequence[Path]
+    arguments: Sequence[pulumi.Input[str]]
+    secret: pulumi.Input[str]
+    deadline_seconds: int
+    annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+
+def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kubernetes.batch.v1.Job:
+    """Run a script; the Job that is answered is there once the script has succeeded.
+
+    Args:
+        name: What the resources' names start with.
+        args: What runs.
+        parent: The component that it belongs to.
+    """
+    labels = dict(args.labels)
+    # Named anew when it changes, which replaces the Job.
+    code = kubernetes.core.v1.ConfigMap(
+        f"{name}-script",
+        metadata={"namespace": args.namespace, "labels": labels},
+        immutable=True,
+        data={script.name: script.read_text() for script in args.scripts},
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return kubernetes.batch.v1.Job(
+        f"{name}-job",
+        metadata={
+            "namespace": args.namespace,
+            "labels": labels,
+            # A Job that failed stays so; the next `pulumi up` must start a new one.
+            "annotations": {"pulumi.com/replaceUnready": "true"},
+        },
+        spec={
+            "backoff_limit": 0,
+            "active_deadline_seconds": args.deadline_seconds,
+            "template": {
+                "metadata": {"labels": labels, "annotations": dict(args.annotations)},
+                "spec": {
+                    "automount_service_account_token": False,
+                    "enable_service_links": False,
+                    "restart_policy": "Never",
+                    "security_context": unprivileged(),
+                    "containers": [
+                        {
+                            "name": "script",
+                            "image": args.image,
+                            "command": [
+                                "python3",
+                                f"{_CODE_FOLDER}/{args.scripts[0].name}",
+                                *args.arguments,
+                            ],
+                            "security_context": restricted(),
+                            # So that the failure that Pulumi shows ends with the log's end.
+                            "termination_message_policy": "FallbackToLogsOnError",
+                            "resources": {
+                                "requests": {"cpu": "50m", "memory": "64Mi"},
+                                "limits": {"memory": "128Mi"},
+                            },
+                            "volume_mounts": [
+                                {"name": "secret", "mount_path": SECRET_FOLDER, "read_only": True},
+                                {"name": "code", "mount_path": _CODE_FOLDER, "read_only": True},
+                            ],
+                        }
+                    ],
+                    "volumes": [
+                        {
+                            "name": "secret",
+                            "secret": {"secret_name": args.secret, "default_mode": 0o440},
+                        },
+                        {"name": "code", "config_map": {"name": code.metadata.name}},
+                    ],
+                },
+            },
+        },
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            custom_timeouts=pulumi.CustomTimeouts(create=f"{args.deadline_seconds + 30}s"),
+        ),
+    )
