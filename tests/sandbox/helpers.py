@@ -11,8 +11,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sandbox import engine
+from sandbox import engine, images
 from sandbox.cloud import spaces
 from sandbox.layout import REGION, Layout
 
@@ -43,14 +44,22 @@ def cli(command: str, name: str = NAME) -> Done:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The sandbox that is up, with what tests do to it."""
+    """The sandbox that is up, with what tests do to it.
+
+    Attributes:
+        layout: Where it is.
+        said: What `up` said.
+        stack: The stack that tests work on; the sandbox's own when empty.
+    """
 
     layout: Layout
     said: str
+    stack: str = ""
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        return os.environ | engine.environment(self.layout)
+        own = {"PULUMI_STACK": self.stack} if self.stack else {}
+        return os.environ | engine.environment(self.layout) | own
 
     def run(self, *command: str | Path, given: str = "", fails: bool = False) -> Done:
         """Run a client; it must succeed, or fail, as told."""
@@ -84,11 +93,12 @@ class Sandbox:
 
     def config(self, **values: Any) -> None:
         """Set nested keys of the stack's configuration: ``storage__protect=False``."""
-        for key, value in values.items():
-            self.pulumi(
-                "config", "set", "--path", key.replace("__", "."),
-                value if isinstance(value, str) else json.dumps(value),
-            )  # fmt: skip
+        pairs = [
+            f"{key.replace('__', '.')}={value if isinstance(value, str) else json.dumps(value)}"
+            for key, value in values.items()
+        ]
+        plaintext = [argument for pair in pairs for argument in ("--plaintext", pair)]
+        self.pulumi("config", "set-all", "--path", *plaintext)
 
     @property
     def registry(self) -> str:
@@ -140,13 +150,37 @@ class Sandbox:
             method=method,
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or "null")
 
     def secret(self, prefix: str) -> dict[str, str]:
         """Answer the decoded data of the registry's one Secret whose name starts so."""
         found = self.get("secrets", "--namespace=registry")["items"]
         (secret,) = [item for item in found if item["metadata"]["name"].startswith(prefix)]
         return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+@contextmanager
+def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
+    """Make a stack beside the sandbox's own, in the same cluster; destroy it at the end.
+
+    Args:
+        sandbox: The sandbox.
+        name: Tells it from the first one: in the stack's name, its namespace and its host name.
+    """
+    stack = f"{sandbox.layout.name}-{name}"
+    second = replace(sandbox, stack=stack)
+    second.pulumi("stack", "init", stack)
+    try:
+        second.config(
+            hostname=f"{name}.{sandbox.layout.domain}",
+            namespace=f"registry-{name}",
+            registry__image=images.REGISTRY,
+            proof__image=images.PYTHON,
+        )
+        yield second
+    finally:
+        second.pulumi("destroy", "--yes", "--skip-preview")
+        second.pulumi("stack", "rm", "--yes", stack)
 
 
 def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> None:

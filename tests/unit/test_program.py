@@ -114,6 +114,67 @@ def test_the_configuration_file_names_the_space_in_its_region(run: Run) -> None:
     assert config["storage"]["s3"]["forcepathstyle"] is True
 
 
+S3 = {
+    "kind": "s3",
+    "endpoint": "https://s3.eu-central-1.amazonaws.com",
+    "region": "eu-central-1",
+    "bucket": "images",
+    "accessKey": "AKIA",
+    "secretKey": "hunter2",
+    "pathStyle": False,
+    "rootDirectory": "k3s",
+}
+
+
+def test_an_existing_bucket_needs_nothing_of_the_cloud(run: Run) -> None:
+    made = run({**CONFIG, "storage": S3}, token="")
+    assert not [kind for kind in made.types() if "digitalocean" in kind]
+    assert "hunter2" in made.inputs("registry-storage-key")["stringData"]["credentials"]
+    assert made.outputs["bucket"] == "images"
+
+
+@pytest.mark.parametrize(
+    ("storage", "arguments"),
+    [
+        (
+            {},
+            [
+                "https://nyc3.digitaloceanspaces.com", "--region=nyc3",
+                "--bucket=registry-a1b2c3d4", "--folder=", "--managed",
+            ],
+        ),
+        (
+            S3,
+            [
+                "https://s3.eu-central-1.amazonaws.com", "--region=eu-central-1",
+                "--bucket=images", "--folder=k3s", "--virtual-host",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_the_store_is_checked_with_the_registrys_own_key_as_the_registry_will_use_it(
+    run: Run, storage: dict[str, object], arguments: list[str]
+) -> None:
+    made = run({**CONFIG, "storage": storage})
+    spec = made.inputs("registry-storage-check-job")["spec"]["template"]["spec"]
+    command = spec["containers"][0]["command"]
+    assert [word for word in command[2:] if not word.startswith("--key-file=")] == arguments
+    secret = spec["volumes"][0]["secret"]["secretName"]
+    pod = made.inputs("registry-deployment")["spec"]["template"]["spec"]
+    assert secret in [volume["secret"]["secretName"] for volume in pod["volumes"]], (
+        "a new key must be checked before the registry gets it"
+    )
+
+
+def test_the_pod_that_checks_the_store_reaches_nothing_but_dns_and_the_store(run: Run) -> None:
+    made = run({**CONFIG, "storage": {**S3, "endpoint": "http://minio:9000"}})
+    policy = made.inputs("registry-storage-check-policy")["spec"]
+    ports = [port["port"] for rule in policy["egress"] for port in rule["ports"]]
+    assert ports == [53, 53, 9000]
+    labels = made.inputs("registry-storage-check-job")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"] == labels
+
+
 def test_one_replica_has_no_disruption_budget_and_two_have_one(run: Run) -> None:
     made = run({**CONFIG, "registry": {"replicas": 2}})
     assert made.inputs("registry-disruption-budget")["spec"]["maxUnavailable"] == 1

@@ -13,6 +13,7 @@ from components.render.credentials_file import credentials_file
 from components.render.htpasswd import htpasswd_line
 from components.render.readme import readme
 from components.render.registry_config import registry_config
+from s3_client import Bucket, Key
 
 GOLDEN = Path(__file__).parent / "golden"
 SALT = "AAECAwQFBgcICQoLDA0ODw=="
@@ -43,6 +44,24 @@ def test_another_store_is_spoken_to_as_it_wants() -> None:
     assert s3["secure"] is False, "a store without TLS is not spoken to with TLS"
     assert s3["forcepathstyle"] is False
     assert s3["rootdirectory"] == "/images"
+
+
+@pytest.mark.parametrize("path_style", [True, False])
+def test_the_store_is_watched_by_the_request_that_the_storage_check_has_tried(
+    path_style: bool,
+) -> None:
+    endpoint = "https://s3.eu-central-1.amazonaws.com"
+    text = registry_config(
+        endpoint=endpoint,
+        region="eu-central-1",
+        bucket="images",
+        path_style=path_style,
+        root_directory="",
+        http_secret="0",
+    )
+    (watch,) = yaml.safe_load(text)["health"]["http"]
+    bucket = Bucket(endpoint, "eu-central-1", "images", path_style, Key("", ""))
+    assert watch["uri"] == bucket.url(), "or the registry would never become ready"
 
 
 def test_the_credentials_file_is_the_golden_one() -> None:

@@ -129,6 +129,32 @@ def test_an_s3_endpoint_with_a_path_or_bucket_in_it_is_refused() -> None:
     assert problem.expected.startswith("expected a URL without bucket and path")
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "expected", "right"),
+    [
+        (
+            "https://images.nyc3.digitaloceanspaces.com",
+            "without the bucket",
+            "https://nyc3.digitaloceanspaces.com",
+        ),
+        ("http://images.minio:9000", "without the bucket", "http://minio:9000"),
+        (
+            "http://s3.eu-central-1.amazonaws.com",
+            "expected https",
+            "https://s3.eu-central-1.amazonaws.com",
+        ),
+    ],
+)
+def test_an_s3_endpoint_that_is_nearly_right_is_told_the_right_one(
+    endpoint: str, expected: str, right: str
+) -> None:
+    s3 = {"kind": "s3", "bucket": "images", "accessKey": "a", "secretKey": "hunter2"}
+    (problem,) = problems({**GOOD, "storage": {**s3, "endpoint": endpoint}}, {})
+    assert problem.key == "storage.endpoint"
+    assert expected in problem.expected
+    assert problem.fix == f"pulumi config set --path storage.endpoint {right}"
+
+
 def test_a_storage_secret_is_shown_by_no_error_even_if_it_was_set_in_clear() -> None:
     s3 = {"kind": "s3", "endpoint": "nonsense", "bucket": "B", "accessKey": "a"}
     with pytest.raises(SettingsError) as refused:
