@@ -118,7 +118,7 @@ class Store:
         """Say which setting is wrong, and how to mend it."""
         if self.managed:
             reach = "let the cluster's pods reach it"
-            fix = reach if setting == "endpoint" else "pulumi refresh && pulumi up"
+            fix = reach if setting == "endpoint" else "pulumi up --refresh (docs/operations.md)"
             return StoreError(f"{self.bucket.url()}: {said}; fix: {fix}", patience)
         values = {
             "endpoint": self.bucket.endpoint,

@@ -49,7 +49,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """Say nothing of clients that speak something else: that is what they are for."""
+
+        server = Server(("127.0.0.1", 0), Handler)
         if tls:
             pki.authority(tmp_path)
             certificate, key = pki.issue(tmp_path, "store", ips=["127.0.0.1"])
