@@ -169,6 +169,8 @@ def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
     """
     stack = f"{sandbox.layout.name}-{name}"
     second = replace(sandbox, stack=stack)
+    # Of a run that was killed; its salt belongs to another passphrase.
+    (ROOT / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
     second.pulumi("stack", "init", stack)
     try:
         second.config(
