@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -19,11 +20,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from s3_client import (
     NOTHING,
-    REQUEST_SECONDS,
     Answer,
     Bucket,
     read_key,
@@ -34,6 +35,9 @@ from s3_client import (
 NETWORK_SECONDS = 10
 """How long to try again what may heal by itself: DNS and network policies follow a new pod with a
 delay, and a busy server answers 503."""
+
+TOTAL_SECONDS = 50
+"""How long all of it may take: connecting tries each address of a name, and AWS' have many."""
 
 NEW_KEY_SECONDS = 40
 """How long a store may not yet know, everywhere, a key and a bucket that were just made."""
@@ -146,9 +150,9 @@ class Store:
         if isinstance(reason, ConnectionRefusedError):
             said = "nothing listens there, or a firewall refuses the connection"
             return self._wrong("endpoint", said, patience=NETWORK_SECONDS)
-        # Not the built-in TimeoutError before Python 3.10.
-        if isinstance(reason, socket.timeout):
-            return self._wrong("endpoint", f"no answer within {REQUEST_SECONDS} s")
+        # Before Python 3.10 these were two.
+        if isinstance(reason, (TimeoutError, socket.timeout)):
+            return self._wrong("endpoint", "no answer in time")
         if speaks_other_scheme(self.bucket.endpoint):
             return self._wrong_scheme()
         said = f"no answer: {reason or type(reason).__name__}"
@@ -246,6 +250,10 @@ def check(store: Store, folder: str) -> Iterator[str]:
     yield "began, listed and aborted an upload in parts"
 
 
+def _out_of_time(*_: object) -> NoReturn:
+    raise TimeoutError
+
+
 def main() -> int:
     """Run from the command line, and answer the exit status."""
     parser = argparse.ArgumentParser(
@@ -267,6 +275,8 @@ def main() -> int:
         path_style=not given.virtual_host,
         key=read_key(given.key_file),
     )
+    signal.signal(signal.SIGALRM, _out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, TOTAL_SECONDS)
     try:
         for seen in check(Store(bucket, given.managed), given.folder):
             print(f"ok: {seen}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import http.server
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 
 import check_store
 from check_store import Store, StoreError, check
+from components.render.credentials_file import credentials_file
 from s3_client import Bucket, Key
 from sandbox import pki
 from tests.unit.conftest import ROOT
@@ -163,7 +165,7 @@ def test_a_port_where_nothing_listens_is_named() -> None:
 def test_a_server_that_does_not_answer_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         said = failure(f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert "no answer within" in said
+    assert "no answer in time" in said
 
 
 def test_https_spoken_to_http_and_http_spoken_to_https_are_told_apart(serve: Serve) -> None:
@@ -234,6 +236,31 @@ def test_a_key_of_the_users_is_not_waited_for(serve: Serve) -> None:
 
     failure(serve(never))
     assert asked == ["GET"]
+
+
+def test_a_server_that_answers_without_end_is_not_waited_for(
+    serve: Serve,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def endless(request: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], str]:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(50):
+            request.wfile.write(b"x")
+            time.sleep(0.1)
+        return 200, {}, ""
+
+    monkeypatch.setattr(check_store, "TOTAL_SECONDS", 0.5)
+    key_file = tmp_path / "key"
+    key_file.write_text(credentials_file("AKIA", "hunter2"))
+    argv = ["check_store.py", serve(endless), "--region=r", "--bucket=b", f"--key-file={key_file}"]
+    monkeypatch.setattr(sys, "argv", argv)
+    try:
+        assert check_store.main() == 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert "no answer in time" in capsys.readouterr().out
 
 
 def test_it_runs_without_anything_installed() -> None:

@@ -18,6 +18,7 @@ from tests.unit.conftest import PROJECT, ROOT
 
 GOOD = {"hostname": "registry.example.com"}
 TOKEN = {"DIGITALOCEAN_TOKEN": "token"}
+S3 = {"kind": "s3", "bucket": "images", "accessKey": "a", "secretKey": "hunter2"}
 
 
 def loaded(
@@ -124,34 +125,23 @@ def test_an_existing_bucket_needs_endpoint_name_and_key_but_no_token() -> None:
 
 
 def test_an_s3_endpoint_with_a_path_or_bucket_in_it_is_refused() -> None:
-    s3 = {"kind": "s3", "bucket": "images", "accessKey": "a", "secretKey": "hunter2"}
-    (problem,) = problems({**GOOD, "storage": {**s3, "endpoint": "https://a.b/images"}}, {})
+    (problem,) = problems({**GOOD, "storage": {**S3, "endpoint": "https://a.b/images"}}, {})
     assert problem.expected.startswith("expected a URL without bucket and path")
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "expected", "right"),
+    ("endpoint", "right"),
     [
-        (
-            "https://images.nyc3.digitaloceanspaces.com",
-            "without the bucket",
-            "https://nyc3.digitaloceanspaces.com",
-        ),
-        ("http://images.minio:9000", "without the bucket", "http://minio:9000"),
-        (
-            "http://s3.eu-central-1.amazonaws.com",
-            "expected https",
-            "https://s3.eu-central-1.amazonaws.com",
-        ),
+        ("https://images.nyc3.digitaloceanspaces.com", "https://nyc3.digitaloceanspaces.com"),
+        ("http://images.minio:9000", "http://minio:9000"),
+        ("http://s3.eu-west-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com"),
     ],
 )
 def test_an_s3_endpoint_that_is_nearly_right_is_told_the_right_one(
-    endpoint: str, expected: str, right: str
+    endpoint: str, right: str
 ) -> None:
-    s3 = {"kind": "s3", "bucket": "images", "accessKey": "a", "secretKey": "hunter2"}
-    (problem,) = problems({**GOOD, "storage": {**s3, "endpoint": endpoint}}, {})
+    (problem,) = problems({**GOOD, "storage": {**S3, "endpoint": endpoint}}, {})
     assert problem.key == "storage.endpoint"
-    assert expected in problem.expected
     assert problem.fix == f"pulumi config set --path storage.endpoint {right}"
 
 
