@@ -132,6 +132,11 @@ TOOLS = (
         ldflags="-X github.com/google/go-containerregistry/cmd/crane/cmd.Version={version}",
         may_be_on_path=True,
     ),
+    Tool(
+        "pebble",
+        "github.com/letsencrypt/pebble/v2/cmd/pebble",
+        module="github.com/letsencrypt/pebble/v2",
+    ),
     Tool("pause", "./pause", folder="images"),
     Tool("whoami", "./whoami", folder="images"),
 )
@@ -149,7 +154,16 @@ COPIES = (
         "github.com/traefik/traefik/v3",
         "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
     ),
+    Copy(
+        "helm-crds.yaml",
+        "helm-controller",
+        "github.com/k3s-io/helm-controller",
+        "pkg/crds/yaml/generated/helm.cattle.io_helmchartconfigs.yaml",
+    ),
 )
+
+CRDS = ("traefik-crds.yaml", "helm-crds.yaml")
+"""Those of the copies that a cluster must know before the sandbox's own objects."""
 
 
 def pinned(folder: Path, module: str) -> str:
