@@ -95,9 +95,9 @@ class Edge(pulumi.ComponentResource):
         )
 
     def _writers(self) -> None:
-        self._secret("writers", {"users": pulumi.Output.secret(self._args.writers)})
+        self._secret("registry-writers", {"users": pulumi.Output.secret(self._args.writers)})
         # The registry's own realm. It verifies the login once more, as the header stays.
-        basic_auth = {"secret": "writers", "realm": "registry"}
+        basic_auth = {"secret": "registry-writers", "realm": "registry"}
         self._traefik("Middleware", "writers", {"basicAuth": basic_auth})
 
     def _hsts(self) -> None:
@@ -106,9 +106,9 @@ class Edge(pulumi.ComponentResource):
     def _tls_option(self, client_ca: str | None) -> None:
         spec: dict[str, object] = {"minVersion": "VersionTLS12"}
         if client_ca:
-            self._secret("client-ca", {"tls.ca": client_ca})
+            self._secret("registry-client-ca", {"tls.ca": client_ca})
             spec["clientAuth"] = {
-                "secretNames": ["client-ca"],
+                "secretNames": ["registry-client-ca"],
                 "clientAuthType": "RequireAndVerifyClientCert",
             }
         self._traefik("TLSOption", TLS_OPTION, spec)

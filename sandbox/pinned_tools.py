@@ -162,6 +162,19 @@ COPIES = (
     ),
 )
 
+CERT_MANAGER = Tool("cert-manager", ".", module="github.com/cert-manager/cert-manager")
+"""Not one of :data:`TOOLS`: of 65 MB and minutes to build, and needed by one test only."""
+
+CERT_MANAGER_CRDS = tuple(
+    Copy(
+        f"cert-manager-{kind}.yaml",
+        "cert-manager",
+        "github.com/cert-manager/cert-manager",
+        f"deploy/crds/cert-manager.io_{kind}.yaml",
+    )
+    for kind in ("certificates", "certificaterequests", "clusterissuers", "issuers")
+)
+
 CRDS = ("traefik-crds.yaml", "helm-crds.yaml")
 """Those of the copies that a cluster must know before the sandbox's own objects."""
 

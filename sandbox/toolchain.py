@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,25 +28,27 @@ _TAIL = 20
 """Lines of a failed build that are shown."""
 
 
-def build(tools: Path) -> None:
+def build(tools: Path, wanted: Sequence[Tool] = TOOLS, copies: Sequence[Copy] = COPIES) -> None:
     """Build what is missing or out of date, one tool at a time: Go uses all cores for one.
 
     Args:
         tools: ``Layout.tools``; made when missing.
+        wanted: The tools; by default those of every sandbox.
+        copies: The files that are copied; likewise.
 
     Raises:
         ToolchainError: No fitting Go, or a build failed.
     """
     tools.mkdir(parents=True, exist_ok=True)
     compiler = ""
-    for tool in TOOLS:
+    for tool in wanted:
         if tool.may_be_on_path and _from_path(tool, tools):
             continue
         compiler = compiler or _compiler(tool.source)
         _keep(tools, tool.name, fingerprint(tool, compiler), partial(_build, tool, tools))
         for alias in tool.aliases:
             _link(tools / alias, tool.name)
-    for copy in COPIES:
+    for copy in copies:
         version = pinned(SOURCES / copy.folder, copy.module)
         _keep(tools, copy.name, f"{version} {copy.path}", partial(_copy, copy, tools))
 

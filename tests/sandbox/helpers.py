@@ -86,7 +86,7 @@ class Sandbox:
         """Set nested keys of the stack's configuration: ``storage__protect=False``."""
         for key, value in values.items():
             self.pulumi(
-                "config", "set", "--path", key.replace("__", "."),
+                "config", "set", "--path", key.replace("__", "."), "--",
                 value if isinstance(value, str) else json.dumps(value),
             )  # fmt: skip
 

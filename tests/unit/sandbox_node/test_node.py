@@ -98,6 +98,7 @@ def test_traefik_keeps_its_own_read_timeout_as_in_k3s() -> None:
 
 
 def test_what_the_cluster_runs_has_its_image_already(layout: Layout) -> None:
+    pki.authority(layout.pki)
     items: list[dict[str, Any]] = manifests(layout)["items"]
     refs = {x.ref for x in images.IMAGES.values()}
     for item in (x for x in items if x["kind"] == "Deployment"):
