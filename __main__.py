@@ -57,6 +57,7 @@ Edge(
     "edge",
     EdgeArgs(
         namespace=registry.namespace,
+        stack=stack,
         hostname=settings.hostname,
         service=registry.service,
         ingress_class=settings.edge.ingress_class,

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod import LABELS
+from components.registry import STACK_ANNOTATION
 from components.render.upload_timeout import traefik_values
 from components.sections import TlsNone, TlsSettings
 from components.tls import TLS_OPTION, entry_point, ingress_annotations, ingress_tls, route_tls
@@ -30,6 +31,7 @@ class EdgeArgs:
 
     Attributes:
         namespace: The registry's namespace.
+        stack: The full name of the stack; tells whose the change of Traefik is.
         hostname: The name under which clients reach the registry.
         service: The registry's Service.
         ingress_class: The IngressClass that serves it.
@@ -39,6 +41,7 @@ class EdgeArgs:
     """
 
     namespace: pulumi.Input[str]
+    stack: str
     hostname: str
     service: str
     ingress_class: str
@@ -196,7 +199,12 @@ class Edge(pulumi.ComponentResource):
             f"{self._name}-upload-timeout",
             api_version="helm.cattle.io/v1",
             kind="HelmChartConfig",
-            metadata={"name": "traefik", "namespace": "kube-system", "labels": LABELS},
+            metadata={
+                "name": "traefik",
+                "namespace": "kube-system",
+                "labels": LABELS,
+                "annotations": {STACK_ANNOTATION: self._args.stack},
+            },
             spec={"valuesContent": traefik_values(entry_point(self._args.tls), seconds)},
             opts=self._child,
         )

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import prove
 from sandbox import images, pki
 from tests.sandbox.cert_manager import ISSUER, cert_manager
-from tests.sandbox.helpers import ROOT, Sandbox, eventually
+from tests.sandbox.clients import ask, slow_upload
+from tests.sandbox.helpers import Sandbox, eventually
 
 REPOSITORY = "identities/whoami"
 DIGEST = "sha256:" + "0" * 64
 OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method")
 REFUSED = {401, 403, 405}
 """A client that is refused must not read it as "no such thing", nor as a passing failure."""
-
-RATE_MBIT, SIZE_MIB = 0.1, 75 * 0.1 * 10**6 / 8 / 2**20
-"""So slow and so large that it takes 75 s, and costs nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -41,27 +36,6 @@ def image(sandbox: Sandbox) -> str:
     pushed = f"docker://{sandbox.registry}/{REPOSITORY}:1"
     sandbox.run("skopeo", "copy", f"--dest-creds=admin:{sandbox.password}", source, pushed)
     return pushed
-
-
-def slow_upload(sandbox: Sandbox) -> subprocess.Popen[str]:
-    """Start to push a layer that takes 75 s."""
-    upload = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "bench.slow_upload", f"https://{sandbox.registry}"),
-            *("--username", "admin", "--password-file", "-", "--count", "1"),
-            *("--size", str(SIZE_MIB), "--rate", str(RATE_MBIT)),
-        ],
-        cwd=ROOT,
-        env=sandbox.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert upload.stdin
-    upload.stdin.write(sandbox.password)
-    upload.stdin.close()
-    upload.stdin = None
-    return upload
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,28 +60,6 @@ def configure(sandbox: Sandbox) -> Iterator[Callable[..., None]]:
     for section in sections:
         sandbox.pulumi("config", "rm", "--path", section)
     sandbox.pulumi("up", "--yes", "--skip-preview")
-
-
-def ask(
-    url: str,
-    method: str = "GET",
-    *,
-    login: str = "",
-    headers: Mapping[str, str] | None = None,
-    trust: ssl.SSLContext | None = None,
-) -> tuple[int, Any]:
-    """Send one request, and answer status and headers."""
-    accepted = {"Accept": prove.MANIFEST, **(headers or {})}
-    request = urllib.request.Request(url, method=method, headers=accepted)
-    if login:
-        token = base64.b64encode(login.encode()).decode()
-        request.add_header("Authorization", f"Basic {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
-            return answer.status, answer.headers
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.headers
 
 
 @pytest.fixture
@@ -262,6 +214,25 @@ def test_a_layer_that_takes_75_s_is_cut_after_60_by_default(
     assert 59 < seconds < 65, said
     limit = sandbox.pulumi("stack", "output", "upload_limit").stdout
     assert "after 60 s" in limit, "who has a thin uplink must be told"
+
+
+def test_somebody_elses_traefik_is_not_overwritten_but_a_patch_is_printed(
+    sandbox: Sandbox,
+) -> None:
+    name = {"name": "traefik", "namespace": "kube-system"}
+    kind = {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChartConfig"}
+    sandbox.apply({**kind, "metadata": name, "spec": {"valuesContent": "logs: {}\n"}})
+    sandbox.config(edge__uploadTimeout=120)
+    try:
+        refused = sandbox.pulumi("preview", fails=True).stdout
+        kept = sandbox.get("helmchartconfig", "traefik", "--namespace=kube-system")
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "edge")
+        sandbox.kubectl("delete", "helmchartconfig", "traefik", "--namespace=kube-system")
+    assert "this stack did not make it" in refused
+    assert "kubectl edit --namespace kube-system helmchartconfig traefik" in refused
+    assert "readTimeout: 120s" in refused
+    assert kept["spec"]["valuesContent"] == "logs: {}\n"
 
 
 @pytest.fixture
