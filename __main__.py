@@ -18,6 +18,7 @@ from components.connect import connect
 from components.preflight import check_cluster
 from components.providers import cluster_provider
 from components.render.readme import readme
+from components.render.upload_timeout import upload_limit
 from components.settings import load
 
 settings, access = load(
@@ -57,11 +58,13 @@ Edge(
     "edge",
     EdgeArgs(
         namespace=registry.namespace,
+        stack=stack,
         hostname=settings.hostname,
         service=registry.service,
         ingress_class=settings.edge.ingress_class,
         tls=settings.tls,
         writers=admin.htpasswd,
+        upload_timeout=settings.edge.upload_timeout,
     ),
     opts=in_cluster,
 )
@@ -104,3 +107,5 @@ pulumi.export(
         )
     ),
 )
+if settings.edge.upload_timeout is None:
+    pulumi.export("upload_limit", upload_limit())

@@ -102,6 +102,9 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], hidden: Collection[st
 
 
 def _mend(path: list[str], described: FieldInfo | None, detail: ErrorDetails) -> str:
+    if path[-1] == "clientCa":
+        # As an argument, PEM's first hyphen would make it a flag.
+        return f"pulumi config set --path {'.'.join(path)} < ca.pem"
     if path[-1] == "secretKey":
         return f"pulumi config set --path --secret {'.'.join(path)}"
     if detail["type"] == "union_tag_invalid":

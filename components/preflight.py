@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,8 +13,10 @@ import pulumi
 from components.access import Access
 from components.errors import Problem, SettingsError, set_command
 from components.registry import STACK_ANNOTATION
-from components.sections import TlsCertManager
+from components.render.upload_timeout import traefik_patch
+from components.sections import TlsCertManager, TlsSettings
 from components.settings import Settings
+from components.tls import entry_point
 
 TIMEOUT_SECONDS = 10
 """For a cluster that does not answer; one that does takes a tenth of a second."""
@@ -50,7 +53,8 @@ def look(settings: Settings, access: Access) -> list[dict[str, Any]]:
         access: Which cluster.
 
     Returns:
-        Namespaces, Ingresses and, where cert-manager is to write one, the Secret's metadata.
+        Namespaces, Ingresses and, where cert-manager is to write one, the Secret's metadata; where
+        an upload timeout is wanted, the HelmChartConfig of k3s' Traefik.
 
     Raises:
         OSError: There is no kubectl.
@@ -68,6 +72,14 @@ def look(settings: Settings, access: Access) -> list[dict[str, Any]]:
         )
         if metadata:
             objects.append({"kind": "Secret", "metadata": json.loads(metadata)})
+    if settings.edge.upload_timeout:
+        config = _kubectl(
+            access,
+            *("helmchartconfigs.helm.cattle.io", "traefik", "--namespace=kube-system"),
+            *("--ignore-not-found", "--output=json"),
+        )
+        if config:
+            objects.append(json.loads(config))
     return objects
 
 
@@ -125,6 +137,12 @@ def conflicts(settings: Settings, stack: str, objects: Iterable[dict[str, Any]])
                     set_command(["tls", "secretName"], f"{name}-cert-manager"),
                 )
             )
+        elif (
+            found["kind"] == "HelmChartConfig"
+            and settings.edge.upload_timeout
+            and annotations.get(STACK_ANNOTATION) != stack
+        ):
+            problems.append(_taken_traefik(settings.tls, settings.edge.upload_timeout))
     return problems
 
 
@@ -137,4 +155,14 @@ def _taken_namespace(name: str, owner: str | None, stack: str) -> Problem:
         f"the namespace exists, and {whose}",
         f"{set_command(['namespace'], f'{name}-2')}\n"
         f"       or hand it over, to be managed and one day deleted by this stack: {adopt}",
+    )
+
+
+def _taken_traefik(tls: TlsSettings, seconds: int) -> Problem:
+    patch = textwrap.indent(traefik_patch(entry_point(tls), seconds).rstrip(), " " * 11)
+    return Problem(
+        "edge.uploadTimeout",
+        json.dumps(seconds),
+        "the HelmChartConfig kube-system/traefik exists, and this stack did not make it",
+        f"pulumi config rm --path edge.uploadTimeout, and instead\n{patch}",
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox import debian, engine, images, lifecycle, pki, toolchain
-from sandbox.cloud import docker_io, spaces
+from sandbox.cloud import acme, docker_io, spaces
 from sandbox.layout import Layout
 from sandbox.progress import say, step
 
@@ -38,7 +38,7 @@ def up(layout: Layout) -> None:
     debian.install()
     toolchain.build(layout.tools)
     images.build(layout.tools)
-    lifecycle.up(layout, [*spaces.processes(layout), *docker_io.processes(layout)])
+    lifecycle.up(layout, [x for part in (spaces, docker_io, acme) for x in part.processes(layout)])
     _fill_docker_io(layout)
     engine.prepare(layout)
     with step("pulumi up"):

@@ -1,12 +1,14 @@
-"""Reads the node's API server, with nothing but the standard library."""
+"""Speaks to the node's API server, with nothing but the standard library."""
 
 from __future__ import annotations
 
 import base64
 import json
 import ssl
+import threading
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
@@ -14,6 +16,12 @@ from typing import Any, Self, cast
 
 PORT = 6443
 """Of the API server; the same as k3s'."""
+
+_WATCH_FOR = 300
+"""Seconds that a watch lasts."""
+
+_RETRY = 1.0
+"""Seconds after a watch that failed."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +71,53 @@ class KubeApi:
         except OSError:
             return False
 
-    def watch(self, path: str, seconds: int) -> Iterator[None]:
-        """Yield once for each thing there is at a path, then for each change, until time is up.
+    def patch(self, path: str, body: object) -> None:
+        """Merge something into the object at a path.
+
+        https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
 
         Args:
-            path: A list, such as ``/api/v1/pods``.
-            seconds: After which the server ends the watch.
+            path: The object's.
+            body: What to merge; elements of lists are told by their key, such as ``name``.
 
         Raises:
             OSError: No connection, or another answer than 200.
         """
-        with self._open(f"{path}?watch=1&timeoutSeconds={seconds}", timeout=seconds + 5) as answer:
-            for _line in answer:
-                yield
+        with self._open(path, timeout=5, body=json.dumps(body).encode()):
+            pass
 
-    def _open(self, path: str, timeout: float) -> HTTPResponse:
+    def follow(self, paths: Iterable[str]) -> threading.Event:
+        """Answer an event that is set for what there is, and then again at each change.
+
+        Args:
+            paths: Lists, such as ``/api/v1/pods``; watched for as long as the process lives.
+        """
+        changed = threading.Event()
+        for path in paths:
+            threading.Thread(target=self._watch, args=(path, changed), daemon=True).start()
+        return changed
+
+    def _watch(self, path: str, changed: threading.Event) -> None:
+        while True:
+            try:
+                with self._open(
+                    f"{path}?watch=1&timeoutSeconds={_WATCH_FOR}", timeout=_WATCH_FOR + 5
+                ) as answer:
+                    for _line in answer:
+                        changed.set()
+            except OSError as error:
+                print(path, error, flush=True)
+                time.sleep(_RETRY)
+
+    def _open(self, path: str, timeout: float, body: bytes | None = None) -> HTTPResponse:
         request = urllib.request.Request(  # noqa: S310 (always https: see `of`)
-            self.server + path, headers={"Authorization": f"Bearer {self.token}"}
+            self.server + path,
+            body,
+            {
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/strategic-merge-patch+json",
+            },
+            method="PATCH" if body else "GET",
         )
         answer = urllib.request.urlopen(request, timeout=timeout, context=self.trust)  # noqa: S310 (the same)
         return cast(HTTPResponse, answer)

@@ -114,6 +114,7 @@ class Layout:
             f"api.{self.domain}": self.cloud_ip,
             f"{REGION}.spaces.{self.domain}": self.cloud_ip,
             f"docker-io.{self.domain}": self.cloud_ip,
+            self.acme_host: self.cloud_ip,
         }
 
     @property
@@ -125,6 +126,16 @@ class Layout:
     def spaces_endpoint(self) -> str:
         """The Spaces stand-in, as a template of the region, as the provider takes it."""
         return f"http://{{{{.Region}}}}.spaces.{self.domain}:7070"
+
+    @property
+    def acme_host(self) -> str:
+        """The host of the certificate authority that speaks ACME."""
+        return f"acme.{self.domain}"
+
+    @property
+    def acme_server(self) -> str:
+        """The URL that its clients are given."""
+        return f"https://{self.acme_host}:14000/dir"
 
     @property
     def docker_io_endpoint(self) -> str:

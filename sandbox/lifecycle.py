@@ -16,6 +16,7 @@ from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout, SandboxError, claim
 from sandbox.namespace import Namespace
 from sandbox.oci import digest
+from sandbox.pinned_tools import CRDS
 from sandbox.process import Process
 from sandbox.progress import say, step
 from sandbox.supervisor import Plan
@@ -138,7 +139,8 @@ def _apply(layout: Layout) -> None:
         [
             *(str(layout.tools / "kubectl"), f"--kubeconfig={layout.kubeconfig}"),
             *("apply", "--server-side", "--force-conflicts"),
-            *(f"--filename={layout.tools / 'traefik-crds.yaml'}", "--filename=-"),
+            *(f"--filename={layout.tools / crds}" for crds in CRDS),
+            "--filename=-",
         ],
         input=json.dumps(manifests(layout)),
         capture_output=True,

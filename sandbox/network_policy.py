@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,9 +28,6 @@ _LISTS = {
     "pods": "/api/v1/pods",
     "policies": "/apis/networking.k8s.io/v1/networkpolicies",
 }
-
-_WATCH_FOR = 300
-"""Seconds that a watch lasts."""
 
 _CALM = 0.05
 """Seconds in which changes that come together are waited for."""
@@ -239,9 +235,7 @@ def enforce(api: KubeApi) -> None:
     Args:
         api: The API server, as a user who may list and watch namespaces, pods and policies.
     """
-    changed = threading.Event()
-    for path in _LISTS.values():
-        threading.Thread(target=_follow, args=(api, path, changed), daemon=True).start()
+    changed = api.follow(_LISTS.values())
     applied = ""
     while True:
         changed.wait()
@@ -255,16 +249,6 @@ def enforce(api: KubeApi) -> None:
         except (OSError, subprocess.CalledProcessError) as error:
             print(error, flush=True)
             changed.set()
-            time.sleep(_RETRY)
-
-
-def _follow(api: KubeApi, path: str, changed: threading.Event) -> None:
-    while True:
-        try:
-            for _change in api.watch(path, _WATCH_FOR):
-                changed.set()
-        except OSError as error:
-            print(path, error, flush=True)
             time.sleep(_RETRY)
 
 

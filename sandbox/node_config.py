@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sandbox import pki
 from sandbox.cluster.coredns import DNS_IP, DOMAIN
+from sandbox.cluster.helm_controller import USER as HELM_CONTROLLER_USER
 from sandbox.cluster.network_policy import USER as NETWORK_POLICY_USER
 from sandbox.files import write_private, write_public
 from sandbox.images import IMAGES
@@ -39,6 +40,7 @@ _USERS = {
     "kubelet": (f"system:node:{NAME}", "system:nodes"),
     "proxy": ("system:kube-proxy", ""),
     "network-policy": (NETWORK_POLICY_USER, ""),
+    "helm-controller": (HELM_CONTROLLER_USER, ""),
 }
 """User and group of each client of the API server. The names are those that Kubernetes' own roles
 are bound to: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#core-component-roles."""

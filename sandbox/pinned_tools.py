@@ -132,6 +132,11 @@ TOOLS = (
         ldflags="-X github.com/google/go-containerregistry/cmd/crane/cmd.Version={version}",
         may_be_on_path=True,
     ),
+    Tool(
+        "pebble",
+        "github.com/letsencrypt/pebble/v2/cmd/pebble",
+        module="github.com/letsencrypt/pebble/v2",
+    ),
     Tool("pause", "./pause", folder="images"),
     Tool("whoami", "./whoami", folder="images"),
 )
@@ -152,7 +157,29 @@ COPIES = (
         "github.com/traefik/traefik/v3",
         "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
     ),
+    Copy(
+        "helm-crds.yaml",
+        "helm-controller",
+        "github.com/k3s-io/helm-controller",
+        "pkg/crds/yaml/generated/helm.cattle.io_helmchartconfigs.yaml",
+    ),
 )
+
+CERT_MANAGER = Tool("cert-manager", ".", module="github.com/cert-manager/cert-manager")
+"""Not one of :data:`TOOLS`: of 65 MB and minutes to build, and needed by one test only."""
+
+CERT_MANAGER_CRDS = tuple(
+    Copy(
+        f"cert-manager-{kind}.yaml",
+        "cert-manager",
+        "github.com/cert-manager/cert-manager",
+        f"deploy/crds/cert-manager.io_{kind}.yaml",
+    )
+    for kind in ("certificates", "certificaterequests", "clusterissuers", "issuers")
+)
+
+CRDS = ("traefik-crds.yaml", "helm-crds.yaml")
+"""Those of the copies that a cluster must know before the sandbox's own objects."""
 
 
 def pinned(folder: Path, module: str) -> str:

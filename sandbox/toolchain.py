@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,12 +28,13 @@ _TAIL = 20
 """Lines of a failed build that are shown."""
 
 
-def build(tools: Path, wanted: Iterable[Tool] = TOOLS) -> None:
+def build(tools: Path, wanted: Sequence[Tool] = TOOLS, copies: Sequence[Copy] = COPIES) -> None:
     """Build what is missing or out of date, one tool at a time: Go uses all cores for one.
 
     Args:
         tools: ``Layout.tools``; made when missing.
-        wanted: What is to be there.
+        wanted: The tools; by default those of every sandbox.
+        copies: The files that are copied; likewise.
 
     Raises:
         ToolchainError: No fitting Go, or a build failed.
@@ -47,7 +48,7 @@ def build(tools: Path, wanted: Iterable[Tool] = TOOLS) -> None:
         _keep(tools, tool.name, fingerprint(tool, compiler), partial(_build, tool, tools))
         for alias in tool.aliases:
             _link(tools / alias, tool.name)
-    for copy in COPIES:
+    for copy in copies:
         version = pinned(SOURCES / copy.folder, copy.module)
         _keep(tools, copy.name, f"{version} {copy.path}", partial(_copy, copy, tools))
 

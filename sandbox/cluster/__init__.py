@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.cluster import coredns, network_policy, traefik
+from sandbox.cluster import coredns, helm_controller, network_policy, traefik
 from sandbox.layout import Layout
 
 NAMESPACE = "kube-system"
@@ -18,7 +18,12 @@ def manifests(layout: Layout) -> dict[str, Any]:
         layout: The sandbox.
 
     Returns:
-        A Kubernetes ``List``. Traefik's CRDs are not in it: they are a file of the toolchain's.
+        A Kubernetes ``List``. The CRDs are not in it: they are files of the toolchain's.
     """
-    items = [*network_policy.manifests(), *coredns.manifests(layout), *traefik.manifests(layout)]
+    items = [
+        *network_policy.manifests(),
+        *helm_controller.manifests(),
+        *coredns.manifests(layout),
+        *traefik.manifests(layout),
+    ]
     return {"apiVersion": "v1", "kind": "List", "items": items}

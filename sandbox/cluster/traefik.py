@@ -3,8 +3,9 @@
 Arguments and labels as k3s' bundled chart renders them
 (https://github.com/k3s-io/k3s/blob/master/manifests/traefik.yaml,
 https://github.com/traefik/traefik-helm-chart). What is different: in k3s a LoadBalancer Service and
-ServiceLB lead from the node's ports 80 and 443 to the pod, here host ports do; and the Ingress'
-status is told the node's address instead of that Service's.
+ServiceLB lead from the node's ports 80 and 443 to the pod, here host ports do; the Ingress' status
+is told the node's address instead of that Service's; and there is a certificate resolver, as a user
+adds one by a HelmChartConfig.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ LABELS = {
 
 _NAMESPACE = "kube-system"
 
+_CA = "ca.crt"
+"""Whom Traefik is to trust when it asks for certificates; also the ConfigMap's key."""
+
+RESOLVER = "letsencrypt"
+"""The certificate resolver's name."""
+
 _PING_PORT = 8080
 """Of the entry point ``traefik``: ping and dashboard."""
 
@@ -33,12 +40,14 @@ _KINDS = (
 """Of the API group traefik.io."""
 
 
-def arguments(node_ip: str) -> list[str]:
+def arguments(node_ip: str, acme_server: str) -> list[str]:
     """List Traefik's arguments.
 
     Args:
         node_ip: The address that the status of an Ingress is to give.
+        acme_server: The URL of the certificate authority that the resolver asks.
     """
+    resolver = f"--certificatesResolvers.{RESOLVER}.acme"
     return [
         # Not as in k3s: there is nobody to ask, and the module has no dashboard in it.
         "--global.checknewversion=false",
@@ -56,6 +65,10 @@ def arguments(node_ip: str) -> list[str]:
         "--providers.kubernetesingress",
         "--providers.kubernetesingress.allowEmptyServices=true",
         f"--providers.kubernetesingress.ingressendpoint.ip={node_ip}",
+        f"{resolver}.caServer={acme_server}",
+        f"{resolver}.caCertificates=/ca/{_CA}",
+        f"{resolver}.storage=/data/acme.json",
+        f"{resolver}.tlsChallenge=true",
         "--log.level=INFO",
     ]
 
@@ -87,6 +100,12 @@ def manifests(layout: Layout) -> list[Any]:
             "spec": {"controller": "traefik.io/ingress-controller"},
         },
         {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "traefik-ca", "namespace": _NAMESPACE},
+            "data": {_CA: (layout.pki / "ca.crt").read_text()},
+        },
+        {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": "traefik", "namespace": _NAMESPACE, "labels": LABELS},
@@ -94,13 +113,13 @@ def manifests(layout: Layout) -> list[Any]:
                 "selector": {"matchLabels": LABELS},
                 # Two pods cannot have the same host ports, not even for a moment.
                 "strategy": {"type": "Recreate"},
-                "template": {"metadata": {"labels": LABELS}, "spec": _pod(layout.node_ip)},
+                "template": {"metadata": {"labels": LABELS}, "spec": _pod(layout)},
             },
         },
     ]
 
 
-def _pod(node_ip: str) -> dict[str, Any]:
+def _pod(layout: Layout) -> dict[str, Any]:
     probe = {"httpGet": {"path": "/ping", "port": _PING_PORT}}
     return {
         "serviceAccountName": "traefik",
@@ -117,7 +136,7 @@ def _pod(node_ip: str) -> dict[str, Any]:
                 "name": "traefik",
                 "image": IMAGES["traefik"].ref,
                 "imagePullPolicy": "Never",
-                "args": arguments(node_ip),
+                "args": arguments(layout.node_ip, layout.acme_server),
                 "ports": [
                     {"name": "traefik", "containerPort": _PING_PORT},
                     {"name": "web", "containerPort": 8000, "hostPort": 80},
@@ -132,9 +151,14 @@ def _pod(node_ip: str) -> dict[str, Any]:
                 },
                 "volumeMounts": [
                     {"name": "data", "mountPath": "/data"},
+                    {"name": "ca", "mountPath": "/ca"},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (the chart's, in the pod)
                 ],
             }
         ],
-        "volumes": [{"name": "data", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+        "volumes": [
+            {"name": "data", "emptyDir": {}},
+            {"name": "ca", "configMap": {"name": "traefik-ca"}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
     }

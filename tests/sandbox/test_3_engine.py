@@ -95,6 +95,7 @@ def test_no_secret_is_in_an_object_of_the_cluster_but_in_secrets(
     sandbox: Sandbox, secrets: set[str]
 ) -> None:
     kinds = "pods,deployments,replicasets,jobs,configmaps,services,ingresses,events,networkpolicies"
+    kinds += ",ingressroutes,middlewares,tlsoptions"
     assert not leaks(secrets, json.dumps(sandbox.get(kinds, "--all-namespaces")))
 
 

@@ -25,7 +25,8 @@ def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> Non
             "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
             "RandomPassword", "RandomBytes", "RandomPassword", "RandomBytes", "RandomBytes",
             "Namespace", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy",
-            "Secret", "Secret", "Secret", "Deployment", "Service", "Ingress",
+            "Secret", "Secret", "Secret", "Deployment", "Service",
+            "Ingress", "IngressRoute", "Middleware", "Middleware", "TLSOption", "Secret",
             "Secret", "ConfigMap", "Job", "ConfigMap", "Job",
         ]
     )  # fmt: skip
@@ -185,24 +186,6 @@ def test_one_replica_may_always_be_moved_to_another_node(run: Run) -> None:
     assert "registry-disruption-budget" not in run().resources, "it would block a node's drain"
 
 
-def test_with_a_certificate_only_the_door_for_https_is_open(run: Run) -> None:
-    ingress = run({**CONFIG, "tls": {"secretName": "mine"}}).inputs("edge-ingress")
-    entrypoints = ingress["metadata"]["annotations"][
-        "traefik.ingress.kubernetes.io/router.entrypoints"
-    ]
-    assert entrypoints == "websecure", "a password must never be asked for in clear"
-    assert ingress["spec"]["tls"] == [{"hosts": [CONFIG["hostname"]], "secretName": "mine"}]
-
-
-def test_without_tls_the_ingress_answers_plain_http(run: Run) -> None:
-    ingress = run({**CONFIG, "tls": {"mode": "none"}}).inputs("edge-ingress")
-    assert not ingress["spec"]["tls"]
-    entrypoints = ingress["metadata"]["annotations"][
-        "traefik.ingress.kubernetes.io/router.entrypoints"
-    ]
-    assert entrypoints == "web"
-
-
 def test_only_the_registrys_api_is_led_in(run: Run) -> None:
     rules = run().inputs("edge-ingress")["spec"]["rules"]
     assert [path["path"] for path in rules[0]["http"]["paths"]] == ["/v2"]
@@ -210,6 +193,7 @@ def test_only_the_registrys_api_is_led_in(run: Run) -> None:
 
 def test_the_outputs_hand_over_the_login(run: Run) -> None:
     outputs = run().outputs
+    assert outputs.pop("upload_limit").startswith("Traefik cuts an upload after 60 s")
     assert outputs.pop("readme").startswith("# registry.example.com\n")
     assert outputs == {
         "registry": "registry.example.com",

@@ -13,6 +13,7 @@ from components.render.credentials_file import credentials_file
 from components.render.htpasswd import htpasswd_line
 from components.render.readme import readme
 from components.render.registry_config import registry_config
+from components.render.upload_timeout import traefik_patch, traefik_values, upload_limit
 from s3_client import Bucket, Key
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -111,3 +112,15 @@ def test_the_same_salt_gives_the_same_line_and_another_one_another() -> None:
 @pytest.mark.parametrize(("uploads", "mebibytes"), [(1, 89), (8, 264), (16, 464), (32, 864)])
 def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
     assert memory_limit_mib(uploads) == mebibytes
+
+
+def test_the_values_for_traefik_are_the_golden_ones() -> None:
+    assert traefik_values("websecure", 600) == (GOLDEN / "traefik-values.yaml").read_text()
+
+
+def test_the_patch_for_somebody_elses_traefik_is_the_golden_one() -> None:
+    assert traefik_patch("websecure", 600) == (GOLDEN / "traefik-patch.txt").read_text()
+
+
+def test_the_upload_limit_is_what_an_uplink_carries_in_a_minute() -> None:
+    assert upload_limit() == (GOLDEN / "upload-limit.txt").read_text().rstrip("\n")

@@ -78,7 +78,7 @@ def test_the_empty_default_of_the_project_file_counts_as_not_set() -> None:
         ("storage.kind", "nfs", "'spaces', 's3'", "--path storage.kind spaces"),
         ("edge.uploadTimeout", 30, "greater than 60", "--path edge.uploadTimeout 600"),
         ("tls.mode", "magic", "'secret', 'acme', 'certManager', 'none'", "--path tls.mode secret"),
-        ("tls.clientCa", "no PEM", "certificates in PEM", "--path tls.clientCa ..."),
+        ("tls.clientCa", "no PEM", "certificates in PEM", "--path tls.clientCa < ca.pem"),
         ("nodes.mirrorPrefix", "https://a.b", "no scheme", "--path nodes.mirrorPrefix example.com"),
         ("nodes.caFile", "ca.pem", "an absolute path", "--path nodes.caFile /etc/ssl/"),
         ("nodes.enrol", 1, "a valid boolean", "--path nodes.enrol false"),

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sandbox.cloud import docker_io, spaces
+from sandbox.cloud import acme, docker_io, spaces
 from sandbox.layout import Layout
 
 
@@ -86,3 +87,14 @@ def test_docker_io_keeps_its_images_in_a_folder() -> None:
     written = yaml.safe_load(docker_io.config("10.0.0.1:5000", Path("/kept")))
     assert written["storage"] == {"filesystem": {"rootdirectory": "/kept"}}
     assert "auth" not in written, "docker.io's public images need no login"
+
+
+def test_the_certificate_authority_checks_who_asks_on_the_ports_of_the_node(
+    layout: Layout,
+) -> None:
+    (process,) = acme.processes(layout)
+    pebble = json.loads(Path(process.argv[-1]).read_text())["pebble"]
+    assert layout.acme_server == "https://acme.sandbox-7.test:14000/dir"
+    assert pebble["listenAddress"] == "10.77.7.3:14000"
+    assert (pebble["httpPort"], pebble["tlsPort"]) == (80, 443)
+    assert "PEBBLE_VA_ALWAYS_VALID" not in process.env, "anybody would get any certificate"

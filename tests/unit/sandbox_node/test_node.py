@@ -90,10 +90,15 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
 
 
 def test_traefik_keeps_its_own_read_timeout_as_in_k3s() -> None:
-    assert not [x for x in traefik.arguments("10.77.7.2") if "timeout" in x.lower()]
+    assert not [
+        x
+        for x in traefik.arguments("10.77.7.2", "https://acme.test:14000/dir")
+        if "timeout" in x.lower()
+    ]
 
 
 def test_what_the_cluster_runs_has_its_image_already(layout: Layout) -> None:
+    pki.authority(layout.pki)
     items: list[dict[str, Any]] = manifests(layout)["items"]
     refs = {x.ref for x in images.IMAGES.values()}
     for item in (x for x in items if x["kind"] == "Deployment"):

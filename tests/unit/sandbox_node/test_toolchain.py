@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from sandbox import pinned_tools, toolchain
-from sandbox.pinned_tools import COPIES, SOURCES, TOOLS, Tool, ToolchainError, pinned
+from sandbox.pinned_tools import (
+    CERT_MANAGER,
+    CERT_MANAGER_CRDS,
+    COPIES,
+    SOURCES,
+    TOOLS,
+    Tool,
+    ToolchainError,
+    pinned,
+)
 from sandbox.toolchain import fingerprint
 
 GO_MOD = """\
@@ -70,15 +79,14 @@ def test_only_what_is_missing_or_changed_is_built(
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(toolchain, "COPIES", ())
     tools = tmp_path / "built"
-    toolchain.build(tools, [TOOL])
-    toolchain.build(tools, [TOOL])
+    toolchain.build(tools, (TOOL,), ())
+    toolchain.build(tools, (TOOL,), ())
     assert len(built) == 1
     (tools / "tool").unlink()
-    toolchain.build(tools, [TOOL])
+    toolchain.build(tools, (TOOL,), ())
     (source / "main.go").write_text("package main // changed\n")
-    toolchain.build(tools, [TOOL])
+    toolchain.build(tools, (TOOL,), ())
     assert len(built) == 3
 
 
@@ -92,7 +100,7 @@ def test_a_failed_build_shows_its_end_and_how_to_try_again(
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     with pytest.raises(ToolchainError) as failed:
-        toolchain.build(tmp_path / "built", [TOOL])
+        toolchain.build(tmp_path / "built", (TOOL,), ())
     message = str(failed.value)
     assert "line 29" in message
     assert "line 9\n" not in message
@@ -105,14 +113,14 @@ def test_without_go_the_error_says_which_is_needed(
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda _name: None)
     with pytest.raises(ToolchainError, match=r"no `go` on PATH: .* need Go 1\.26 or newer"):
-        toolchain.build(tmp_path / "built", [TOOL])
+        toolchain.build(tmp_path / "built", (TOOL,), ())
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda x: x.name)
+@pytest.mark.parametrize("tool", [*TOOLS, CERT_MANAGER], ids=lambda x: x.name)
 def test_every_tool_has_a_pinned_module(tool: Tool) -> None:
     assert (tool.source / "go.mod").exists()
     assert "{" not in " ".join(tool.flags())
 
 
 def test_every_copied_file_has_a_pinned_module() -> None:
-    assert all(pinned(SOURCES / x.folder, x.module) for x in COPIES)
+    assert all(pinned(SOURCES / x.folder, x.module) for x in [*COPIES, *CERT_MANAGER_CRDS])

@@ -1,0 +1,51 @@
+"""The certificate authority that stands in for Let's Encrypt: pebble, which is made for tests.
+
+It speaks the real protocol and checks for real that who asks answers under the name. Not covered:
+Let's Encrypt's rate limits, and that anybody trusts it: its root is a new one at each start.
+"""
+
+from __future__ import annotations
+
+import json
+
+from sandbox import pki
+from sandbox.cloud.spaces import STOP
+from sandbox.layout import Layout
+from sandbox.process import Process
+
+_PORT, _MANAGEMENT_PORT = 14000, 15000
+"""pebble's own choices: https://github.com/letsencrypt/pebble"""
+
+
+def processes(layout: Layout) -> list[Process]:
+    """Give pebble's process, and write its configuration.
+
+    Args:
+        layout: The sandbox; its ``cloud_ip`` must be an address of the network namespace in which
+            the process will run.
+    """
+    pki.authority(layout.pki)
+    certificate, key = pki.issue(layout.pki, "acme", dns=[layout.acme_host])
+    path = layout.state / "cloud" / "acme.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = {
+        "listenAddress": f"{layout.cloud_ip}:{_PORT}",
+        "managementListenAddress": f"{layout.cloud_ip}:{_MANAGEMENT_PORT}",
+        "certificate": str(certificate),
+        "privateKey": str(key),
+        # Where it looks for who asks, which are the node's.
+        "httpPort": 80,
+        "tlsPort": 443,
+        "retryAfter": {"authz": 1, "order": 1},
+        "profiles": {"default": {"description": "90 days", "validityPeriod": 7776000}},
+    }
+    path.write_text(json.dumps({"pebble": config}))
+    return [
+        Process(
+            "acme",
+            [str(layout.tools / "pebble"), "-config", str(path)],
+            # Or it waits up to 15 s before each check, to catch clients that cannot wait.
+            {"PEBBLE_VA_NOSLEEP": "1"},
+            stop=STOP,
+        )
+    ]

@@ -1,0 +1,61 @@
+"""Clients that do what no ordinary client does: any method, any header, and any uplink."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+import prove
+from tests.sandbox.helpers import ROOT, Sandbox
+
+RATE_MBIT, SIZE_MIB = 0.1, 75 * 0.1 * 10**6 / 8 / 2**20
+"""So slow and so large that it takes 75 s, and costs nothing."""
+
+
+def ask(
+    url: str,
+    method: str = "GET",
+    *,
+    login: str = "",
+    headers: Mapping[str, str] | None = None,
+    trust: ssl.SSLContext | None = None,
+) -> tuple[int, Any]:
+    """Send one request, and answer status and headers."""
+    accepted = {"Accept": prove.MANIFEST, **(headers or {})}
+    request = urllib.request.Request(url, method=method, headers=accepted)
+    if login:
+        token = base64.b64encode(login.encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers
+
+
+def slow_upload(sandbox: Sandbox) -> subprocess.Popen[str]:
+    """Start to push a layer that takes 75 s."""
+    upload = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "bench.slow_upload", f"https://{sandbox.registry}"),
+            *("--username", "admin", "--password-file", "-", "--count", "1"),
+            *("--size", str(SIZE_MIB), "--rate", str(RATE_MBIT)),
+        ],
+        cwd=ROOT,
+        env=sandbox.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert upload.stdin
+    upload.stdin.write(sandbox.password)
+    upload.stdin.close()
+    upload.stdin = None
+    return upload
