@@ -132,6 +132,7 @@ TOOLS = (
         ldflags="-X github.com/google/go-containerregistry/cmd/crane/cmd.Version={version}",
         may_be_on_path=True,
     ),
+    Tool("registries-check", ".", module="github.com/rancher/wharfie"),
     Tool("pause", "./pause", folder="images"),
     Tool("whoami", "./whoami", folder="images"),
 )

@@ -20,7 +20,7 @@ def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> Non
     kinds = sorted(kind.split(":")[-1] for kind in made.types())
     assert kinds == sorted(
         [
-            "Space", "Credentials", "Registry", "Edge", "Proof",
+            "Space", "Credentials", "Registry", "Edge", "Proof", "Nodes", "PullSecrets",
             "kubernetes", "digitalocean", "digitalocean",
             "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
             "RandomPassword", "RandomBytes", "RandomPassword", "RandomBytes", "RandomBytes",
@@ -150,6 +150,8 @@ def test_only_the_registrys_api_is_led_in(run: Run) -> None:
 def test_the_outputs_hand_over_the_login(run: Run) -> None:
     outputs = run().outputs
     assert outputs.pop("readme").startswith("# registry.example.com\n")
+    assert "username: pull" in outputs.pop("registries_yaml"), "nodes have no need to push"
+    assert outputs.pop("cloud_init").startswith("#cloud-config\n")
     assert outputs == {
         "registry": "registry.example.com",
         "username": "admin",
@@ -158,6 +160,7 @@ def test_the_outputs_hand_over_the_login(run: Run) -> None:
         "pull_password": PASSWORD,
         "login": "pulumi stack output password --show-secrets | "
         "podman login registry.example.com --username admin --password-stdin",
+        "pull_secrets": [],
         "bucket": "registry-a1b2c3d4",
         "endpoint": "https://nyc3.digitaloceanspaces.com",
     }
