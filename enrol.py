@@ -40,6 +40,7 @@ ENVIRONMENT = {
     "SYSTEMD_IGNORE_CHROOT": "1",
 }
 
+API_SERVER = "https://kubernetes.default.svc"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/"""
 
@@ -56,7 +57,7 @@ class EnrolmentError(Exception):
 def merge(theirs: str, ours: str) -> str:
     """Put our entries into a registries.yaml, and keep all others to the letter.
 
-    Texts are not read as values, since `0123` or `yes` would come back as another password.
+    Nothing is read as a value, since `0123` or `yes` would come back as another password.
 
     Args:
         theirs: The file as it is; empty if there is none.
@@ -177,12 +178,7 @@ class Lease:
 
 
 def systemctl(node: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the node's own systemctl, which talks to the node's own systemd.
-
-    Args:
-        node: Where the node's root is mounted.
-        *arguments: What follows ``systemctl``.
-    """
+    """Run the node's own systemctl, which talks to the node's own systemd."""
 
     def enter() -> None:
         os.chroot(node)
@@ -201,9 +197,6 @@ def systemctl(node: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def restart_k3s(node: Path) -> str:
     """Restart k3s, wait until it is back, and answer the unit; pods go on running meanwhile.
-
-    Args:
-        node: Where the node's root is mounted.
 
     Raises:
         EnrolmentError: There is no such unit, or it did not start.
@@ -238,7 +231,6 @@ def enrol(node: Path, ours: str, *, only_mirrors: bool, lease: Lease) -> str:
         registries: merge(_read(registries), ours),
         k3s / "config.yaml.d" / "registry.yaml": ONLY_MIRRORS if only_mirrors else "",
     }
-    # Written once k3s runs with these files, so that a restart that failed is tried again.
     record = k3s / "registries.yaml.applied"
     checksum = hashlib.sha256("\0".join(files.values()).encode()).hexdigest()
     if _read(record) == checksum and all(_read(path) == text for path, text in files.items()):
@@ -247,8 +239,9 @@ def enrol(node: Path, ours: str, *, only_mirrors: bool, lease: Lease) -> str:
     for path, text in files.items():
         _write(path, text)
     unit = restart_k3s(node)
-    _write(record, checksum)
     lease.release()
+    # Last of all, so that whatever failed before is tried again, and no lease is held for ever.
+    _write(record, checksum)
     return f"wrote {registries.relative_to(node)} and restarted {unit}"
 
 
@@ -284,12 +277,9 @@ def main() -> int:
         "--only-mirrors", action="store_true", help="k3s does not ask docker.io for the rest"
     )
     given = parser.parse_args()
-    server = (
-        f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
-    )
     namespace = (SERVICE_ACCOUNT / "namespace").read_text()
     lease = Lease(
-        f"{server}/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+        f"{API_SERVER}/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
         given.lease,
         (SERVICE_ACCOUNT / "token").read_text(),
         ssl.create_default_context(cafile=SERVICE_ACCOUNT / "ca.crt"),

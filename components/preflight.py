@@ -52,15 +52,17 @@ def look(settings: Settings, access: Access) -> list[dict[str, Any]]:
         access: Which cluster.
 
     Returns:
-        Namespaces, Ingresses, service accounts and, where cert-manager is to write one, the
-        Secret's metadata.
+        Namespaces, Ingresses and, where they matter, service accounts and the metadata of the
+        Secret that cert-manager is to write.
 
     Raises:
         OSError: There is no kubectl.
         subprocess.SubprocessError: It could not ask.
     """
     everywhere = "--all-namespaces", "--output=json"
-    kinds = "namespaces,ingresses.networking.k8s.io,serviceaccounts"
+    kinds = "namespaces,ingresses.networking.k8s.io"
+    if settings.pull_secrets.default_service_account:
+        kinds += ",serviceaccounts"
     found = _kubectl(access, kinds, *everywhere)
     objects: list[dict[str, Any]] = json.loads(found)["items"]
     if isinstance(settings.tls, TlsCertManager):

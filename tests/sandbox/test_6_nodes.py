@@ -237,9 +237,17 @@ def test_a_node_waits_while_another_one_restarts(sandbox: Sandbox) -> None:
     sandbox.kubectl("rollout", "restart", where, "daemonset/enrolment")
 
     def waits() -> bool:
-        pods = sandbox.kubectl("get", "pods", where, "--output=name").stdout.split()
-        logs = ["logs", where, pods[0], "--container=enrol"]
-        return len(pods) == 1 and "waiting for another-node" in sandbox.kubectl(*logs).stdout
+        pods = sandbox.get("pods", where)["items"]
+        running = [
+            pod["metadata"]["name"]
+            for pod in pods
+            for container in pod["status"].get("initContainerStatuses", [])
+            if "running" in container["state"]
+        ]
+        if len(pods) > 1 or not running:
+            return False
+        said = sandbox.kubectl("logs", where, running[0], "--container=enrol").stdout
+        return "waiting for another-node" in said
 
     eventually("it waits", waits)
     assert log.read_text() == before, "two servers down at once may be one too many"

@@ -146,6 +146,20 @@ def test_a_restart_that_failed_keeps_the_lock_and_is_tried_again(
     assert not Leases.held
 
 
+@pytest.mark.usefixtures("systemctl")
+def test_a_lease_that_could_not_be_given_back_is_given_back_later(
+    tmp_path: Path, server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Lease) -> None:
+        raise EnrolmentError("the API server is away")
+
+    with monkeypatch.context() as away, pytest.raises(EnrolmentError):
+        away.setattr(Lease, "release", fail)
+        run(tmp_path, lease(server))
+    run(tmp_path, lease(server))
+    assert not Leases.held, "all other nodes wait for it"
+
+
 def test_the_override_is_told_to_k3s_and_taken_back(
     tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
 ) -> None:
