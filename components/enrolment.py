@@ -64,7 +64,7 @@ class Enrolment(pulumi.ComponentResource):
         self._namespace = namespace.metadata.name
         self._child = pulumi.ResourceOptions(parent=self, deleted_with=namespace)
         binding = self._may_lock()
-        kubernetes.apps.v1.DaemonSet(
+        daemon_set = kubernetes.apps.v1.DaemonSet(
             f"{name}-daemon-set",
             metadata={"name": "enrolment", "namespace": self._namespace, "labels": LABELS},
             spec={
@@ -73,6 +73,13 @@ class Enrolment(pulumi.ComponentResource):
             },
             # Deleted by itself, unlike the rest: the namespace would wait longer for the pods.
             opts=pulumi.ResourceOptions(parent=self, depends_on=binding),
+        )
+        # The provider waits for all nodes, and does not tell why one of them is not ready.
+        pulumi.log.info(
+            "nodes are set up one at a time; what they say: "
+            f"kubectl logs --namespace={args.namespace} --container=enrol --prefix "
+            "--selector=app.kubernetes.io/component=enrolment",
+            daemon_set,
         )
         self.register_outputs({})
 
@@ -145,7 +152,11 @@ class Enrolment(pulumi.ComponentResource):
                         {"name": "PYTHONPATH", "value": _LIBRARY},
                         {
                             "name": "NODE_NAME",
-                            "value_from": {"field_ref": {"field_path": "spec.nodeName"}},
+                            # The version is the default, and is said nevertheless: without it,
+                            # an `up` after an interrupted one ends in a conflict with itself.
+                            "value_from": {
+                                "field_ref": {"api_version": "v1", "field_path": "spec.nodeName"}
+                            },
                         },
                     ],
                     "security_context": {
