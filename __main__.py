@@ -9,8 +9,12 @@ from components import (
     CredentialsArgs,
     Edge,
     EdgeArgs,
+    Nodes,
+    NodesArgs,
     Proof,
     ProofArgs,
+    PullSecrets,
+    PullSecretsArgs,
     Registry,
     RegistryArgs,
 )
@@ -80,6 +84,30 @@ Proof(
     ),
     opts=in_cluster,
 )
+nodes = Nodes(
+    "nodes",
+    NodesArgs(
+        hostname=settings.hostname,
+        username=pull.username,
+        password=pull.password,
+        choices=settings.nodes,
+        namespace=settings.nodes_namespace,
+        stack=stack,
+        image=settings.proof.image,
+    ),
+    opts=in_cluster,
+)
+pull_secrets = PullSecrets(
+    "pull-secrets",
+    PullSecretsArgs(
+        namespaces=settings.pull_secrets.namespaces,
+        default_service_account=settings.pull_secrets.default_service_account,
+        hostname=settings.hostname,
+        username=pull.username,
+        password=pull.password,
+    ),
+    opts=in_cluster,
+)
 
 pulumi.export("registry", settings.hostname)
 pulumi.export("username", admin.username)
@@ -91,6 +119,9 @@ pulumi.export(
     "pulumi stack output password --show-secrets | "
     f"podman login {settings.hostname} --username {admin.username} --password-stdin",
 )
+pulumi.export("registries_yaml", nodes.registries_yaml)
+pulumi.export("cloud_init", nodes.cloud_init)
+pulumi.export("pull_secrets", pull_secrets.names)
 pulumi.export("bucket", storage.bucket)
 pulumi.export("endpoint", storage.endpoint)
 pulumi.export(

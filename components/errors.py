@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import get_args, get_origin
 
 import pulumi
 from pydantic import BaseModel, ValidationError
@@ -25,7 +25,7 @@ _EXAMPLES = {
     "mirrorPrefix": "example.com",
     "caFile": "/etc/ssl/private-ca.pem",
     "uploadTimeout": "600",
-    "namespaces": '["default"]',
+    "namespaces": "default",
 }
 """What the commands that mend say, for keys without a default."""
 
@@ -114,6 +114,11 @@ def _mend(path: list[str], described: FieldInfo | None, detail: ErrorDetails) ->
         return set_command(path, error.right)
     if detail["type"] == "value_error" and isinstance(detail["input"], bool):
         return set_command(path, _text(not detail["input"]))
+    if described is not None and get_origin(described.annotation) is list:
+        # `pulumi config set` sets lists by element.
+        first = [*path[:-1], f"{path[-1]}[0]"]
+        remove = f"pulumi config rm --path {'.'.join(path)}"
+        return f"{remove} && {set_command(first, _EXAMPLES[path[-1]])}"
     default = None if described is None or described.is_required() else described.default
     if default is None or default == detail["input"]:
         return set_command(path, _EXAMPLES.get(path[-1], "..."))
@@ -205,4 +210,4 @@ def set_command(path: list[str], value: str) -> str:
         value: What to set it to.
     """
     nested = "--path " if len(path) > 1 else ""
-    return f"pulumi config set {nested}{'.'.join(path)} {shlex.quote(value)}"
+    return f"pulumi config set {nested}{shlex.quote('.'.join(path))} {shlex.quote(value)}"

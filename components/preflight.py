@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import textwrap
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import pulumi
 
 from components.access import Access
 from components.errors import Problem, SettingsError, set_command
+from components.pull_secrets import SECRET_NAME
 from components.registry import STACK_ANNOTATION
 from components.render.upload_timeout import traefik_patch
 from components.sections import TlsCertManager, TlsSettings
@@ -41,7 +43,7 @@ def check_cluster(settings: Settings, access: Access, stack: str) -> None:
         told = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
         pulumi.log.warn(f"the cluster was not searched for conflicts: {told.strip()}")
         return
-    if problems := conflicts(settings, stack, found):
+    if problems := conflicts(settings, stack, found) + unfit_namespaces(settings, found):
         raise SettingsError(problems)
 
 
@@ -53,15 +55,18 @@ def look(settings: Settings, access: Access) -> list[dict[str, Any]]:
         access: Which cluster.
 
     Returns:
-        Namespaces, Ingresses and, where cert-manager is to write one, the Secret's metadata; where
-        an upload timeout is wanted, the HelmChartConfig of k3s' Traefik.
+        Namespaces, Ingresses and, where they matter, service accounts, the metadata of the Secret
+        that cert-manager is to write, and the HelmChartConfig of k3s' Traefik.
 
     Raises:
         OSError: There is no kubectl.
         subprocess.SubprocessError: It could not ask.
     """
     everywhere = "--all-namespaces", "--output=json"
-    found = _kubectl(access, "namespaces,ingresses.networking.k8s.io", *everywhere)
+    kinds = "namespaces,ingresses.networking.k8s.io"
+    if settings.pull_secrets.default_service_account:
+        kinds += ",serviceaccounts"
+    found = _kubectl(access, kinds, *everywhere)
     objects: list[dict[str, Any]] = json.loads(found)["items"]
     if isinstance(settings.tls, TlsCertManager):
         # The metadata only: what is in the Secret is none of our business.
@@ -109,14 +114,17 @@ def conflicts(settings: Settings, stack: str, objects: Iterable[dict[str, Any]])
         objects: What there is in the cluster.
     """
     problems = []
+    created = {settings.namespace}
+    if settings.nodes.enrol:
+        created.add(settings.nodes_namespace)
     for found in objects:
         metadata = found["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
         annotations = metadata.get("annotations", {})
-        if found["kind"] == "Namespace" and name == settings.namespace:
+        if found["kind"] == "Namespace" and name in created:
             owner = annotations.get(STACK_ANNOTATION)
             if owner != stack:
-                problems.append(_taken_namespace(name, owner, stack))
+                problems.append(_taken_namespace(name, owner, stack, settings.namespace))
         elif found["kind"] == "Ingress" and namespace != settings.namespace:
             hosts = [rule.get("host") for rule in found["spec"].get("rules", [])]
             if settings.hostname in hosts:
@@ -146,14 +154,56 @@ def conflicts(settings: Settings, stack: str, objects: Iterable[dict[str, Any]])
     return problems
 
 
-def _taken_namespace(name: str, owner: str | None, stack: str) -> Problem:
+def unfit_namespaces(settings: Settings, objects: Iterable[dict[str, Any]]) -> list[Problem]:
+    """Tell which namespaces cannot get a pull Secret, or cannot let all their pods use it.
+
+    Args:
+        settings: What is wanted.
+        objects: What there is in the cluster.
+    """
+    there = {
+        (found["kind"], found["metadata"].get("namespace"), found["metadata"]["name"]): found
+        for found in objects
+    }
+    problems = []
+    for namespace in settings.pull_secrets.namespaces:
+        if ("Namespace", None, namespace) not in there:
+            problems.append(
+                Problem(
+                    "pullSecrets.namespaces",
+                    json.dumps(namespace),
+                    "expected a namespace that exists: pull Secrets go to namespaces of yours",
+                    f"kubectl create namespace {namespace}",
+                )
+            )
+        account = there.get(("ServiceAccount", namespace, "default"), {})
+        others = {x["name"] for x in account.get("imagePullSecrets", [])} - {SECRET_NAME}
+        if settings.pull_secrets.default_service_account and others:
+            added = json.dumps(
+                [{"op": "add", "path": "/imagePullSecrets/-", "value": {"name": SECRET_NAME}}]
+            )
+            problems.append(
+                Problem(
+                    "pullSecrets.defaultServiceAccount",
+                    "true",
+                    f"the default service account of {namespace} has pull Secrets already: "
+                    f"{', '.join(sorted(others))}; its list has one owner, and they would be lost",
+                    f"{set_command(['pullSecrets', 'defaultServiceAccount'], 'false')} && "
+                    f"kubectl --namespace {namespace} patch serviceaccount default --type=json "
+                    f"--patch={shlex.quote(added)}",
+                )
+            )
+    return problems
+
+
+def _taken_namespace(name: str, owner: str | None, stack: str, chosen: str) -> Problem:
     whose = f"it belongs to the stack {owner}" if owner else "this stack did not make it"
     adopt = f"kubectl annotate --overwrite namespace {name} {STACK_ANNOTATION}={stack}"
     return Problem(
         "namespace",
         json.dumps(name),
         f"the namespace exists, and {whose}",
-        f"{set_command(['namespace'], f'{name}-2')}\n"
+        f"{set_command(['namespace'], f'{chosen}-2')}\n"
         f"       or hand it over, to be managed and one day deleted by this stack: {adopt}",
     )
 

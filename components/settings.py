@@ -58,6 +58,11 @@ class Settings(Section):
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
     proof: ProofSettings = ProofSettings()
 
+    @property
+    def nodes_namespace(self) -> str:
+        """The namespace of what sets up nodes, which may do there what the registry's may not."""
+        return f"{self.namespace}-nodes"
+
     @field_validator("storage", "tls", mode="before")
     @classmethod
     def _choose(cls, value: object, info: ValidationInfo) -> object:

@@ -76,12 +76,21 @@ def _mount(folder: Path) -> None:
     for target in ("/run", "/var/lib/cni"):
         Path(target).mkdir(exist_ok=True)
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", target)
-    for name, target in (("kubelet", "/var/lib/kubelet"), ("log", "/var/log")):
+    for name, target in (
+        ("kubelet", "/var/lib/kubelet"),
+        ("log", "/var/log"),
+        # A k3s of the machine's own must not read what is meant for the node.
+        ("rancher", "/etc/rancher"),
+        ("sbin", "/run/sbin"),
+    ):
         # The mount point outlives the sandbox on purpose: removing it would unmount it in every
         # other sandbox (rmdir(2) of a mount point of another namespace detaches it there).
         Path(target).mkdir(exist_ok=True)
         (folder / name).mkdir(parents=True, exist_ok=True)
         _run("mount", "--bind", str(folder / name), target)
+    # What is in one of the two is in the result: the machine's own, and the node's systemctl.
+    layers = "ro,lowerdir=/run/sbin:/usr/local/sbin"
+    _run("mount", "-t", "overlay", "-o", layers, "overlay", "/usr/local/sbin")
     for name, value in _WANTED_BY_KUBELET.items():
         setting = Path("/proc/sys") / name
         if setting.exists():

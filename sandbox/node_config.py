@@ -7,7 +7,7 @@ import json
 import secrets
 from pathlib import Path
 
-from sandbox import pki
+from sandbox import pki, registries, systemctl
 from sandbox.cluster.coredns import DNS_IP, DOMAIN
 from sandbox.cluster.helm_controller import USER as HELM_CONTROLLER_USER
 from sandbox.cluster.network_policy import USER as NETWORK_POLICY_USER
@@ -51,14 +51,6 @@ def folder(layout: Layout) -> Path:
     return layout.state / "node"
 
 
-def registries(layout: Layout) -> Path:
-    """Say where containerd reads how to reach registries: ``<host>/hosts.toml``, at every pull.
-
-    https://github.com/containerd/containerd/blob/main/docs/hosts.md.
-    """
-    return folder(layout) / "certs.d"
-
-
 def write(layout: Layout) -> None:
     """Write the node's certificates, users and configuration files; what is secret is kept.
 
@@ -80,12 +72,11 @@ def write(layout: Layout) -> None:
         write_private(target, kubeconfig(layout.node_ip, layout.pki / "ca.crt", token))
     for name, content in _configs(layout).items():
         write_public(file(layout, name), content)
-    endpoint = json.dumps(layout.docker_io_endpoint)
-    write_public(
-        registries(layout) / "docker.io" / "hosts.toml",
-        # Also as `server`, or containerd would try the real docker.io next.
-        f'server = {endpoint}\n[host.{endpoint}]\n  capabilities = ["pull", "resolve"]\n',
-    )
+    node = folder(layout)
+    stand_in = node / "sbin" / "systemctl"
+    write_public(stand_in, systemctl.script(layout, node))
+    stand_in.chmod(0o755)
+    registries.apply(node / "rancher" / "k3s", node / "certs.d", layout.docker_io_endpoint)
 
 
 def file(layout: Layout, name: str) -> Path:
@@ -216,7 +207,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
     bin_dir = {quote(CNI_BIN)}
     conf_dir = {quote(folder(layout) / "config" / "cni")}
   [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = {quote(registries(layout))}
+    config_path = {quote(folder(layout) / "certs.d")}
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]

@@ -137,6 +137,7 @@ TOOLS = (
         "github.com/letsencrypt/pebble/v2/cmd/pebble",
         module="github.com/letsencrypt/pebble/v2",
     ),
+    Tool("registries-check", ".", module="github.com/rancher/wharfie"),
     Tool("pause", "./pause", folder="images"),
     Tool("whoami", "./whoami", folder="images"),
 )

@@ -191,3 +191,27 @@ def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> Non
     while not check():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.3)
+
+
+def pod(name: str, image: str, namespace: str = "default", **spec: object) -> dict[str, object]:
+    """Describe a pod that pulls its image anew."""
+    container = {"name": "main", "image": image, "imagePullPolicy": "Always"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container], **spec},
+    }
+
+
+def state(sandbox: Sandbox, name: str, namespace: str = "default") -> str:
+    """Tell why a pod's container does not run, or that it does: ``running``."""
+    status = sandbox.get("pod", name, f"--namespace={namespace}")["status"]
+    (container,) = status.get("containerStatuses") or [{"state": {}}]
+    (told,) = container["state"].items() or [("", {})]
+    return str(told[1].get("reason") or told[0])
+
+
+def runs(sandbox: Sandbox, name: str, namespace: str = "default") -> bool:
+    """Tell whether a pod runs."""
+    return state(sandbox, name, namespace) == "running"

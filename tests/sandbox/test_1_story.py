@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 import prove
 from sandbox import images
-from tests.sandbox.helpers import Done, Sandbox, eventually
+from tests.sandbox.helpers import Done, Sandbox, eventually, pod, runs, state
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 ROUTES = (
@@ -248,27 +248,6 @@ def test_the_storage_key_is_refused_on_another_bucket(sandbox: Sandbox) -> None:
                 call()
     finally:
         sandbox.s3().delete_bucket(Bucket="someone-elses")
-
-
-def pod(name: str, image: str, **spec: object) -> dict[str, object]:
-    container = {"name": "main", "image": image, "imagePullPolicy": "Always"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container], **spec},
-    }
-
-
-def state(sandbox: Sandbox, name: str) -> str:
-    status = sandbox.get("pod", name)["status"]
-    (container,) = status.get("containerStatuses") or [{"state": {}}]
-    (told,) = container["state"].items() or [("", {})]
-    return str(told[1].get("reason") or told[0])
-
-
-def runs(sandbox: Sandbox, name: str) -> bool:
-    return state(sandbox, name) == "running"
 
 
 def test_a_pod_runs_an_image_from_the_registry_with_a_pull_secret(

@@ -109,7 +109,15 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         for name in ("SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY", "SPACES_ENDPOINT_URL"):
             if name not in values:
                 monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(preflight, "look", lambda *_: [])
+        # A cluster with the namespaces that are to get pull Secrets, and nothing else.
+        monkeypatch.setattr(
+            preflight,
+            "look",
+            lambda settings, _: [
+                {"kind": "Namespace", "metadata": {"name": name}}
+                for name in settings.pull_secrets.namespaces
+            ],
+        )
         recorder = Recorder()
         pulumi.runtime.set_mocks(recorder, project=PROJECT, stack="dev", preview=preview)
 

@@ -13,7 +13,7 @@ import pytest
 from components import preflight
 from components.access import find_access
 from components.errors import SettingsError
-from components.preflight import check_cluster, conflicts
+from components.preflight import check_cluster, conflicts, unfit_namespaces
 from components.settings import Settings
 
 STACK = "organization/k3s-registry/dev"
@@ -83,6 +83,51 @@ def test_somebody_elses_traefik_is_not_overwritten_but_a_patch_is_printed() -> N
     assert "readTimeout: 600s" in problem.fix
     mine = {**metadata, "annotations": {"registry/stack": STACK}}
     assert not conflicts(settings, STACK, [{"kind": "HelmChartConfig", "metadata": mine}])
+
+
+def pulling(**chosen: object) -> Settings:
+    return Settings.model_validate(
+        {"hostname": "registry.example.com", "pullSecrets": {"namespaces": ["team"], **chosen}}
+    )
+
+
+def account(*pull_secrets: str) -> dict[str, Any]:
+    return {
+        "kind": "ServiceAccount",
+        "metadata": {"name": "default", "namespace": "team"},
+        "imagePullSecrets": [{"name": name} for name in pull_secrets],
+    }
+
+
+def test_a_namespace_for_a_pull_secret_must_exist() -> None:
+    (problem,) = unfit_namespaces(pulling(), [namespace("other")])
+    assert (problem.key, problem.value) == ("pullSecrets.namespaces", '"team"')
+    assert problem.fix == "kubectl create namespace team"
+    assert not unfit_namespaces(pulling(), [namespace("team")])
+
+
+def test_pull_secrets_of_others_are_not_dropped_from_a_service_account() -> None:
+    found = [namespace("team"), account("registry-pull", "theirs")]
+    (problem,) = unfit_namespaces(pulling(defaultServiceAccount=True), found)
+    assert "team has pull Secrets already: theirs" in problem.expected
+    assert "pulumi config set --path pullSecrets.defaultServiceAccount false" in problem.fix
+    assert "kubectl --namespace team patch serviceaccount default --type=json" in problem.fix
+    assert not unfit_namespaces(pulling(), found), "unless asked to, we do not touch it"
+
+
+@pytest.mark.parametrize("pull_secrets", [[], ["registry-pull"]])
+def test_a_service_account_with_our_pull_secret_or_none_is_fit(pull_secrets: list[str]) -> None:
+    found = [namespace("team"), account(*pull_secrets)]
+    assert not unfit_namespaces(pulling(defaultServiceAccount=True), found)
+
+
+def test_the_enrolments_namespace_is_not_taken_over_either() -> None:
+    enrolled = Settings.model_validate(
+        {"hostname": "registry.example.com", "nodes": {"enrol": True}}
+    )
+    (problem,) = conflicts(enrolled, STACK, [namespace("registry-nodes")])
+    assert "pulumi config set namespace registry-2" in problem.fix
+    assert not conflicts(SETTINGS, STACK, [namespace("registry-nodes")])
 
 
 def test_all_that_is_in_the_way_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

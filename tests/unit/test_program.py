@@ -21,6 +21,7 @@ def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> Non
     assert kinds == sorted(
         [
             "Space", "Credentials", "Registry", "StorageCheck", "Edge", "Proof",
+            "Nodes", "PullSecrets",
             "kubernetes", "digitalocean", "digitalocean",
             "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
             "RandomPassword", "RandomBytes", "RandomPassword", "RandomBytes", "RandomBytes",
@@ -195,6 +196,8 @@ def test_the_outputs_hand_over_the_login(run: Run) -> None:
     outputs = run().outputs
     assert outputs.pop("upload_limit").startswith("Traefik cuts an upload after 60 s")
     assert outputs.pop("readme").startswith("# registry.example.com\n")
+    assert "username: pull" in outputs.pop("registries_yaml"), "nodes have no need to push"
+    assert outputs.pop("cloud_init").startswith("#cloud-config\n")
     assert outputs == {
         "registry": "registry.example.com",
         "username": "admin",
@@ -203,6 +206,7 @@ def test_the_outputs_hand_over_the_login(run: Run) -> None:
         "pull_password": PASSWORD,
         "login": "pulumi stack output password --show-secrets | "
         "podman login registry.example.com --username admin --password-stdin",
+        "pull_secrets": [],
         "bucket": "registry-a1b2c3d4",
         "endpoint": "https://nyc3.digitaloceanspaces.com",
     }

@@ -113,6 +113,14 @@ def test_a_bad_element_of_a_list_is_told_with_the_lists_key() -> None:
     assert (problem.key, problem.value) == ("pullSecrets.namespaces", '"No"')
 
 
+def test_a_list_is_mended_by_its_elements_as_pulumi_sets_no_list_at_once() -> None:
+    (problem,) = problems({**GOOD, "pullSecrets": {"namespaces": '["default"]'}})
+    assert problem.fix == (
+        "pulumi config rm --path pullSecrets.namespaces && "
+        "pulumi config set --path 'pullSecrets.namespaces[0]' default"
+    )
+
+
 def test_an_existing_bucket_needs_endpoint_name_and_key_but_no_token() -> None:
     found = problems({**GOOD, "storage": {"kind": "s3"}}, {})
     assert [problem.key for problem in found] == [
