@@ -109,6 +109,7 @@ pull_secrets = PullSecrets(
     opts=in_cluster,
 )
 
+limit = upload_limit() if settings.edge.upload_timeout is None else ""
 pulumi.export("registry", settings.hostname)
 pulumi.export("username", admin.username)
 pulumi.export("password", admin.password)
@@ -133,10 +134,11 @@ pulumi.export(
             pull=pull.username,
             image_prefix=settings.nodes.mirror_prefix or settings.hostname,
             tls=settings.tls.mode != "none",
+            upload_limit=limit,
             bucket=bucket,
             created=settings.storage.kind == "spaces",
         )
     ),
 )
-if settings.edge.upload_timeout is None:
-    pulumi.export("upload_limit", upload_limit())
+if limit:
+    pulumi.export("upload_limit", limit)

@@ -25,7 +25,7 @@ podman push {hostname}/containous/whoami
 podman pull {hostname}/containous/whoami
 ```
 
-## Let nodes pull
+{upload_limit}## Let nodes pull
 
 On each node, as root; on agents restart `k3s-agent` instead:
 
@@ -71,6 +71,7 @@ def readme(
     pull: str,
     image_prefix: str,
     tls: bool,
+    upload_limit: str,
     bucket: str,
     created: bool,
 ) -> str:
@@ -82,6 +83,7 @@ def readme(
         pull: The name of who may pull only.
         image_prefix: What the names of images start with on nodes that were set up.
         tls: Whether Traefik ends TLS.
+        upload_limit: How large a layer can be; empty if that was changed.
         bucket: The bucket that keeps the images.
         created: Whether this stack made it.
     """
@@ -91,5 +93,6 @@ def readme(
         pull=pull,
         image=image_prefix,
         scheme="https" if tls else "http",
+        upload_limit=f"{upload_limit}\n\n" if upload_limit else "",
         clean_up=(_SPACE if created else _BUCKET).format(bucket=bucket),
     )

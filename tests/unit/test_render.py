@@ -77,6 +77,7 @@ def test_the_readme_is_the_golden_one(created: bool) -> None:
         pull="pull",
         image_prefix="example.com",
         tls=True,
+        upload_limit=upload_limit() if created else "",
         bucket="registry-a1b2c3d4",
         created=created,
     )
