@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +27,18 @@ REPOSITORY = "slow"
 """The repository that gets the layers. No manifest names them: the next collection takes them."""
 
 
+ANSWER_SECONDS = 600
+"""How long an answer may take: to close an upload, the registry has the store copy all of it."""
+
+
 @dataclass(frozen=True)
 class Upload:
     """How one upload ended.
 
     Attributes:
         arrived: Whether the registry has the layer, with the digest that was sent.
-        seconds: How long the request took that sent it.
-        answer: What was answered to it: a status, or the connection's error.
+        seconds: How long the request took that sent it; until the end if it did not arrive.
+        answer: What was answered in the end: a status, or the connection's error.
     """
 
     arrived: bool
@@ -83,24 +87,31 @@ def upload(registry: prove.Registry, size: int, rate: int) -> Upload:
     """
     location = registry.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202]).headers["location"]
     layer = Layer(size, rate)
-    request = urllib.request.Request(  # noqa: S310 - checked by main
-        urllib.parse.urljoin(registry.url, location),
-        layer,
-        {"Authorization": registry.authorization or "", "Content-Type": "application/octet-stream"},
-        method="PATCH",
-    )
     start = time.monotonic()
     try:
-        with urllib.request.urlopen(request, timeout=prove.REQUEST_SECONDS) as response:  # noqa: S310
-            seconds, status = time.monotonic() - start, response.status
-            location = response.headers["Location"]
+        _, location = _send(registry, "PATCH", location, layer)
+        seconds = time.monotonic() - start
+        closing = f"{location}{'&' if '?' in location else '?'}digest={layer.digest}"
+        status, _ = _send(registry, "PUT", closing, b"")
     except OSError as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
         return Upload(False, time.monotonic() - start, str(error))
-    closed = f"{location}{'&' if '?' in location else '?'}digest={layer.digest}"
-    registry.call("PUT", closed, [201], b"")
     return Upload(True, seconds, str(status))
+
+
+def _send(
+    registry: prove.Registry, method: str, path: str, body: Iterable[bytes] | bytes
+) -> tuple[int, str]:
+    """Send one request, and answer the status and where to go on."""
+    request = urllib.request.Request(  # noqa: S310 - checked by main
+        urllib.parse.urljoin(registry.url, path),
+        body,
+        {"Authorization": registry.authorization or "", "Content-Type": "application/octet-stream"},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310
+        return response.status, response.headers["Location"]
 
 
 def main() -> int:
