@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import prove
+from jobs import prove
 
 REPOSITORY = "slow"
 """The repository that gets the layers. No manifest names them: the next collection takes them."""

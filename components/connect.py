@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pulumi
 
-from components.access import Access
 from components.connection import StorageConnection
 from components.providers import spaces_provider
-from components.sections import S3Settings, SpacesSettings
+from components.settings.access import Access
+from components.settings.sections import S3Settings, SpacesSettings
 from components.storage import Space, SpaceArgs
 
 

@@ -14,7 +14,7 @@ import pulumi_kubernetes as kubernetes
 from components.pod import LABELS
 from components.registry import STACK_ANNOTATION
 from components.render.upload_timeout import traefik_values
-from components.sections import TlsNone, TlsSettings
+from components.settings.sections import TlsNone, TlsSettings
 from components.tls import TLS_OPTION, entry_point, ingress_annotations, ingress_tls, route_tls
 
 HSTS_SECONDS = 31536000

@@ -12,7 +12,7 @@ import yaml
 from components.pod import USER_ID, restricted
 from components.registry import STACK_ANNOTATION
 
-SCRIPT = Path(__file__).parent.parent / "enrol.py"
+SCRIPT = Path(__file__).parent.parent / "jobs" / "enrol.py"
 
 LABELS = {"app.kubernetes.io/name": "registry", "app.kubernetes.io/component": "enrolment"}
 

@@ -9,7 +9,7 @@ import pulumi
 from components.enrolment import Enrolment, EnrolmentArgs
 from components.render.cloud_init import cloud_init
 from components.render.registries_yaml import registries_yaml
-from components.sections import NodesSettings
+from components.settings.sections import NodesSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pulumi
 
-from components.access import Access
-from components.errors import Problem, SettingsError, set_command
 from components.pull_secrets import SECRET_NAME
 from components.registry import STACK_ANNOTATION
 from components.render.upload_timeout import traefik_patch
-from components.sections import TlsCertManager, TlsSettings
 from components.settings import Settings
+from components.settings.access import Access
+from components.settings.errors import Problem, SettingsError, set_command
+from components.settings.sections import TlsCertManager, TlsSettings
 from components.tls import entry_point
 
 TIMEOUT_SECONDS = 10

@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components.network import PROOF_LABELS
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_job
 
-SCRIPT = Path(__file__).parent.parent / "prove.py"
+SCRIPT = Path(__file__).parent.parent / "jobs" / "prove.py"
 
 DEADLINE_SECONDS = 150
 """Longer than the kubelet may take to hand a new password to a running registry, about 90 s:

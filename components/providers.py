@@ -6,7 +6,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as kubernetes
 
-from components.access import Access
+from components.settings.access import Access
 
 
 def cluster_provider(access: Access) -> kubernetes.Provider:

@@ -25,7 +25,7 @@ class ScriptJobArgs:
         namespace: The registry's namespace.
         labels: Of the Job and its pod; network policies go by them.
         image: Has Python 3.9 or newer as ``python3``.
-        scripts: The script, then the modules that it imports; they need nothing installed.
+        scripts: The script, of ``jobs/``, then what it imports from there; nothing is installed.
         arguments: The script's arguments; never a secret.
         secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
         deadline_seconds: How long it may run, the pull of its image included.
@@ -82,10 +82,10 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
                             "name": "script",
                             "image": args.image,
                             "command": [
-                                "python3",
-                                f"{_CODE_FOLDER}/{args.scripts[0].name}",
+                                *("python3", "-m", f"jobs.{args.scripts[0].stem}"),
                                 *args.arguments,
                             ],
+                            "working_dir": _CODE_FOLDER,
                             "security_context": restricted(),
                             # So that the failure that Pulumi shows ends with the log's end.
                             "termination_message_policy": "FallbackToLogsOnError",
@@ -95,7 +95,11 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
                             },
                             "volume_mounts": [
                                 {"name": "secret", "mount_path": SECRET_FOLDER, "read_only": True},
-                                {"name": "code", "mount_path": _CODE_FOLDER, "read_only": True},
+                                {
+                                    "name": "code",
+                                    "mount_path": f"{_CODE_FOLDER}/jobs",
+                                    "read_only": True,
+                                },
                             ],
                         }
                     ],

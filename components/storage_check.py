@@ -11,7 +11,7 @@ from components.connection import StorageConnection
 from components.network import CHECK_LABELS
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_job
 
-_ROOT = Path(__file__).parent.parent
+_JOBS = Path(__file__).parent.parent / "jobs"
 
 DEADLINE_SECONDS = 120
 """The script gives up within a minute; the rest is for the pull of its image."""
@@ -48,7 +48,7 @@ class StorageCheck(pulumi.ComponentResource):
                 namespace=args.namespace,
                 labels=CHECK_LABELS,
                 image=args.image,
-                scripts=[_ROOT / "check_store.py", _ROOT / "s3_client.py"],
+                scripts=[_JOBS / "check_store.py", _JOBS / "s3_client.py"],
                 arguments=[
                     storage.endpoint,
                     f"--region={storage.region}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.sections import TlsAcme, TlsCertManager, TlsNone, TlsSecret, TlsSettings
+from components.settings.sections import TlsAcme, TlsCertManager, TlsNone, TlsSecret, TlsSettings
 
 TLS_OPTION = "registry"
 """The TLSOption's name. One called ``default`` would be that of every host in the cluster:

@@ -98,9 +98,10 @@ def prove(layout: Layout) -> None:
     user = engine.output(layout, "username")
     done = subprocess.run(
         [
-            *(sys.executable, str(ROOT / "prove.py"), f"https://{layout.hostname}"),
+            *(sys.executable, "-m", "jobs.prove", f"https://{layout.hostname}"),
             *("--username", user, "--password-file", "-", "--wait", str(WAIT_SECONDS)),
         ],
+        cwd=ROOT,
         input=engine.output(layout, "password"),
         env=os.environ | engine.environment(layout),
         text=True,

@@ -42,7 +42,7 @@ New nodes get it from cloud-init: `pulumi stack output cloud_init --show-secrets
 
 ```bash
 pulumi stack output password --show-secrets |
-    python3 prove.py {scheme}://{hostname} --username {admin} --password-file -
+    python3 -m jobs.prove {scheme}://{hostname} --username {admin} --password-file -
 ```
 
 ## Clean up

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-import prove
+from jobs import prove
 from sandbox import images
 from tests.sandbox.helpers import Done, Sandbox, eventually, pod, runs, state
 

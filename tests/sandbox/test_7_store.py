@@ -249,9 +249,10 @@ def checked(place: Place, tmp_path: Path, *options: str, endpoint: str = "") -> 
     key_file.write_text(credentials_file(place.access_key, place.secret_key))
     return subprocess.run(
         [
-            *(sys.executable, str(ROOT / "check_store.py"), endpoint or place.endpoint),
+            *(sys.executable, "-m", "jobs.check_store", endpoint or place.endpoint),
             *(f"--region={place.region}", f"--bucket={BUCKET}", f"--key-file={key_file}", *options),
         ],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

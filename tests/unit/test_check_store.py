@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-import check_store
-from check_store import Store, StoreError, check
 from components.render.credentials_file import credentials_file
-from s3_client import Bucket, Key
+from jobs import check_store
+from jobs.check_store import Store, StoreError, check
+from jobs.s3_client import Bucket, Key
 from sandbox import pki
 from tests.unit.conftest import ROOT
 
@@ -77,7 +77,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_store, "NETWORK_SECONDS", 0)
-    monkeypatch.setattr("s3_client.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("jobs.s3_client.REQUEST_SECONDS", 0.3)
 
 
 def refused(code: str, status: int = 403, inside: str = "", **headers: str) -> Answers:
@@ -265,7 +265,7 @@ def test_a_server_that_answers_without_end_is_not_waited_for(
 
 def test_it_runs_without_anything_installed() -> None:
     done = subprocess.run(
-        [sys.executable, "-S", str(ROOT / "check_store.py"), "--help"],
-        capture_output=True, text=True, check=True,
+        [sys.executable, "-S", "-m", "jobs.check_store", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "--virtual-host" in done.stdout

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-import enrol
-from enrol import EnrolmentError, Lease, merge
+from jobs import enrol
+from jobs.enrol import EnrolmentError, Lease, merge
 from tests.unit.test_render_nodes import LEAST, WHOLE
 
 

@@ -11,10 +11,10 @@ import pulumi
 import pytest
 
 from components import preflight
-from components.access import find_access
-from components.errors import SettingsError
 from components.preflight import check_cluster, conflicts, unfit_namespaces
 from components.settings import Settings
+from components.settings.access import find_access
+from components.settings.errors import SettingsError
 
 STACK = "organization/k3s-registry/dev"
 SETTINGS = Settings.model_validate({"hostname": "registry.example.com"})

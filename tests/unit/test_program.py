@@ -8,7 +8,7 @@ import json
 import pytest
 import yaml
 
-from components.errors import SettingsError
+from components.settings.errors import SettingsError
 from tests.unit.conftest import CONFIG, DRAWN, SECRET, Run
 
 PASSWORD = DRAWN["random:index/randomPassword:RandomPassword"]["result"]
@@ -160,7 +160,7 @@ def test_the_store_is_checked_with_the_registrys_own_key_as_the_registry_will_us
     made = run({**CONFIG, "storage": storage})
     spec = made.inputs("registry-storage-check-job")["spec"]["template"]["spec"]
     command = spec["containers"][0]["command"]
-    assert [word for word in command[2:] if not word.startswith("--key-file=")] == arguments
+    assert [word for word in command[3:] if not word.startswith("--key-file=")] == arguments
     secret = spec["volumes"][0]["secret"]["secretName"]
     pod = made.inputs("registry-deployment")["spec"]["template"]["spec"]
     assert secret in [volume["secret"]["secretName"] for volume in pod["volumes"]], (

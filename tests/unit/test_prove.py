@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import prove
+from jobs import prove
 from tests.unit.conftest import ROOT
 
 Answers = Callable[[http.server.BaseHTTPRequestHandler], int]
@@ -111,7 +111,7 @@ def test_nothing_that_listens_is_a_failure_in_words(
 
 def test_it_runs_without_anything_installed() -> None:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(ROOT / "prove.py"), "--help"],
-        capture_output=True, text=True, check=True,
+        [sys.executable, "-S", "-m", "jobs.prove", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "--password-file" in done.stdout

@@ -14,7 +14,7 @@ from components.render.htpasswd import htpasswd_line
 from components.render.readme import readme
 from components.render.registry_config import registry_config
 from components.render.upload_timeout import traefik_patch, traefik_values, upload_limit
-from s3_client import Bucket, Key
+from jobs.s3_client import Bucket, Key
 
 GOLDEN = Path(__file__).parent / "golden"
 SALT = "AAECAwQFBgcICQoLDA0ODw=="

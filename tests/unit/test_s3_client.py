@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from components.render.credentials_file import credentials_file
-from s3_client import Bucket, Key, read_key, sign
+from jobs.s3_client import Bucket, Key, read_key, sign
 
 EXAMPLE = Key("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 HOST = "https://examplebucket.s3.amazonaws.com"

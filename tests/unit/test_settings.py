@@ -10,10 +10,10 @@ import pytest
 import yaml
 from pydantic.fields import FieldInfo
 
-from components.access import Access
-from components.errors import Problem, SettingsError
-from components.fields import Section
 from components.settings import Settings, load
+from components.settings.access import Access
+from components.settings.errors import Problem, SettingsError
+from components.settings.fields import Section
 from tests.unit.conftest import PROJECT, ROOT
 
 GOOD = {"hostname": "registry.example.com"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from components.errors import Problem
+from components.settings.errors import Problem
 
 DEFAULT_SPACES_ENDPOINT = "https://{{.Region}}.digitaloceanspaces.com"
 """https://www.pulumi.com/registry/packages/digitalocean/installation-configuration/"""

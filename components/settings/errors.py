@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from components.fields import MendableError, Section
+from components.settings.fields import MendableError, Section
 
 _EXAMPLES = {
     "hostname": "registry.example.com",

@@ -13,10 +13,10 @@ from typing import Annotated
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_snake
 
-from components.access import Access, find_access, missing_access
-from components.errors import SettingsError, problems_of
-from components.fields import Hostname, Label, Section, User
-from components.sections import (
+from components.settings.access import Access, find_access, missing_access
+from components.settings.errors import SettingsError, problems_of
+from components.settings.fields import Hostname, Label, Section, User
+from components.settings.sections import (
     EdgeSettings,
     NodesSettings,
     ProofSettings,

@@ -4,7 +4,7 @@ It runs in the Job of every `pulumi up`, inside the cluster, and on your machine
 leads through DNS, TLS and ingress:
 
     pulumi stack output password --show-secrets |
-        python prove.py https://registry.example.com --username admin --password-file -
+        python3 -m jobs.prove https://registry.example.com --username admin --password-file -
 
 Plain Python 3.9 with nothing installed. The requests are those of the OCI distribution
 specification: https://github.com/opencontainers/distribution-spec/blob/main/spec.md

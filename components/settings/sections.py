@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from components.fields import (
+from components.settings.fields import (
     Bucket,
     Certificate,
     Cpu,

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from s3_client import (
+from jobs.s3_client import (
     NOTHING,
     Answer,
     Bucket,
