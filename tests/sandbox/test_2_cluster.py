@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.sandbox.helpers import Sandbox, eventually
 
@@ -176,3 +177,23 @@ def grant(sandbox: Sandbox, access_key: str, permission: str) -> None:
     grants = [{"bucket": sandbox.bucket, "permission": permission}]
     body = {"name": sandbox.registry, "grants": grants}
     sandbox.api("PUT", f"spaces/keys/{access_key}", body)
+
+
+def test_a_new_password_needs_no_restart_and_ends_the_old_one(sandbox: Sandbox) -> None:
+    def registry_pod() -> Any:
+        selector = "--selector=app.kubernetes.io/component=registry"
+        (pod,) = sandbox.get("pods", "--namespace=registry", selector)["items"]
+        return pod["metadata"]["name"], pod["status"]["containerStatuses"][0]["restartCount"]
+
+    before, old = registry_pod(), sandbox.password
+    urns = sandbox.pulumi("stack", "--show-urns").stdout.split()
+    (urn,) = [urn for urn in urns if urn.endswith("::credentials-admin")]
+    sandbox.pulumi("up", "--yes", "--skip-preview", "--replace", urn)
+    del sandbox.__dict__["password"]
+    assert sandbox.password != old
+    assert sandbox.http("GET", "/v2/", login=True)[0] == 200
+    assert registry_pod() == before, "pulls and pushes of others must go on"
+    login = ["podman", "login", sandbox.registry, "--username=admin", "--password-stdin"]
+    refused = sandbox.run(*login, given=old, fails=True)
+    assert "invalid username/password" in refused.stderr
+    sandbox.pulumi("preview", "--expect-no-changes")
