@@ -48,6 +48,8 @@ def environment(layout: Layout) -> dict[str, str]:
         "KUBECONFIG": str(layout.kubeconfig),
         "SSL_CERT_FILE": str(layout.pki / "bundle.crt"),
         "REGISTRY": layout.hostname,
+        # podman, skopeo and crane keep and find their logins here, apart from the user's own.
+        "REGISTRY_AUTH_FILE": str(layout.state / "auth.json"),
     }
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 from typing_extensions import override
 
 from sandbox.plugins import serving
+from sandbox.plugins.protocol import language_pb2, language_pb2_grpc, plugin_pb2
 
 _EXPLAINED = 32
 """Exit code of a program that has told the user what is wrong, set by its executor."""

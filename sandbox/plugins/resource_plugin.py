@@ -15,10 +15,10 @@ from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from typing_extensions import override
 
 from sandbox.plugins import serving
+from sandbox.plugins.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from sandbox.plugins.resource import PartialError, ProviderError, Resource
 from sandbox.plugins.wire import Properties, decode, encode, holds_unknown
 

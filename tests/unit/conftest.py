@@ -7,6 +7,7 @@ all that an engine or a provider does with it is tested in the sandbox.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import runpy
 from collections.abc import Callable, Iterator
@@ -136,6 +137,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         return recorder
 
     yield run_program
+    # The program switches it off for the few seconds that it runs.
+    gc.unfreeze()
+    gc.enable()
     loop.run_until_complete(loop.shutdown_default_executor())
     for used in loops:
         used.close()
