@@ -49,7 +49,7 @@ def environment(layout: Layout) -> dict[str, str]:
         "SSL_CERT_FILE": str(layout.pki / "bundle.crt"),
         "REGISTRY": layout.hostname,
         # podman, skopeo and crane keep and find their logins here, apart from the user's own.
-        "REGISTRY_AUTH_FILE": str(layout.state / "auth.json"),
+        "REGISTRY_AUTH_FILE": str(_logins(layout)),
     }
 
 
@@ -76,10 +76,18 @@ def prepare(layout: Layout) -> None:
     if not passphrase.exists():
         passphrase.touch(mode=0o600)
         passphrase.write_text(secrets.token_urlsafe(32))
+    if not _logins(layout).exists():
+        # podman takes a file that is not there for an error.
+        _logins(layout).touch(mode=0o600)
+        _logins(layout).write_text("{}")
     if not _stack_state(layout).exists():
         stack_file(layout).unlink(missing_ok=True)
         _quietly(layout, ["stack", "init", layout.name])
         _configure(layout)
+
+
+def _logins(layout: Layout) -> Path:
+    return layout.state / "auth.json"
 
 
 def _stack_state(layout: Layout) -> Path:
