@@ -90,7 +90,7 @@ def transfer(layout: Layout, layers: int, size: int) -> tuple[float, float]:
         target = f"{layout.hostname}/bench/image:{layers}"
         environment = {"DOCKER_CONFIG": folder}
         login = ["crane", "auth", "login", layout.hostname, "--username=admin", "--password-stdin"]
-        run(layout, *login, given=engine.output(layout, "password"), **environment)
+        run(layout, *login, given=engine.outputs(layout)["password"], **environment)
         append = ["crane", "append", *(f"--new_layer={file}" for file in files)]
         push, _ = timed(lambda: run(layout, *append, f"--new_tag={target}", **environment))
         pull, _ = timed(

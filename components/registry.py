@@ -15,7 +15,7 @@ from components.render.registry_config import PORT, registry_config
 from components.storage_check import StorageCheck, StorageCheckArgs
 
 STACK_ANNOTATION = "registry/stack"
-"""Tells which stack a namespace belongs to."""
+"""Tells which stack something in the cluster belongs to."""
 
 ROLLOUT_TIMEOUT = "3m"
 """A pod that is not ready by then never will be; the provider's default is 10 min."""

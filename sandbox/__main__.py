@@ -47,7 +47,7 @@ def up(layout: Layout) -> None:
     prove(layout)
     say(f"\nThe registry is up and proven, after {time.monotonic() - start:.0f} s. To log in:\n")
     say('  eval "$(make -s env)"')
-    say(f"  {engine.output(layout, 'login')}\n")
+    say(f"  {engine.outputs(layout)['login']}\n")
 
 
 def down(layout: Layout) -> None:
@@ -95,14 +95,21 @@ def shell(layout: Layout) -> None:
 
 def prove(layout: Layout) -> None:
     """Prove the registry from this machine, through DNS, TLS and ingress."""
-    user = engine.output(layout, "username")
+    outputs = engine.outputs(layout)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "jobs.prove", f"https://{layout.hostname}"),
-            *("--username", user, "--password-file", "-", "--wait", str(WAIT_SECONDS)),
+            *(
+                "--username",
+                outputs["username"],
+                "--password-file",
+                "-",
+                "--wait",
+                str(WAIT_SECONDS),
+            ),
         ],
         cwd=ROOT,
-        input=engine.output(layout, "password"),
+        input=outputs["password"],
         env=os.environ | engine.environment(layout),
         text=True,
         check=False,

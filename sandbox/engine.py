@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from sandbox import images, plugins
 from sandbox.cloud import spaces
+from sandbox.files import write_private
 from sandbox.layout import Layout
+from sandbox.progress import say
 
 PROJECT = "k3s-registry"
 
@@ -33,7 +36,7 @@ def environment(layout: Layout) -> dict[str, str]:
     Args:
         layout: The sandbox.
     """
-    home = layout.state / "pulumi"
+    home = _home(layout)
     path = [str(layout.tools), str(layout.root / "venv" / "bin"), os.environ["PATH"]]
     return {
         "PATH": os.pathsep.join(path),
@@ -64,7 +67,7 @@ def prepare(layout: Layout) -> None:
     Args:
         layout: The sandbox, with its tools built.
     """
-    home = layout.state / "pulumi"
+    home = _home(layout)
     version = metadata.version("pulumi-kubernetes")
     folder = home / "plugins" / f"resource-kubernetes-v{version}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,16 +77,23 @@ def prepare(layout: Layout) -> None:
     plugins.install(home, layout.tools, layout.root / "venv" / "bin" / "python")
     passphrase = home / "passphrase"
     if not passphrase.exists():
-        passphrase.touch(mode=0o600)
-        passphrase.write_text(secrets.token_urlsafe(32))
+        write_private(passphrase, secrets.token_urlsafe(32))
     if not _logins(layout).exists():
         # podman takes a file that is not there for an error.
-        _logins(layout).touch(mode=0o600)
-        _logins(layout).write_text("{}")
+        write_private(_logins(layout), "{}")
     if not _stack_state(layout).exists():
         stack_file(layout).unlink(missing_ok=True)
         _quietly(layout, ["stack", "init", layout.name])
         _configure(layout)
+
+
+def _home(layout: Layout) -> Path:
+    return layout.state / "pulumi"
+
+
+def _backend(layout: Layout) -> Path:
+    """Answer where the engine keeps stacks, locks and history: below the backend's address."""
+    return _home(layout) / ".pulumi"
 
 
 def _logins(layout: Layout) -> Path:
@@ -91,7 +101,7 @@ def _logins(layout: Layout) -> Path:
 
 
 def _stack_state(layout: Layout) -> Path:
-    return layout.state / "pulumi" / ".pulumi" / "stacks" / PROJECT / f"{layout.name}.json"
+    return _backend(layout) / "stacks" / PROJECT / f"{layout.name}.json"
 
 
 def _configure(layout: Layout) -> None:
@@ -149,7 +159,7 @@ def up(layout: Layout) -> None:
         EngineError: If it did not get there.
     """
     if _interrupted(layout):
-        print("an earlier update was interrupted: releasing its lock, looking at what is there")
+        say("an earlier update was interrupted: releasing its lock, looking at what is there")
         _quietly(layout, ["cancel", "--yes"])
         refresh = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]
         if run(layout, refresh).returncode:
@@ -158,22 +168,25 @@ def up(layout: Layout) -> None:
         raise EngineError("pulumi up failed")
 
 
-def output(layout: Layout, name: str) -> str:
-    """Answer one of the stack's outputs, in clear.
+def outputs(layout: Layout) -> dict[str, Any]:
+    """Answer the stack's outputs by name, in clear.
 
     Args:
         layout: The sandbox.
-        name: The output's name.
+
+    Raises:
+        EngineError: If the stack cannot be read.
     """
-    done = run(layout, ["stack", "output", name, "--show-secrets"], capture=True)
+    done = run(layout, ["stack", "output", "--json", "--show-secrets"], capture=True)
     if done.returncode:
         raise EngineError(done.stderr.strip())
-    return done.stdout.rstrip("\n")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _interrupted(layout: Layout) -> bool:
     """Tell whether an update ended without releasing its lock."""
-    locks = (layout.state / "pulumi" / ".pulumi" / "locks").rglob("*.json")
+    locks = (_backend(layout) / "locks").rglob("*.json")
     return any(not Path(f"/proc/{json.loads(lock.read_text())['pid']}").exists() for lock in locks)
 
 
@@ -183,7 +196,7 @@ def never_succeeded(layout: Layout) -> bool:
     Args:
         layout: The sandbox.
     """
-    history = (layout.state / "pulumi" / ".pulumi" / "history").rglob("*.history.json")
+    history = (_backend(layout) / "history").rglob("*.history.json")
     return _interrupted(layout) and not any(
         json.loads(update.read_text())["result"] == "succeeded" for update in history
     )
@@ -195,7 +208,7 @@ def end(layout: Layout) -> None:
     Args:
         layout: The sandbox.
     """
-    mine = f"PULUMI_HOME={layout.state / 'pulumi'}".encode()
+    mine = f"PULUMI_HOME={_home(layout)}".encode()
     programs = {layout.tools / "pulumi", layout.tools / "kubernetes-provider"}
     for process in Path("/proc").glob("[0-9]*"):
         # Processes come and go while we look, and some are nobody's business.
