@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import prove
+from scripts import smoke_test
 
 REPOSITORY = "slow"
 """The repository that gets the layers. No manifest names them: the next collection takes them."""
@@ -73,7 +73,7 @@ class Layer:
             yield piece
 
 
-def upload(registry: prove.Registry, size: int, rate: int) -> Upload:
+def upload(registry: smoke_test.Registry, size: int, rate: int) -> Upload:
     """Push one layer, as clients do: open an upload, send all in one PATCH, close it.
 
     Args:
@@ -82,7 +82,7 @@ def upload(registry: prove.Registry, size: int, rate: int) -> Upload:
         rate: Bytes a second.
 
     Raises:
-        prove.ProofError: If the registry takes no upload at all.
+        smoke_test.SmokeTestError: If the registry takes no upload at all.
         OSError: If there is no answer.
     """
     location = registry.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202]).headers["location"]
@@ -101,7 +101,7 @@ def upload(registry: prove.Registry, size: int, rate: int) -> Upload:
 
 
 def _send(
-    registry: prove.Registry, method: str, path: str, body: Iterable[bytes] | bytes
+    registry: smoke_test.Registry, method: str, path: str, body: Iterable[bytes] | bytes
 ) -> tuple[int, str]:
     """Send one request, and answer the status and where to go on."""
     request = urllib.request.Request(  # noqa: S310 - checked by main
@@ -131,7 +131,7 @@ def main() -> int:
         parser.error(f"{given.url}: expected a URL, such as https://registry.example.com")
     source = given.password_file
     password = (sys.stdin.read() if source == "-" else Path(source).read_text()).rstrip("\n")
-    registry = prove.Registry(given.url, prove.basic(given.username, password))
+    registry = smoke_test.Registry(given.url, smoke_test.basic(given.username, password))
     arrived = 0
     for number in range(1, given.count + 1):
         one = upload(registry, int(given.size * 2**20), int(given.rate * 10**6 / 8))

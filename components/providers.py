@@ -6,7 +6,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as kubernetes
 
-from components.settings.access import Access
+from settings.credentials import Access
 
 
 def cluster_provider(access: Access) -> kubernetes.Provider:

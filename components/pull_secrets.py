@@ -1,14 +1,16 @@
-"""Secrets that let pods pull though their nodes are not set up."""
+"""Pull Secrets, for pods on nodes that have no registries.yaml of the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import json
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.render.docker_config import docker_config
+from components.credentials import RegistryUser
+from settings.schema import PullSecretsSettings
 
 SECRET_NAME = "registry-pull"  # noqa: S105 - the name of a Secret
 """The name of the Secret in each namespace, for the ``imagePullSecrets`` of pods."""
@@ -16,28 +18,24 @@ SECRET_NAME = "registry-pull"  # noqa: S105 - the name of a Secret
 
 @dataclass(frozen=True, kw_only=True)
 class PullSecretsArgs:
-    """Who gets a pull Secret.
+    """What the pull Secrets hold, and where they go.
 
     Attributes:
-        namespaces: Existing namespaces that get one.
-        default_service_account: Whether all pods there use it that name no service account.
-        hostname: The registry's host name.
-        username: Whom to pull as.
-        password: That user's password; secret.
+        settings: The namespaces, and whether their default service accounts use the Secret.
+        hostname: The registry's hostname.
+        user: The user to pull as.
     """
 
-    namespaces: Sequence[str]
-    default_service_account: bool
+    settings: PullSecretsSettings
     hostname: str
-    username: str
-    password: pulumi.Input[str]
+    user: RegistryUser
 
 
 class PullSecrets(pulumi.ComponentResource):
-    """A Secret in each namespace; a new password changes it in place, and pods need no change.
+    """A Secret in each namespace; a new password updates it in place, and pods need no change.
 
     Attributes:
-        names: Of the Secrets, each as ``namespace/name``.
+        names: The Secrets, each as ``namespace/name``.
     """
 
     names: list[str]
@@ -47,12 +45,12 @@ class PullSecrets(pulumi.ComponentResource):
     ) -> None:
         super().__init__("registry:index:PullSecrets", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        login = pulumi.Output.secret(args.password).apply(
+        login = args.user.password.apply(
             lambda password: docker_config(
-                hostname=args.hostname, username=args.username, password=password
+                hostname=args.hostname, username=args.user.username, password=password
             )
         )
-        for namespace in args.namespaces:
+        for namespace in args.settings.namespaces:
             secret = kubernetes.core.v1.Secret(
                 f"{name}-{namespace}",
                 metadata={"name": SECRET_NAME, "namespace": namespace},
@@ -60,7 +58,7 @@ class PullSecrets(pulumi.ComponentResource):
                 string_data={".dockerconfigjson": login},
                 opts=child,
             )
-            if args.default_service_account:
+            if args.settings.default_service_account:
                 # Not forced: to the API server the list is one value, and taking it over would drop
                 # what others put there. So it refuses, and preflight.py says what to do instead.
                 # https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
@@ -70,5 +68,19 @@ class PullSecrets(pulumi.ComponentResource):
                     image_pull_secrets=[{"name": secret.metadata.name}],
                     opts=child,
                 )
-        self.names = [f"{namespace}/{SECRET_NAME}" for namespace in args.namespaces]
+        self.names = [f"{namespace}/{SECRET_NAME}" for namespace in args.settings.namespaces]
         self.register_outputs({"names": self.names})
+
+
+def docker_config(*, hostname: str, username: str, password: str) -> str:
+    """Return a ``.dockerconfigjson``.
+
+    https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets
+
+    Args:
+        hostname: The registry's hostname.
+        username: The user to log in as.
+        password: That user's password.
+    """
+    auth = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return json.dumps({"auths": {hostname: {"auth": auth}}})

@@ -1,4 +1,4 @@
-"""A Job that runs one of this repository's scripts, and fails `pulumi up` with the log's end."""
+"""A Job that runs one of scripts/; its failure fails `pulumi up` with the end of its log."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.pod import restricted, unprivileged
+from components.pod_security import restricted_container, restricted_pod
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+"""The folder of the scripts."""
 
 SECRET_FOLDER = "/script/secret"  # noqa: S105 - a folder
-"""Where the script finds the files of its Secret."""
+"""The folder with the files of the script's Secret."""
 
 _CODE_FOLDER = "/script/code"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptJobArgs:
-    """What runs.
+    """What the Job runs.
 
     Attributes:
         namespace: The registry's namespace.
-        labels: Of the Job and its pod; network policies go by them.
-        image: Has Python 3.9 or newer as ``python3``.
-        scripts: The script, of ``jobs/``, then what it imports from there; nothing is installed.
+        labels: The labels of the Job and its pod, which network policies select.
+        image: An image with Python 3.9 or newer as ``python3``.
+        scripts: The script, then the scripts that it imports; nothing is installed.
         arguments: The script's arguments; never a secret.
         secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
         deadline_seconds: How long it may run, the pull of its image included.
-        annotations: Of the pod; a change runs the script again, as one of all above does.
+        annotations: The pod's annotations. A change of these, or of any field above, runs it again.
     """
 
     namespace: pulumi.Input[str]
@@ -43,15 +46,15 @@ class ScriptJobArgs:
 
 
 def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kubernetes.batch.v1.Job:
-    """Run a script; the Job that is answered is there once the script has succeeded.
+    """Create a Job that runs a script; the resource is ready when the script exits with 0.
 
     Args:
-        name: What the resources' names start with.
-        args: What runs.
-        parent: The component that it belongs to.
+        name: The prefix of the resources' names.
+        args: What the Job runs.
+        parent: The component that the Job belongs to.
     """
     labels = dict(args.labels)
-    # Named anew when it changes, which replaces the Job.
+    # Immutable and auto-named: a change replaces it, and with it the Job.
     code = kubernetes.core.v1.ConfigMap(
         f"{name}-script",
         metadata={"namespace": args.namespace, "labels": labels},
@@ -76,18 +79,18 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
                     "automount_service_account_token": False,
                     "enable_service_links": False,
                     "restart_policy": "Never",
-                    "security_context": unprivileged(),
+                    "security_context": restricted_pod(),
                     "containers": [
                         {
                             "name": "script",
                             "image": args.image,
                             "command": [
-                                *("python3", "-m", f"jobs.{args.scripts[0].stem}"),
+                                *("python3", "-m", f"scripts.{args.scripts[0].stem}"),
                                 *args.arguments,
                             ],
                             "working_dir": _CODE_FOLDER,
-                            "security_context": restricted(),
-                            # So that the failure that Pulumi shows ends with the log's end.
+                            "security_context": restricted_container(),
+                            # Pulumi shows the termination message of a Job that failed.
                             "termination_message_policy": "FallbackToLogsOnError",
                             "resources": {
                                 "requests": {"cpu": "50m", "memory": "64Mi"},
@@ -97,7 +100,7 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
                                 {"name": "secret", "mount_path": SECRET_FOLDER, "read_only": True},
                                 {
                                     "name": "code",
-                                    "mount_path": f"{_CODE_FOLDER}/jobs",
+                                    "mount_path": f"{_CODE_FOLDER}/scripts",
                                     "read_only": True,
                                 },
                             ],

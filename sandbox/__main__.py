@@ -98,7 +98,7 @@ def prove(layout: Layout) -> None:
     outputs = engine.outputs(layout)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "jobs.prove", f"https://{layout.hostname}"),
+            *(sys.executable, "-m", "scripts.smoke_test", f"https://{layout.hostname}"),
             *(
                 "--username",
                 outputs["username"],

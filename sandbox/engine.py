@@ -109,7 +109,7 @@ def _configure(layout: Layout) -> None:
     values = {
         "hostname": layout.hostname,
         "registry.image": images.REGISTRY,
-        "proof.image": images.PYTHON,
+        "scripts.image": images.PYTHON,
     }
     pairs = [
         argument for key, value in values.items() for argument in ("--plaintext", f"{key}={value}")

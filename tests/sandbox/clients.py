@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from jobs import prove
+from scripts import smoke_test
 from tests.sandbox.helpers import ROOT, Sandbox
 
 RATE_MBIT, SIZE_MIB = 0.1, 75 * 0.1 * 10**6 / 8 / 2**20
@@ -27,7 +27,7 @@ def ask(
     trust: ssl.SSLContext | None = None,
 ) -> tuple[int, Any]:
     """Send one request, and answer status and headers."""
-    accepted = {"Accept": prove.MANIFEST, **(headers or {})}
+    accepted = {"Accept": smoke_test.MANIFEST, **(headers or {})}
     request = urllib.request.Request(url, method=method, headers=accepted)
     if login:
         token = base64.b64encode(login.encode()).decode()

@@ -92,7 +92,7 @@ class Sandbox:
         self.kubectl("apply", "--filename=-", given=json.dumps(listed))
 
     def config(self, **values: Any) -> None:
-        """Set nested keys of the stack's configuration: ``storage__protect=False``."""
+        """Set nested keys of the stack's configuration: ``storage__onDestroy="delete"``."""
         pairs = [
             f"{key.replace('__', '.')}={value if isinstance(value, str) else json.dumps(value)}"
             for key, value in values.items()
@@ -177,7 +177,7 @@ def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
             hostname=f"{name}.{sandbox.layout.domain}",
             namespace=f"registry-{name}",
             registry__image=images.REGISTRY,
-            proof__image=images.PYTHON,
+            scripts__image=images.PYTHON,
         )
         yield second
     finally:

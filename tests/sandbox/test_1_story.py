@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from jobs import prove
 from sandbox import images
+from scripts import smoke_test
 from tests.sandbox.helpers import Done, Sandbox, eventually, pod, runs, state
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
@@ -65,7 +65,7 @@ def podman(sandbox: Sandbox) -> Iterator[Callable[..., Done]]:
 
 
 def test_up_ends_with_a_proof_from_outside_and_the_login_line(sandbox: Sandbox) -> None:
-    assert f"proven: https://{sandbox.registry} works" in sandbox.said
+    assert f"passed: https://{sandbox.registry} works" in sandbox.said
     assert f"podman login {sandbox.registry} --username admin --password-stdin" in sandbox.said
 
 
@@ -195,12 +195,14 @@ def test_a_layer_that_lies_elsewhere_is_no_error_of_the_registry(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
-    registry = prove.Registry(f"https://{sandbox.registry}", prove.basic("admin", sandbox.password))
+    registry = smoke_test.Registry(
+        f"https://{sandbox.registry}", smoke_test.basic("admin", sandbox.password)
+    )
     config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
     manifest = {
         "schemaVersion": 2,
-        "mediaType": prove.MANIFEST,
-        "config": {"mediaType": prove.CONFIG, **registry.push_blob(config)},
+        "mediaType": smoke_test.MANIFEST,
+        "config": {"mediaType": smoke_test.CONFIG, **registry.push_blob(config)},
         "layers": [
             {
                 "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -211,7 +213,11 @@ def test_a_layer_that_lies_elsewhere_is_no_error_of_the_registry(
         ],
     }
     registry.call(
-        "PUT", "v2/proof/manifests/foreign", [201], json.dumps(manifest).encode(), prove.MANIFEST
+        "PUT",
+        "v2/smoke-test/manifests/foreign",
+        [201],
+        json.dumps(manifest).encode(),
+        smoke_test.MANIFEST,
     )
 
 

@@ -222,7 +222,7 @@ def test_somebody_elses_traefik_is_not_overwritten_but_a_patch_is_printed(
     name = {"name": "traefik", "namespace": "kube-system"}
     kind = {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChartConfig"}
     sandbox.apply({**kind, "metadata": name, "spec": {"valuesContent": "logs: {}\n"}})
-    sandbox.config(edge__uploadTimeout=120)
+    sandbox.config(ingress__uploadTimeout=120)
     try:
         refused = sandbox.pulumi("preview", fails=True).stdout
         kept = sandbox.get("helmchartconfig", "traefik", "--namespace=kube-system")
@@ -246,7 +246,7 @@ def k3s_default(sandbox: Sandbox) -> Iterator[None]:
 def test_it_arrives_once_the_upload_timeout_is_longer(
     sandbox: Sandbox, configure: Callable[..., None]
 ) -> None:
-    configure(edge__uploadTimeout=120)
+    configure(ingress__uploadTimeout=120)
     told(sandbox, ["120s"])
     said, _ = slow_upload(sandbox).communicate(timeout=120)
     assert "1 of 1 arrived" in said, said

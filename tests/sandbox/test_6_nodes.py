@@ -185,7 +185,7 @@ def enrolled(sandbox: Sandbox, chosen: None) -> int:  # noqa: ARG001 - comes fir
     on_node(sandbox, f"mkdir -p {Path(file).parent}; printf %s {theirs} > {file}")
     on_node(sandbox, "systemctl restart k3s")
     before = restarts(sandbox)
-    sandbox.config(nodes__enrol=True, nodes__overrideDockerIo=True)
+    sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
     up(sandbox)
     return restarts(sandbox) - before
 
@@ -266,7 +266,7 @@ def test_a_node_waits_while_another_one_restarts(sandbox: Sandbox) -> None:
 
 @pytest.mark.usefixtures("chosen")
 def test_what_is_no_longer_chosen_is_taken_away(sandbox: Sandbox) -> None:
-    sandbox.config(nodes__enrol=False)
+    sandbox.config(nodes__configure=False)
     sandbox.pulumi("config", "rm", "--path", "pullSecrets.namespaces")
     up(sandbox)
     account = sandbox.get("serviceaccount", "default", "--namespace=team")

@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.render.credentials_file import credentials_file
+from components.registry.config import credentials_file
 from sandbox import toolchain
 from sandbox.enclosure import enter
 from sandbox.layout import REGION
@@ -249,7 +249,7 @@ def checked(place: Place, tmp_path: Path, *options: str, endpoint: str = "") -> 
     key_file.write_text(credentials_file(place.access_key, place.secret_key))
     return subprocess.run(
         [
-            *(sys.executable, "-m", "jobs.check_store", endpoint or place.endpoint),
+            *(sys.executable, "-m", "scripts.check_storage", endpoint or place.endpoint),
             *(f"--region={place.region}", f"--bucket={BUCKET}", f"--key-file={key_file}", *options),
         ],
         cwd=ROOT,

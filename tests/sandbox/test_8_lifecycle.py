@@ -91,7 +91,7 @@ def test_an_up_that_is_killed_while_pulumi_works_is_cured_by_down_and_up(
     assert traces(other) == []
     done = cli("up", OTHER)
     assert done.returncode == 0, done.stdout
-    assert f"proven: https://{other.hostname} works" in done.stdout
+    assert f"passed: https://{other.hostname} works" in done.stdout
     assert sandbox.http("GET", "/v2/", login=True)[0] == 200, "the sandboxes must not disturb"
     assert other.hostname != sandbox.registry
 
@@ -104,7 +104,7 @@ def test_a_supervisor_that_is_killed_takes_all_with_it_and_up_brings_the_images_
     done = cli("up", OTHER)
     assert done.returncode == 0, done.stdout
     assert "unchanged" in done.stdout
-    assert f"proven: https://{other.hostname} works" in done.stdout
+    assert f"passed: https://{other.hostname} works" in done.stdout
 
 
 def test_down_leaves_no_trace_and_keeps_the_images(other: Layout, sandbox: Sandbox) -> None:

@@ -18,7 +18,7 @@ def test_destroy_refuses_while_there_are_images_and_leaves_the_registry_usable(
 
 
 def test_destroy_with_force_leaves_nothing_in_cluster_and_cloud(sandbox: Sandbox) -> None:
-    sandbox.config(storage__protect=False, storage__forceDestroy=True)
+    sandbox.config(storage__onDestroy="delete")
     sandbox.pulumi("up", "--yes", "--skip-preview")
     sandbox.pulumi("destroy", "--yes", "--skip-preview")
     namespaces = [item["metadata"]["name"] for item in sandbox.get("namespaces")["items"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.render.upload_timeout import traefik_values
+from components.ingress.upload_timeout import traefik_values
 from sandbox.helm_controller import arguments
 
 GIVEN = ["--entryPoints.web.address=:8000/tcp", "--log.level=INFO"]

@@ -1,0 +1,21 @@
+"""Labels and annotations that several components put on Kubernetes objects."""
+
+from __future__ import annotations
+
+STACK_ANNOTATION = "registry/stack"
+"""The full name of the stack that manages an object."""
+
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+"""Do not wait for an object to become ready: the smoke test shows more, and sooner.
+https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/"""
+
+
+def labels(component: str) -> dict[str, str]:
+    """Return the recommended labels of one component of the registry.
+
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+
+    Args:
+        component: The component's role, such as ``registry`` or ``smoke-test``.
+    """
+    return {"app.kubernetes.io/name": "registry", "app.kubernetes.io/component": component}

@@ -1,0 +1,144 @@
+"""The whole registry as one component: storage, users, workload, ingress, and who may pull."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.credentials import Credentials, CredentialsArgs
+from components.ingress import Ingress, IngressArgs
+from components.nodes import Nodes, NodesArgs
+from components.pull_secrets import PullSecrets, PullSecretsArgs
+from components.registry import Registry, RegistryArgs
+from components.smoke_test import SmokeTest, SmokeTestArgs
+from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
+from settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateRegistryArgs:
+    """What the registry is made of.
+
+    Attributes:
+        settings: All settings.
+        stack: The full name of the stack.
+        spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
+    """
+
+    settings: Settings
+    stack: str
+    spaces_endpoint: str
+
+
+class PrivateRegistry(pulumi.ComponentResource):
+    """A private registry that has passed its smoke test.
+
+    Attributes:
+        users: The logins.
+        storage: Where the images are.
+        nodes: The files that let nodes pull.
+        pull_secrets: The Secrets that let pods pull.
+    """
+
+    users: Credentials
+    storage: StorageConnection
+    nodes: Nodes
+    pull_secrets: PullSecrets
+
+    def __init__(
+        self, name: str, args: PrivateRegistryArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("registry:index:PrivateRegistry", name, None, opts)
+        self._args = args
+        settings = args.settings
+        # Before this component existed, its children had no parent.
+        child = pulumi.ResourceOptions(
+            parent=self, aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
+        )
+        self.storage = self._storage(child)
+        self.users = Credentials(
+            "credentials",
+            CredentialsArgs(admin_user=settings.admin_user, pull_user=settings.pull_user),
+            opts=child,
+        )
+        registry = Registry(
+            "registry",
+            RegistryArgs(
+                settings=settings.registry,
+                namespace=settings.namespace,
+                stack=args.stack,
+                controller_namespace=settings.ingress.controller_namespace,
+                check_image=settings.scripts.image,
+                storage=self.storage,
+                htpasswd=pulumi.Output.concat(self.users.admin.htpasswd, self.users.pull.htpasswd),
+                http_secret=self.users.http_secret,
+            ),
+            opts=child,
+        )
+        self._ingress(registry, child)
+        SmokeTest(
+            "smoke-test",
+            SmokeTestArgs(
+                namespace=registry.namespace,
+                url=registry.url,
+                generation=registry.generation,
+                image=settings.scripts.image,
+                user=self.users.admin,
+            ),
+            opts=child,
+        )
+        self._pulls(child)
+        self.register_outputs({"bucket": self.storage.bucket, "url": registry.url})
+
+    def _storage(self, child: pulumi.ResourceOptions) -> StorageConnection:
+        settings = self._args.settings
+        if settings.storage.kind == "s3":
+            return existing_bucket(settings.storage)
+        return Space(
+            "storage",
+            SpaceArgs(
+                settings=settings.storage,
+                endpoint=self._args.spaces_endpoint,
+                key_name=settings.hostname,
+            ),
+            opts=child,
+        ).connection
+
+    def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
+        settings = self._args.settings
+        Ingress(
+            "ingress",
+            IngressArgs(
+                settings=settings.ingress,
+                tls=settings.tls,
+                namespace=registry.namespace,
+                stack=self._args.stack,
+                hostname=settings.hostname,
+                service=registry.service,
+                writers=self.users.admin.htpasswd,
+            ),
+            opts=child,
+        )
+
+    def _pulls(self, child: pulumi.ResourceOptions) -> None:
+        settings = self._args.settings
+        self.nodes = Nodes(
+            "nodes",
+            NodesArgs(
+                settings=settings.nodes,
+                hostname=settings.hostname,
+                user=self.users.pull,
+                namespace=settings.nodes_namespace,
+                stack=self._args.stack,
+                image=settings.scripts.image,
+            ),
+            opts=child,
+        )
+        self.pull_secrets = PullSecrets(
+            "pull-secrets",
+            PullSecretsArgs(
+                settings=settings.pull_secrets, hostname=settings.hostname, user=self.users.pull
+            ),
+            opts=child,
+        )

@@ -1,1 +1,0 @@
-"""The texts that this program writes: pure functions from plain values to text."""

@@ -1,0 +1,101 @@
+"""The smoke test: a Job that uses the registry as a client does; `up` fails if it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.credentials import RegistryUser
+from components.metadata import labels
+from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_job
+
+LABELS = labels("smoke-test")
+"""The labels of the smoke test's pod, which may connect to the registry."""
+
+DEADLINE_SECONDS = 150
+"""Longer than the kubelet may take to update a mounted Secret with a new password, about 90 s:
+https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmokeTestArgs:
+    """What is tested.
+
+    Attributes:
+        namespace: The registry's namespace.
+        url: The registry's URL for pods.
+        generation: A number that each rollout of the registry changes, which repeats the test.
+        image: An image with Python 3.9 or newer as ``python3``.
+        user: The user to log in as, who may push.
+    """
+
+    namespace: pulumi.Input[str]
+    url: str
+    generation: pulumi.Input[int]
+    image: str
+    user: RegistryUser
+
+
+class SmokeTest(pulumi.ComponentResource):
+    """A Job that is refused without login, logs in, pushes, pulls, lists and deletes.
+
+    It runs again when the registry, its users or the script change.
+
+    Attributes:
+        job: The name of the Job, known once it has succeeded.
+    """
+
+    job: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: SmokeTestArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(
+            "registry:index:SmokeTest",
+            name,
+            None,
+            pulumi.ResourceOptions.merge(
+                opts,
+                pulumi.ResourceOptions(
+                    aliases=[
+                        pulumi.Alias(
+                            name="proof",
+                            type_="registry:index:Proof",
+                            parent=pulumi.ROOT_STACK_RESOURCE,
+                        )
+                    ]
+                ),
+            ),
+        )
+        # Immutable and auto-named: a change replaces it, and with it the Job.
+        login = kubernetes.core.v1.Secret(
+            f"{name}-login",
+            metadata={"namespace": args.namespace, "labels": LABELS},
+            immutable=True,
+            string_data={"password": args.user.password},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        generation = pulumi.Output.from_input(args.generation).apply(str)
+        job = script_job(
+            name,
+            ScriptJobArgs(
+                namespace=args.namespace,
+                labels=LABELS,
+                image=args.image,
+                scripts=[SCRIPTS / "smoke_test.py"],
+                arguments=[
+                    args.url,
+                    f"--username={args.user.username}",
+                    f"--password-file={SECRET_FOLDER}/password",
+                    f"--wait={DEADLINE_SECONDS - 30}",
+                ],
+                secret=login.metadata.name,
+                deadline_seconds=DEADLINE_SECONDS,
+                annotations={"registry/generation": generation},
+            ),
+            parent=self,
+        )
+        self.job = job.metadata.name
+        self.register_outputs({"job": self.job})

@@ -1,0 +1,134 @@
+"""The Space with its storage key, and the connection that a Space and an existing bucket share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_digitalocean as digitalocean
+import pulumi_random as random
+
+from settings.schema import S3Settings, SpacesSettings
+
+ABORT_UPLOADS_AFTER_DAYS = 1
+"""The registry's own purge deletes objects, not the open parts of an upload."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageConnection:
+    """A bucket and the storage key for it.
+
+    Attributes:
+        endpoint: The S3 server's URL, without the bucket.
+        region: The region that requests are signed for.
+        bucket: The bucket's name.
+        access_key: The access key ID.
+        secret_key: The secret access key.
+        path_style: Whether requests name the bucket in the path instead of the host name.
+        root_directory: The folder of the bucket that holds the images; empty for its top.
+        managed: Whether this stack creates the bucket and its key, which may then be brand-new.
+    """
+
+    endpoint: str
+    region: str
+    bucket: pulumi.Input[str]
+    access_key: pulumi.Input[str]
+    secret_key: pulumi.Input[str]
+    path_style: bool
+    root_directory: str
+    managed: bool
+
+
+def existing_bucket(settings: S3Settings) -> StorageConnection:
+    """Return the connection to a bucket that exists already.
+
+    Args:
+        settings: The bucket and its key.
+    """
+    return StorageConnection(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        bucket=settings.bucket,
+        access_key=settings.access_key,
+        secret_key=pulumi.Output.secret(settings.secret_key),
+        path_style=settings.path_style,
+        root_directory=settings.root_directory,
+        managed=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceArgs:
+    """What a Space is made of.
+
+    Attributes:
+        settings: Its region, name prefix and fate on destroy.
+        endpoint: The URL of Spaces, without the bucket; ``{{.Region}}`` stands for the region.
+        key_name: The storage key's name; the registry's hostname says what the key is for.
+    """
+
+    settings: SpacesSettings
+    endpoint: str
+    key_name: str
+
+
+class Space(pulumi.ComponentResource):
+    """A private Space with a random name, and a storage key for it alone.
+
+    Attributes:
+        bucket: The Space's name.
+        connection: The connection that the registry uses.
+    """
+
+    bucket: pulumi.Output[str]
+    connection: StorageConnection
+
+    def __init__(
+        self, name: str, args: SpaceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("registry:index:Space", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        # Replacing this renames the Space: all images would be left behind in the old one.
+        suffix = random.RandomString(
+            f"{name}-suffix", length=8, special=False, upper=False, opts=child
+        )
+        space = digitalocean.SpacesBucket(
+            f"{name}-bucket",
+            name=pulumi.Output.concat(args.settings.name_prefix, "-", suffix.result),
+            region=args.settings.region,
+            acl="private",
+            force_destroy=args.settings.on_destroy == "delete",
+            lifecycle_rules=[
+                {
+                    "id": "abort-incomplete-uploads",
+                    "enabled": True,
+                    "abort_incomplete_multipart_upload_days": ABORT_UPLOADS_AFTER_DAYS,
+                }
+            ],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=args.settings.on_destroy == "protect",
+                retain_on_delete=args.settings.on_destroy == "retain",
+                # The provider would not rename the Space but address one that does not exist.
+                replace_on_changes=["name"],
+            ),
+        )
+        key = digitalocean.SpacesKey(
+            f"{name}-key",
+            name=args.key_name,
+            grants=[{"bucket": space.name, "permission": "readwrite"}],
+            # A key's grants cannot be changed: https://docs.digitalocean.com/reference/api/
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["grants"]),
+        )
+        self.bucket = space.name
+        self.connection = StorageConnection(
+            endpoint=args.endpoint.replace("{{.Region}}", args.settings.region),
+            region=args.settings.region,
+            bucket=space.name,
+            access_key=key.access_key,
+            secret_key=key.secret_key,
+            path_style=True,
+            root_directory="",
+            managed=True,
+        )
+        self.register_outputs({"bucket": self.bucket, "access_key": key.access_key})

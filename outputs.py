@@ -1,0 +1,147 @@
+"""The outputs of the stack."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components import PrivateRegistry
+from components.ingress.upload_timeout import upload_limit
+from settings import Settings
+
+
+def export(settings: Settings, registry: PrivateRegistry) -> None:
+    """Export everything that the stack hands over.
+
+    Args:
+        settings: All settings.
+        registry: The registry.
+    """
+    admin, pull = registry.users.admin, registry.users.pull
+    limit = upload_limit() if settings.ingress.upload_timeout is None else ""
+    pulumi.export(
+        "login",
+        "pulumi stack output password --show-secrets | "
+        f"podman login {settings.hostname} --username {admin.username} --password-stdin",
+    )
+    pulumi.export("registry", settings.hostname)
+    pulumi.export("username", admin.username)
+    pulumi.export("password", admin.password)
+    pulumi.export("pull_username", pull.username)
+    pulumi.export("pull_password", pull.password)
+    pulumi.export("registries_yaml", registry.nodes.registries_yaml)
+    pulumi.export("cloud_init", registry.nodes.cloud_init)
+    pulumi.export("pull_secrets", registry.pull_secrets.names)
+    pulumi.export("bucket", registry.storage.bucket)
+    pulumi.export("endpoint", registry.storage.endpoint)
+    pulumi.export(
+        "readme",
+        pulumi.Output.from_input(registry.storage.bucket).apply(
+            lambda bucket: readme(
+                hostname=settings.hostname,
+                admin=admin.username,
+                pull=pull.username,
+                image_prefix=settings.nodes.mirror_prefix or settings.hostname,
+                tls=settings.tls.mode != "none",
+                upload_limit=limit,
+                bucket=bucket,
+                created=settings.storage.kind == "spaces",
+            )
+        ),
+    )
+    if limit:
+        pulumi.export("upload_limit", limit)
+
+
+_README = """\
+# {hostname}
+
+A private container registry. `{admin}` may push and pull, `{pull}` may pull only.
+
+## Log in
+
+```bash
+pulumi stack output password --show-secrets |
+    podman login {hostname} --username {admin} --password-stdin
+```
+
+`docker login` takes the same arguments.
+
+## Push and pull
+
+```bash
+podman pull docker.io/containous/whoami
+podman tag docker.io/containous/whoami {hostname}/containous/whoami
+podman push {hostname}/containous/whoami
+podman pull {hostname}/containous/whoami
+```
+
+{upload_limit}## Let nodes pull
+
+On each node, as root; on agents restart `k3s-agent` instead:
+
+```bash
+pulumi stack output registries_yaml --show-secrets |
+    ssh <node> 'sudo install -m 0600 -D /dev/stdin /etc/rancher/k3s/registries.yaml &&
+        sudo systemctl restart k3s'
+kubectl run --image={image}/containous/whoami test-whoami
+```
+
+New nodes get it from cloud-init: `pulumi stack output cloud_init --show-secrets`.
+
+## Check that it works
+
+```bash
+pulumi stack output password --show-secrets |
+    python3 -m scripts.smoke_test {scheme}://{hostname} --username {admin} --password-file -
+```
+
+## Clean up
+
+{clean_up}
+"""
+
+_SPACE = """\
+The images are in the Space `{bucket}`, which is protected. To delete everything:
+
+```bash
+pulumi config set --path storage.onDestroy delete
+pulumi up
+pulumi destroy
+```"""
+
+_BUCKET = """\
+`pulumi destroy` deletes everything but the images, which stay in the bucket `{bucket}`."""
+
+
+def readme(
+    *,
+    hostname: str,
+    admin: str,
+    pull: str,
+    image_prefix: str,
+    tls: bool,
+    upload_limit: str,
+    bucket: str,
+    created: bool,
+) -> str:
+    """Return the stack's readme, in Markdown that also reads well as it is; no secret is in it.
+
+    Args:
+        hostname: The registry's host name.
+        admin: The admin's name.
+        pull: The pull user's name.
+        image_prefix: The prefix of image names on configured nodes.
+        tls: Whether the ingress terminates TLS.
+        upload_limit: How large a layer can be; empty if that was changed.
+        bucket: The bucket that holds the images.
+        created: Whether this stack created the bucket.
+    """
+    return _README.format(
+        hostname=hostname,
+        admin=admin,
+        pull=pull,
+        image=image_prefix,
+        scheme="https" if tls else "http",
+        upload_limit=f"{upload_limit}\n\n" if upload_limit else "",
+        clean_up=(_SPACE if created else _BUCKET).format(bucket=bucket),
+    )

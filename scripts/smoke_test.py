@@ -1,0 +1,268 @@
+"""Test that a registry works: log in, be refused, push, pull, list and delete.
+
+It runs in the Job of every `pulumi up`, inside the cluster, and on your machine, where it goes
+through DNS, TLS and ingress:
+
+    pulumi stack output password --show-secrets |
+        python3 -m scripts.smoke_test https://registry.example.com \
+            --username admin --password-file -
+
+Plain Python 3.9 with nothing installed. The requests are those of the OCI distribution
+specification: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = "smoke-test"
+"""The repository that the test uses, and leaves empty."""
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+LAYER_BYTES = 100_000
+"""Small enough to cost nothing, too large for any client to have sent it along with its headers."""
+
+REQUEST_SECONDS = 30
+"""How long one answer may take."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class SmokeTestError(Exception):
+    """The registry did not do what it must; says what, and what it answered instead."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the registry answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in small letters.
+        body: All of it.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Registry:
+    """A registry, as one client sees it.
+
+    Args:
+        url: Scheme, host and port, such as https://registry.example.com
+        authorization: The value of the Authorization header; None for an anonymous client.
+    """
+
+    def __init__(self, url: str, authorization: str | None) -> None:
+        self.url, self.authorization = url.rstrip("/"), authorization
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        expected: Collection[int],
+        body: bytes | None = None,
+        content_type: str = "application/octet-stream",
+    ) -> Response:
+        """Send one request.
+
+        Args:
+            method: The HTTP method.
+            path: A path, or a URL that the registry gave.
+            expected: The accepted statuses.
+            body: What to send.
+            content_type: Its media type.
+
+        Raises:
+            SmokeTestError: On another status.
+            OSError: If there was no response.
+        """
+        url = urllib.parse.urljoin(self.url + "/", path)
+        request = urllib.request.Request(url, body, method=method)  # noqa: S310 - checked by main
+        request.add_header("Accept", f"{MANIFEST}, */*")
+        if body is not None:
+            request.add_header("Content-Type", content_type)
+        if self.authorization:
+            request.add_header("Authorization", self.authorization)
+        try:
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as stream:  # noqa: S310
+                response = Response(stream.status, _lower(stream.headers), stream.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                response = Response(error.code, _lower(error.headers), error.read())
+        if response.status not in expected:
+            statuses = " or ".join(map(str, expected))
+            excerpt = response.body[:300].decode(errors="replace").strip()
+            raise SmokeTestError(
+                f"{method} {url}: expected {statuses}, got {response.status} {excerpt}"
+            )
+        return response
+
+    def push_blob(self, content: bytes) -> dict[str, str | int]:
+        """Push a blob in one piece, and return its digest and size."""
+        start = self.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202])
+        sent = self.call("PATCH", start.headers["location"], [202], content)
+        separator = "&" if "?" in sent.headers["location"] else "?"
+        query = urllib.parse.urlencode({"digest": digest(content)})
+        self.call("PUT", f"{sent.headers['location']}{separator}{query}", [201], b"")
+        return {"digest": digest(content), "size": len(content)}
+
+
+def _lower(headers: object) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}  # type: ignore[attr-defined]
+
+
+def digest(content: bytes) -> str:
+    """Response the digest that content is addressed by.
+
+    Args:
+        content: All of it.
+    """
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def basic(username: str, password: str) -> str:
+    """Return the value of an Authorization header (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def wait_for_login(registry: Registry, seconds: float) -> None:
+    """Wait until the registry lets its user in.
+
+    Args:
+        registry: The registry, with its user's login.
+        seconds: How long to wait at most.
+
+    Raises:
+        SmokeTestError: If it did not until then.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            registry.call("GET", "v2/", [200])
+        except (OSError, SmokeTestError) as error:
+            if time.monotonic() > deadline:
+                raise SmokeTestError(f"cannot log in: {error}") from None
+            time.sleep(0.5)
+        else:
+            return
+
+
+def test(url: str, username: str, password: str, wait: float) -> Iterator[str]:
+    """Use a registry as a client does, and yield each thing that worked.
+
+    Args:
+        url: Scheme, host and port.
+        username: The user to log in as.
+        password: That user's password.
+        wait: Seconds to wait for the first login.
+
+    Raises:
+        SmokeTestError: On the first thing that did not work.
+        OSError: If there was no response.
+    """
+    registry = Registry(url, basic(username, password))
+    wait_for_login(registry, wait)
+    yield f"logged in as {username}"
+
+    content = os.urandom(LAYER_BYTES)
+    tag = hashlib.sha256(content).hexdigest()[:12]
+    routes = [
+        "v2/",
+        "v2/_catalog",
+        f"v2/{REPOSITORY}/tags/list",
+        f"v2/{REPOSITORY}/manifests/{tag}",
+    ]
+    routes += [f"v2/{REPOSITORY}/blobs/{digest(content)}", f"v2/{REPOSITORY}/blobs/uploads/"]
+    for client in (Registry(url, None), Registry(url, basic(username, password + "x"))):
+        for route in routes:
+            for method in METHODS:
+                client.call(method, route, [401])
+    tried = f"{len(METHODS)} methods on {len(routes)} routes"
+    yield f"refused anonymous clients and a wrong password, {tried}"
+
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [digest(content)]},
+        }
+    ).encode()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": CONFIG, **registry.push_blob(config)},
+            "layers": [{"mediaType": LAYER, **registry.push_blob(content)}],
+        }
+    ).encode()
+    # One tag starts like the other: registries before 3.1.2 listed only one of the two on S3.
+    tags = [f"{tag}.2", f"{tag}.20"]
+    for name in tags:
+        registry.call("PUT", f"v2/{REPOSITORY}/manifests/{name}", [201], manifest, MANIFEST)
+    yield f"pushed an image of {len(content)} bytes"
+
+    pulled = registry.call("GET", f"v2/{REPOSITORY}/manifests/{digest(manifest)}", [200]).body
+    layer = registry.call("GET", f"v2/{REPOSITORY}/blobs/{digest(content)}", [200]).body
+    if (pulled, layer) != (manifest, content):
+        raise SmokeTestError("what was pulled by digest is not what was pushed")
+    yield "pulled it back by digest, byte for byte"
+
+    listed = json.loads(registry.call("GET", f"v2/{REPOSITORY}/tags/list", [200]).body)["tags"]
+    if not set(tags) <= set(listed):
+        raise SmokeTestError(
+            f"pushed the tags {tags}, but of these only {set(tags) & set(listed)} are listed"
+        )
+    yield "listed both of its tags"
+
+    registry.call("DELETE", f"v2/{REPOSITORY}/manifests/{digest(manifest)}", [202])
+    registry.call("GET", f"v2/{REPOSITORY}/manifests/{tags[0]}", [404])
+    yield "deleted it"
+
+
+def main() -> int:
+    """Run from the command line, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        description="Test that a registry works: log in, be refused, push, pull, list, delete.",
+        epilog="Exits with 0 if all of it worked, with 1 on the first thing that did not.",
+    )
+    parser.add_argument("url", help="such as https://registry.example.com")
+    parser.add_argument("--username", required=True, help="the user to log in as")
+    parser.add_argument("--password-file", required=True, help="that user's password; - for stdin")
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="for the first login; default 0"
+    )
+    args = parser.parse_args()
+    if not args.url.startswith(("https://", "http://")):
+        parser.error(f"{args.url}: expected a URL, such as https://registry.example.com")
+    try:
+        source = args.password_file
+        password = (sys.stdin.read() if source == "-" else Path(source).read_text()).rstrip("\n")
+        for step in test(args.url, args.username, password, args.wait):
+            print(f"ok: {step}", flush=True)
+    except (SmokeTestError, OSError) as error:
+        print(f"FAILED: {error}", flush=True)
+        return 1
+    print(f"passed: {args.url} works")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""The proof, against registries that do not do what they must."""
+
+from __future__ import annotations
+
+import http.server
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from scripts import smoke_test
+from tests.unit.program.conftest import ROOT
+
+Answers = Callable[[http.server.BaseHTTPRequestHandler], int]
+Serve = Callable[[Answers], str]
+
+RIGHT = smoke_test.basic("admin", "right")
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Answer a function that starts a server on loopback, and answers its URL."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def start(answers: Answers) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(answers(self))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def __getattr__(self, name: str) -> Callable[[], None]:
+                if name.removeprefix("do_") in smoke_test.METHODS:
+                    return self.answer
+                raise AttributeError(name)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def passed(url: str, password: str = "right") -> list[str]:
+    return list(smoke_test.test(url, "admin", password, 0))
+
+
+def test_a_registry_that_lets_everybody_in_is_not_passed(serve: Serve) -> None:
+    with pytest.raises(smoke_test.SmokeTestError, match="expected 401, got 200"):
+        passed(serve(lambda _: 200))
+
+
+def test_a_registry_that_lets_nobody_in_is_not_passed(serve: Serve) -> None:
+    with pytest.raises(smoke_test.SmokeTestError, match=r"cannot log in: GET .* got 401"):
+        passed(serve(lambda _: 401))
+
+
+def test_a_registry_with_one_open_method_is_not_passed(serve: Serve) -> None:
+    def open_delete(request: http.server.BaseHTTPRequestHandler) -> int:
+        known = request.headers.get("Authorization") == RIGHT
+        return 200 if known or request.command == "DELETE" else 401
+
+    with pytest.raises(smoke_test.SmokeTestError, match=r"DELETE .*expected 401, got 200"):
+        passed(serve(open_delete))
+
+
+def test_a_registry_that_cannot_store_is_not_passed_and_says_what_it_answered(serve: Serve) -> None:
+    def full(request: http.server.BaseHTTPRequestHandler) -> int:
+        if request.headers.get("Authorization") != RIGHT:
+            return 401
+        return 200 if request.command == "GET" else 500
+
+    with pytest.raises(
+        smoke_test.SmokeTestError,
+        match=r"POST .*/v2/smoke-test/blobs/uploads/: expected 202, got 500",
+    ):
+        passed(serve(full))
+
+
+def test_a_new_password_is_waited_for(serve: Serve) -> None:
+    refused = [401, 401]
+
+    def late(_: http.server.BaseHTTPRequestHandler) -> int:
+        return refused.pop() if refused else 200
+
+    registry = smoke_test.Registry(serve(late), RIGHT)
+    smoke_test.wait_for_login(registry, 10)
+    assert not refused
+
+
+def test_nothing_that_listens_is_a_failure_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "smoke_test.py",
+            "http://127.0.0.1:9",
+            "--username",
+            "admin",
+            "--password-file",
+            "/dev/null",
+        ],
+    )
+    assert smoke_test.main() == 1
+    assert "FAILED: cannot log in: " in capsys.readouterr().out
+
+
+def test_it_runs_without_anything_installed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "scripts.smoke_test", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "--password-file" in done.stdout
