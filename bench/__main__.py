@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from sandbox import engine, lifecycle
-from sandbox.enclosure import find_init
+from sandbox import lifecycle
+from sandbox.enclosure.enclosure import find_init
+from sandbox.engine import engine
 from sandbox.layout import Layout
 
 ROOT = Path(__file__).parent.parent

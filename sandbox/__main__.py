@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox import debian, engine, images, lifecycle, pki, toolchain
+from sandbox import lifecycle, pki
+from sandbox.build import debian, images, toolchain
 from sandbox.cloud import acme, docker_io, spaces
+from sandbox.engine import engine
 from sandbox.layout import Layout
 from sandbox.progress import say, step
 

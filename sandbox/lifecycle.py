@@ -9,17 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sandbox import enclosure, hosts, images, node, node_config
-from sandbox.cluster import manifests
-from sandbox.enclosure import enter
+from sandbox.build import images
+from sandbox.build.oci import digest
+from sandbox.build.pinned_tools import CRDS
+from sandbox.enclosure import enclosure, hosts
+from sandbox.enclosure.enclosure import enter
+from sandbox.enclosure.namespaces import Namespace
+from sandbox.enclosure.process import Process
+from sandbox.enclosure.supervisor import Plan
+from sandbox.k3s.manifests import manifests
 from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout, SandboxError, claim
-from sandbox.namespace import Namespace
-from sandbox.oci import digest
-from sandbox.pinned_tools import CRDS
-from sandbox.process import Process
+from sandbox.node import config, processes
 from sandbox.progress import say, step
-from sandbox.supervisor import Plan
 
 __all__ = ["SandboxError", "claim", "down", "enter", "is_up", "up"]
 
@@ -48,7 +50,7 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
         # Whatever a crash left half made: to clean and begin anew is simpler than to go on.
         _down(layout)
         since = time.time()
-        node_config.write(layout)
+        config.write(layout)
         enclosure.start(layout, _plan(layout, extra_processes))
         hosts.add(layout)
         with step("importing images"):
@@ -60,7 +62,7 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
         _wait(
             layout,
             "waiting for node, DNS and ingress",
-            lambda: node.missing(api, layout.node_ip, since),
+            lambda: processes.missing(api, layout.node_ip, since),
         )
         enclosure.mark_ready(layout)
 
@@ -106,11 +108,11 @@ def _down(layout: Layout) -> None:
 def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
     return Plan(
         Namespace(
-            folder=str(node_config.folder(layout)),
+            folder=str(config.folder(layout)),
             addresses=[f"{layout.node_ip}/24", f"{layout.cloud_ip}/24"],
-            services=node_config.SERVICES,
+            services=config.SERVICES,
         ),
-        [*node.processes(layout), *extra_processes],
+        [*processes.processes(layout), *extra_processes],
         layout.logs,
         layout.pki / "ca.crt",
     )

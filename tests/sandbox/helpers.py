@@ -21,8 +21,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sandbox import engine, images
+from sandbox.build import images
 from sandbox.cloud import spaces
+from sandbox.engine import engine
 from sandbox.layout import REGION, Layout
 
 ROOT = Path(__file__).parent.parent.parent
