@@ -133,7 +133,7 @@ def sandbox(layout: Layout, command: str) -> str:
 
 def run(layout: Layout, *command: str, given: str = "", **variables: str) -> str:
     """Run a client in the sandbox, and answer what it said."""
-    return call(command, os.environ | engine.environment(layout) | variables, given)
+    return call(command, engine.environment(layout) | variables, given)
 
 
 def call(command: Sequence[str], environment: Mapping[str, str], given: str) -> str:

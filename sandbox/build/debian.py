@@ -26,6 +26,10 @@ _PACKAGES = {
 """A command, or a file, and the package that brings it; the names are Debian's and Ubuntu's."""
 
 
+_LOCK_SECONDS = 600
+"""How long apt-get waits for another one to end: apt.conf(5), ``DPkg::Lock::Timeout``."""
+
+
 class PackagesMissingError(RuntimeError):
     """Packages are missing and cannot be installed from here; the message names them."""
 
@@ -59,9 +63,10 @@ def _has(need: str) -> bool:
 
 
 def _apt(*arguments: str) -> str:
-    """Run apt-get; give its output when it fails, else nothing."""
+    """Run apt-get; return its output if it fails, else nothing."""
+    # Another apt-get, such as that of a second `up`, is waited for.
     run = subprocess.run(
-        ["apt-get", "--quiet=2", *arguments],
+        ["apt-get", "--quiet=2", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *arguments],
         env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sandbox.build.pinned_tools import COPIES, SOURCES, TOOLS, Copy, Tool, ToolchainError, pinned
 from sandbox.files import write_public
+from sandbox.lock import exclusive
 from sandbox.progress import say, step
 
 __all__ = ["ToolchainError", "build"]
@@ -39,18 +40,18 @@ def build(tools: Path, wanted: Sequence[Tool] = TOOLS, copies: Sequence[Copy] = 
     Raises:
         ToolchainError: No fitting Go, or a build failed.
     """
-    tools.mkdir(parents=True, exist_ok=True)
-    compiler = ""
-    for tool in wanted:
-        if tool.may_be_on_path and _from_path(tool, tools):
-            continue
-        compiler = compiler or _compiler(tool.source)
-        _keep(tools, tool.name, fingerprint(tool, compiler), partial(_build, tool, tools))
-        for alias in tool.aliases:
-            _link(tools / alias, tool.name)
-    for copy in copies:
-        version = pinned(SOURCES / copy.folder, copy.module)
-        _keep(tools, copy.name, f"{version} {copy.path}", partial(_copy, copy, tools))
+    with exclusive(tools / "lock", "another sandbox of this checkout is building the tools"):
+        compiler = ""
+        for tool in wanted:
+            if tool.may_be_on_path and _from_path(tool, tools):
+                continue
+            compiler = compiler or _compiler(tool.source)
+            _keep(tools, tool.name, fingerprint(tool, compiler), partial(_build, tool, tools))
+            for alias in tool.aliases:
+                _link(tools / alias, tool.name)
+        for copy in copies:
+            version = pinned(SOURCES / copy.folder, copy.module)
+            _keep(tools, copy.name, f"{version} {copy.path}", partial(_copy, copy, tools))
 
 
 def fingerprint(tool: Tool, compiler: str) -> str:

@@ -1,7 +1,7 @@
 """The real Pulumi engine, in an environment of the sandbox's own.
 
-Home, plugins, backend and passphrase are in the sandbox's state folder; of the checkout only the
-program is used, and the stack's configuration file beside it, which is not committed.
+Home, plugins, backend and passphrase are in the sandbox's state folder. Of the checkout only the
+program is used, and beside it the stack's configuration file, which is not committed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -26,17 +27,35 @@ from sandbox.progress import say
 
 PROJECT = "k3s-registry"
 
+_CALLERS_OWN = (
+    "PULUMI_CONFIG_PASSPHRASE",
+    "DIGITALOCEAN_TOKEN",
+    "DIGITALOCEAN_ACCESS_TOKEN",
+    "SPACES_ACCESS_KEY_ID",
+    "SPACES_SECRET_ACCESS_KEY",
+)
+"""Variables of the caller's account and stacks. Engine and program would prefer them to the
+sandbox's: PULUMI_CONFIG_PASSPHRASE, for one, takes precedence over the passphrase file
+(pulumi/pkg/secrets/passphrase/manager.go, ``readPassphrase``)."""
+
 
 class EngineError(Exception):
-    """Pulumi did not succeed; it has already said why."""
+    """Pulumi failed; it has already printed why."""
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """Answer what a shell needs, on top of what it has, to use the sandbox with plain `pulumi`.
+    """Return the caller's environment, changed so that plain ``pulumi`` uses the sandbox."""
+    kept = {name: value for name, value in os.environ.items() if name not in _CALLERS_OWN}
+    return kept | _variables(layout)
 
-    Args:
-        layout: The sandbox.
-    """
+
+def shell_commands(layout: Layout) -> str:
+    """Return commands for a POSIX shell that change its environment likewise."""
+    exports = [f"export {name}={shlex.quote(x)}" for name, x in _variables(layout).items()]
+    return "\n".join([f"unset {' '.join(_CALLERS_OWN)}", *exports])
+
+
+def _variables(layout: Layout) -> dict[str, str]:
     home = _home(layout)
     path = [str(layout.tools), str(layout.root / "venv" / "bin"), os.environ["PATH"]]
     return {
@@ -52,18 +71,22 @@ def environment(layout: Layout) -> dict[str, str]:
         "KUBECONFIG": str(layout.kubeconfig),
         "SSL_CERT_FILE": str(layout.pki / "bundle.crt"),
         "REGISTRY": layout.hostname,
-        # podman, skopeo and crane keep and find their logins here, apart from the user's own.
+        # Clients keep and find their logins here, apart from the user's own. podman and skopeo
+        # read the first variable. crane and docker read the second, and crane goes by the first
+        # only where there is no Docker configuration, be it in ~/.docker:
+        # https://github.com/google/go-containerregistry/blob/main/pkg/authn/keychain.go
         "REGISTRY_AUTH_FILE": str(_logins(layout)),
+        "DOCKER_CONFIG": str(_logins(layout).parent),
     }
 
 
 def stack_file(layout: Layout) -> Path:
-    """Answer where the stack's configuration is."""
+    """Return the path of the stack's configuration."""
     return layout.root / f"Pulumi.{layout.name}.yaml"
 
 
 def prepare(layout: Layout) -> None:
-    """Install the plugins and make the stack; what is already there stays as it is.
+    """Install the plugins and create the stack; what exists stays as it is.
 
     Args:
         layout: The sandbox, with its tools built.
@@ -80,7 +103,7 @@ def prepare(layout: Layout) -> None:
     if not passphrase.exists():
         write_private(passphrase, secrets.token_urlsafe(32))
     if not _logins(layout).exists():
-        # podman takes a file that is not there for an error.
+        # For podman a file that does not exist is an error.
         write_private(_logins(layout), "{}")
     if not _stack_state(layout).exists():
         stack_file(layout).unlink(missing_ok=True)
@@ -93,12 +116,12 @@ def _home(layout: Layout) -> Path:
 
 
 def _backend(layout: Layout) -> Path:
-    """Answer where the engine keeps stacks, locks and history: below the backend's address."""
+    """Return where the engine keeps stacks, locks and history: below the backend's URL."""
     return _home(layout) / ".pulumi"
 
 
 def _logins(layout: Layout) -> Path:
-    return layout.state / "auth.json"
+    return layout.state / "docker" / "config.json"
 
 
 def _stack_state(layout: Layout) -> Path:
@@ -106,7 +129,7 @@ def _stack_state(layout: Layout) -> Path:
 
 
 def _configure(layout: Layout) -> None:
-    """Tell the program what differs here from a cloud, and nothing else."""
+    """Set what differs here from a cloud, and nothing else."""
     values = {
         "hostname": layout.hostname,
         "registry.image": images.REGISTRY,
@@ -116,34 +139,33 @@ def _configure(layout: Layout) -> None:
         argument for key, value in values.items() for argument in ("--plaintext", f"{key}={value}")
     ]
     _quietly(layout, ["config", "set-all", "--path", *pairs])
-    _quietly(
-        layout, ["config", "set", "--secret", "digitalocean:token"], spaces.secrets(layout).token
-    )
+    token = spaces.secrets(layout).token
+    _quietly(layout, ["config", "set", "--secret", "digitalocean:token"], token)
 
 
-def _quietly(layout: Layout, arguments: Sequence[str], given: str = "") -> None:
-    """Run pulumi; show what it says only if it fails."""
-    done = run(layout, arguments, given=given, capture=True)
-    if done.returncode:
-        raise EngineError(f"pulumi {arguments[0]} {arguments[1]}: {done.stderr.strip()}")
+def _quietly(layout: Layout, args: Sequence[str], stdin: str = "") -> None:
+    """Run pulumi; show its output only if it fails."""
+    result = run(layout, args, stdin=stdin, capture=True)
+    if result.returncode:
+        raise EngineError(f"pulumi {args[0]} {args[1]}: {result.stderr.strip()}")
 
 
 def run(
-    layout: Layout, arguments: Sequence[str], *, given: str = "", capture: bool = False
+    layout: Layout, args: Sequence[str], *, stdin: str = "", capture: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run pulumi on the sandbox's stack, and answer how it ended.
+    """Run pulumi on the sandbox's stack, and return its result.
 
     Args:
         layout: The sandbox.
-        arguments: What follows ``pulumi``.
-        given: What it reads from its standard input.
-        capture: Keep what it says instead of showing it.
+        args: What follows ``pulumi``.
+        stdin: Its standard input.
+        capture: Keep its output instead of showing it.
     """
     return subprocess.run(
-        [layout.tools / "pulumi", *arguments],
+        [layout.tools / "pulumi", *args],
         cwd=layout.root,
-        env=os.environ | environment(layout),
-        input=given,
+        env=environment(layout),
+        input=stdin,
         capture_output=capture,
         text=True,
         check=False,
@@ -151,16 +173,16 @@ def run(
 
 
 def up(layout: Layout) -> None:
-    """Bring the stack to what program and configuration say.
+    """Update the stack; recover from an interrupted update first.
 
     Args:
         layout: The sandbox, running and prepared.
 
     Raises:
-        EngineError: If it did not get there.
+        EngineError: Pulumi failed.
     """
     if _interrupted(layout):
-        say("an earlier update was interrupted: releasing its lock, looking at what is there")
+        say("an earlier update was interrupted: releasing its lock and refreshing the state")
         _quietly(layout, ["cancel", "--yes"])
         refresh = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]
         if run(layout, refresh).returncode:
@@ -170,49 +192,60 @@ def up(layout: Layout) -> None:
 
 
 def outputs(layout: Layout) -> dict[str, Any]:
-    """Answer the stack's outputs by name, in clear.
+    """Return the stack's outputs by name, with secrets in plaintext.
 
     Args:
         layout: The sandbox.
 
     Raises:
-        EngineError: If the stack cannot be read.
+        EngineError: The stack cannot be read.
     """
-    done = run(layout, ["stack", "output", "--json", "--show-secrets"], capture=True)
-    if done.returncode:
-        raise EngineError(done.stderr.strip())
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result = run(layout, ["stack", "output", "--json", "--show-secrets"], capture=True)
+    if result.returncode:
+        raise EngineError(result.stderr.strip())
+    values: dict[str, Any] = json.loads(result.stdout)
+    return values
 
 
 def _interrupted(layout: Layout) -> bool:
-    """Tell whether an update ended without releasing its lock."""
-    locks = (_backend(layout) / "locks").rglob("*.json")
-    return any(not Path(f"/proc/{json.loads(lock.read_text())['pid']}").exists() for lock in locks)
+    """Say whether an update of the sandbox's stack ended without releasing its lock."""
+    # Each stack has a folder of locks: other stacks in this backend are none of our business.
+    # https://github.com/pulumi/pulumi/blob/master/pkg/backend/diy/lock.go
+    locks = _backend(layout) / "locks" / "organization" / PROJECT / layout.name
+    return any(not _is_pulumi(_read(lock).get("pid")) for lock in locks.glob("*.json"))
+
+
+def _is_pulumi(pid: int | None) -> bool:
+    """Say whether a process runs pulumi; after a reboot its ID may be another program's."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/exe").readlink().name.startswith("pulumi")
+    return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return a file of the engine's; nothing if the engine was killed while it wrote the file."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return content
 
 
 def never_succeeded(layout: Layout) -> bool:
-    """Tell whether the first update was interrupted, so that nothing in the sandbox is of worth.
+    """Say whether the first update was interrupted, so that the sandbox holds nothing of value.
 
-    Args:
-        layout: The sandbox.
+    An update whose result cannot be read counts as a success: there may be images.
     """
     history = (_backend(layout) / "history").rglob("*.history.json")
-    return _interrupted(layout) and not any(
-        json.loads(update.read_text())["result"] == "succeeded" for update in history
-    )
+    return _interrupted(layout) and all(_read(x).get("result") == "failed" for x in history)
 
 
-def end(layout: Layout) -> None:
-    """End what is left of an engine that was killed: it takes its provider minutes to notice.
-
-    Args:
-        layout: The sandbox.
-    """
+def kill(layout: Layout) -> None:
+    """Kill what is left of an engine that was killed: its provider takes minutes to notice."""
     mine = f"PULUMI_HOME={_home(layout)}".encode()
-    programs = {layout.tools / "pulumi", layout.tools / "kubernetes-provider"}
+    programs = {(layout.tools / x).resolve() for x in ("pulumi", "kubernetes-provider")}
     for process in Path("/proc").glob("[0-9]*"):
-        # Processes come and go while we look, and some are nobody's business.
+        # Processes come and go meanwhile, and some cannot be read.
         with suppress(OSError):
             if (process / "exe").readlink() in programs and mine in (
                 process / "environ"
