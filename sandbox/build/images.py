@@ -10,14 +10,15 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.build import oci
 from sandbox.build.oci import File, write_archive
 from sandbox.build.pinned_tools import TOOLS
 from sandbox.files import write_public
+from sandbox.lock import exclusive
 from sandbox.progress import step
 
 _PYTHON = ("python3-minimal", "libpython3-stdlib")
@@ -35,17 +36,22 @@ _MERGED = ("bin", "lib", "lib64", "sbin")
 
 @dataclass(frozen=True)
 class Image:
-    """An image as it is to be.
+    """What an image consists of.
 
     Attributes:
-        name: Its name, under ``localhost/``.
+        name: Its name, under ``localhost/``; also that of the tool in it.
         version: Its tag.
-        binary: The tool that is its only program, at ``/bin/<name>``; None for the Python image.
+        program: Where its only program, the tool, goes; empty for the Python image.
+        has_entrypoint: Whether it starts its program. Where the upstream image has no entrypoint,
+            or another one, the pod must name the command.
+        xattrs: Extended attributes of the program.
     """
 
     name: str
     version: str
-    binary: str | None
+    program: str = ""
+    has_entrypoint: bool = True
+    xattrs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ref(self) -> str:
@@ -57,17 +63,26 @@ def _versions() -> dict[str, str]:
     return {x.name: x.version or "1" for x in TOOLS}
 
 
+_NET_BIND_SERVICE = {"security.capability": "\1\0\0\2\0\4" + 14 * "\0"}
+"""``cap_net_bind_service=ep`` as setcap(8) writes it: ``vfs_cap_data`` of linux/capability.h.
+
+As in Caddy's own image: where a pod drops all capabilities, the kernel refuses to start it.
+https://github.com/caddyserver/caddy-docker/blob/master/Dockerfile.tmpl
+"""
+
 IMAGES = {
-    **{
-        name: Image(name, _versions()[name], name)
-        for name in ("pause", "registry", "whoami", "coredns", "traefik")
-    },
-    "python": Image("python", "3", None),
+    image.name: image
+    for image in (
+        *(Image(x, _versions()[x], f"bin/{x}") for x in ("pause", "whoami", "coredns", "traefik")),
+        Image("registry", _versions()["registry"], "bin/registry", has_entrypoint=False),
+        Image("caddy", _versions()["caddy"], "usr/bin/caddy", False, _NET_BIND_SERVICE),
+        Image("python", "3"),
+    )
 }
 """All images by name."""
 
-REGISTRY, PYTHON = IMAGES["registry"].ref, IMAGES["python"].ref
-"""What the program runs in the sandbox: the registry, and its proof's Python."""
+REGISTRY, CADDY, PYTHON = (IMAGES[x].ref for x in ("registry", "caddy", "python"))
+"""The images that the program runs in the sandbox."""
 
 
 def archive_path(tools: Path, name: str) -> Path:
@@ -91,35 +106,39 @@ def build(tools: Path) -> None:
         FileNotFoundError: A tool was not built yet.
         subprocess.CalledProcessError: Debian's packages for the Python image cannot be had.
     """
-    (tools / "images").mkdir(parents=True, exist_ok=True)
-    for image in IMAGES.values():
-        target = archive_path(tools, image.name)
-        inputs = _inputs(image, tools)
-        record = target.with_suffix(".fingerprint")
-        if target.exists() and record.exists() and record.read_text() == inputs:
-            continue
-        record.unlink(missing_ok=True)
-        with step(f"building image {image.ref}"):
-            if image.binary:
-                program = f"bin/{image.name}"
-                files = [File("bin", mode=0o755), File(program, tools / image.binary, 0o755)]
-                command = [f"/{program}"]
-            else:
-                files, command = _python_files(), ["/usr/bin/python3"]
-            # The registry's command is left to the pod, as its path is what the program sets.
-            entry = {} if image.name == "registry" else {"Entrypoint": command}
-            new = target.with_suffix(".new")
-            write_archive(new, image.ref, files, entry)
-            new.replace(target)
-        write_public(record, inputs)
+    with exclusive(tools / "lock", "another sandbox of this checkout is building the images"):
+        for image in IMAGES.values():
+            _build(image, tools)
+
+
+def _build(image: Image, tools: Path) -> None:
+    target = archive_path(tools, image.name)
+    inputs = _inputs(image, tools)
+    record = target.with_suffix(".fingerprint")
+    if target.exists() and record.exists() and record.read_text() == inputs:
+        return
+    record.unlink(missing_ok=True)
+    target.parent.mkdir(exist_ok=True)
+    with step(f"building image {image.ref}"):
+        if image.program:
+            folders = [File(str(x), mode=0o755) for x in Path(image.program).parents]
+            program = File(image.program, tools / image.name, 0o755, xattrs=image.xattrs)
+            files, command = [*folders[-2::-1], program], [f"/{image.program}"]
+        else:
+            files, command = _python_files(), ["/usr/bin/python3"]
+        entry = {"Entrypoint": command} if image.has_entrypoint else {}
+        new = target.with_suffix(".new")
+        write_archive(new, image.ref, files, entry)
+        new.replace(target)
+    write_public(record, inputs)
 
 
 def _inputs(image: Image, tools: Path) -> str:
     """Tell one state of an image's inputs from another, without reading its big files."""
     recipe = [Path(__file__), Path(oci.__file__)]
     told = [image.ref, *(hashlib.sha256(x.read_bytes()).hexdigest() for x in recipe)]
-    if image.binary:
-        state = (tools / image.binary).stat()
+    if image.program:
+        state = (tools / image.name).stat()
         told.append(f"{state.st_size} {state.st_mtime_ns}")
     else:
         told.append(Path("/etc/os-release").read_text())

@@ -8,8 +8,8 @@ import json
 import platform
 import tarfile
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,12 +39,14 @@ class File:
         content: Its bytes, or the file to take them from; None for a folder or link.
         mode: Its permission bits.
         link: Where a symbolic link points; empty for anything else.
+        xattrs: Its extended attributes; their values as they are in a PAX header.
     """
 
     path: str
     content: bytes | Path | None = None
     mode: int = 0o644
     link: str = ""
+    xattrs: Mapping[str, str] = field(default_factory=dict)
 
 
 def digest(archive: Path) -> str:
@@ -109,7 +111,7 @@ def write_archive(
             _add(tar, File("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'))
             _add(tar, File("index.json", _json(index).getvalue()))
             for name, blob in blobs.items():
-                _add_stream(tar, _blob_path(name), blob)
+                _add_stream(tar, tarfile.TarInfo(_blob_path(name)), blob)
     return str(manifest_of["digest"])
 
 
@@ -129,23 +131,22 @@ def _json(value: dict[str, Any]) -> io.BytesIO:
 
 
 def _add(tar: tarfile.TarFile, file: File) -> None:
-    """Add a file with nothing of its own but name, content and mode: no owner, no time."""
+    """Add a file with what :class:`File` says of it only: no owner, no time."""
+    entry = tarfile.TarInfo(file.path)
+    entry.mode = file.mode
+    entry.pax_headers = {f"SCHILY.xattr.{name}": value for name, value in file.xattrs.items()}
     if isinstance(file.content, Path):
         with file.content.open("rb") as content:
-            _add_stream(tar, file.path, content, file.mode)
+            _add_stream(tar, entry, content)
     elif file.content is not None:
-        _add_stream(tar, file.path, io.BytesIO(file.content), file.mode)
+        _add_stream(tar, entry, io.BytesIO(file.content))
     else:
-        entry = tarfile.TarInfo(file.path)
-        entry.mode = file.mode
         entry.type = tarfile.SYMTYPE if file.link else tarfile.DIRTYPE
         entry.linkname = file.link
         tar.addfile(entry)
 
 
-def _add_stream(tar: tarfile.TarFile, path: str, content: BinaryIO, mode: int = 0o644) -> None:
-    entry = tarfile.TarInfo(path)
-    entry.mode = mode
+def _add_stream(tar: tarfile.TarFile, entry: tarfile.TarInfo, content: BinaryIO) -> None:
     entry.size = content.seek(0, io.SEEK_END)
     content.seek(0)
     tar.addfile(entry, content)

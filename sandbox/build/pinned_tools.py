@@ -119,6 +119,12 @@ TOOLS = (
         module="github.com/distribution/distribution/v3",
         ldflags="-X github.com/distribution/distribution/v3/version.version=v{version}",
     ),
+    Tool(
+        "caddy",
+        "github.com/caddyserver/caddy/v2/cmd/caddy",
+        module="github.com/caddyserver/caddy/v2",
+        ldflags="-X github.com/caddyserver/caddy/v2.CustomVersion=v{version}",
+    ),
     Tool("coredns", ".", module="github.com/coredns/coredns"),
     Tool(
         "versitygw",

@@ -62,9 +62,10 @@ def test_every_blob_is_named_by_its_digest_and_referred_to(tmp_path: Path) -> No
         assert len(blobs[f"blobs/{told['digest'].replace(':', '/')}"]) == told["size"]
 
 
-def test_a_layer_has_modes_and_links_and_belongs_to_root(tmp_path: Path) -> None:
+def test_a_layer_has_modes_links_and_attributes_and_belongs_to_root(tmp_path: Path) -> None:
     image = tmp_path / "image.tar"
-    write_archive(image, "localhost/tool:1", files(tmp_path))
+    capability = File("bin/bind", b"", 0o755, xattrs={"security.capability": "\1\0\0\2"})
+    write_archive(image, "localhost/tool:1", [*files(tmp_path), capability])
     with tarfile.open(image) as tar:
         last = tar.extractfile(tar.getmembers()[-1])
         with tarfile.open(fileobj=last) as layer:
@@ -72,4 +73,6 @@ def test_a_layer_has_modes_and_links_and_belongs_to_root(tmp_path: Path) -> None
     assert entries["bin/tool"].mode == 0o755
     assert entries["bin/alias"].linkname == "tool"
     assert entries["tmp"].mode == 0o1777
+    headers = {x.name: x.pax_headers for x in entries.values() if x.pax_headers}
+    assert headers == {"bin/bind": {"SCHILY.xattr.security.capability": "\1\0\0\2"}}
     assert {(x.uid, x.gid, x.mtime) for x in entries.values()} == {(0, 0, 0)}
