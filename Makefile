@@ -3,17 +3,16 @@
 PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
-IN_SANDBOX := eval "$$($(SANDBOX) env)" &&
 
-.PHONY: help up test check bench preview destroy prove env down wipe venv
+.PHONY: help up test check bench preview destroy smoke-test env down wipe venv
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
 
-up: venv ## bring up everything in the sandbox, ending with a proven registry and the login line
+up: venv ## bring up everything in the sandbox, ending with a smoke test and the login line
 	@$(SANDBOX) up
 
-test: check ## prove everything: lint, types, unit tests, and a sandbox of the tests' own
+test: check ## test everything: lint, types, unit tests, and a sandbox of the tests' own
 	$(VENV)/pytest tests/sandbox
 
 check: venv ## the fast part of it: lint, types, unit tests
@@ -22,20 +21,21 @@ check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/mypy .
 	$(VENV)/pytest tests/unit
 
-bench: venv ## measure what docs/performance.md tells, in a sandbox of its own
+bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench
 
 preview: venv ## show what `pulumi up` would change in the sandbox
-	@$(IN_SANDBOX) pulumi preview
+	@$(SANDBOX) preview
 
 destroy: venv ## destroy the registry in the sandbox, as `pulumi destroy` does anywhere
-	@$(IN_SANDBOX) pulumi destroy
+	@$(SANDBOX) destroy
 
-prove: venv ## prove the sandbox's registry from this machine
-	@$(SANDBOX) prove
+smoke-test: venv ## test the sandbox's registry from this machine
+	@$(SANDBOX) smoke-test
 
-env: venv ## print what a shell needs to use the sandbox: eval "$$(make -s env)"
-	@$(SANDBOX) env
+# `false`, so that the eval fails where there is no sandbox; an empty output would let it succeed.
+env: ## print what a shell needs to use the sandbox: eval "$$(make -s env)"
+	@$(MAKE) --silent venv && $(SANDBOX) env || { echo false; exit 1; }
 
 down: venv ## stop the sandbox; images and state are kept
 	@$(SANDBOX) down

@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from sandbox import engine, lifecycle
-from sandbox.enclosure import find_init
+from sandbox import lifecycle
+from sandbox.enclosure.enclosure import find_init
+from sandbox.engine import engine
 from sandbox.layout import Layout
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +58,7 @@ def measure(layout: Layout) -> list[tuple[str, str]]:
     total, said = timed(lambda: sandbox(layout, "up"))
     rows.append(("`make up` of nothing, tools built", f"{total:.1f} s"))
     first = re.search(r"^pulumi up +([\d.]+) s$", said, re.MULTILINE)
-    rows.append(("of it `pulumi up` with its proof", f"{first[1] if first else '?'} s"))
+    rows.append(("of it `pulumi up` with its smoke test", f"{first[1] if first else '?'} s"))
     again, _ = timed(lambda: sandbox(layout, "up"))
     rows.append(("`make up` again", f"{again:.1f} s"))
     for command in ("preview", "up --yes --skip-preview", "up --yes", "refresh --yes"):
@@ -132,7 +133,7 @@ def sandbox(layout: Layout, command: str) -> str:
 
 def run(layout: Layout, *command: str, given: str = "", **variables: str) -> str:
     """Run a client in the sandbox, and answer what it said."""
-    return call(command, os.environ | engine.environment(layout) | variables, given)
+    return call(command, engine.environment(layout) | variables, given)
 
 
 def call(command: Sequence[str], environment: Mapping[str, str], given: str) -> str:

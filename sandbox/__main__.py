@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NoReturn
 
-from sandbox import debian, engine, images, lifecycle, pki, toolchain
+from sandbox import lifecycle, pki
+from sandbox.build import debian, images, toolchain
 from sandbox.cloud import acme, docker_io, spaces
+from sandbox.engine import engine
 from sandbox.layout import Layout
+from sandbox.lock import exclusive
 from sandbox.progress import say, step
 
 ROOT = Path(__file__).parent.parent
 
 WAIT_SECONDS = 60
-"""For the ingress controller to take up a new route and certificate; it takes seconds."""
+"""For the ingress controller to load a new route and certificate; it takes seconds."""
 
 ERRORS = (
     debian.PackagesMissingError,
@@ -29,11 +33,11 @@ ERRORS = (
     engine.EngineError,
     subprocess.CalledProcessError,
 )
-"""What says by itself what is wrong and how to go on."""
+"""Errors whose message says what is wrong and how to go on."""
 
 
 def up(layout: Layout) -> None:
-    """Bring up everything, ending with a registry that is proven from this machine."""
+    """Bring up everything, ending with a smoke test of the registry from this machine."""
     start = time.monotonic()
     debian.install()
     toolchain.build(layout.tools)
@@ -43,33 +47,32 @@ def up(layout: Layout) -> None:
     engine.prepare(layout)
     with step("pulumi up"):
         engine.up(layout)
-    _hand_over_certificate(layout)
-    prove(layout)
-    say(f"\nThe registry is up and proven, after {time.monotonic() - start:.0f} s. To log in:\n")
+    _create_tls_secret(layout)
+    smoke_test(layout)
+    say(f"\nThe registry is up and tested, after {time.monotonic() - start:.0f} s. To log in:\n")
     say('  eval "$(make -s env)"')
     say(f"  {engine.outputs(layout)['login']}\n")
 
 
 def down(layout: Layout) -> None:
     """Stop everything; images and state stay for the next `up`."""
-    engine.end(layout)
+    engine.kill(layout)
     lifecycle.down(layout)
     if engine.never_succeeded(layout):
-        say("the first update was interrupted: what it left half-made is removed")
+        say("the first update was interrupted: deleting what it left incomplete")
         _forget(layout)
 
 
 def wipe(layout: Layout) -> None:
-    """Stop everything and delete all that this sandbox kept, but for the built tools."""
-    engine.end(layout)
+    """Stop everything and delete all that this sandbox kept, except the built tools."""
+    engine.kill(layout)
     lifecycle.down(layout)
     _forget(layout)
 
 
 def status(layout: Layout) -> None:
-    """Tell what runs; the exit status is 1 if the sandbox is down."""
-    if not lifecycle.is_up(layout):
-        sys.exit(f"{layout.name}: down; `make up` starts it")
+    """Show what runs; the exit status is 1 if the sandbox is down."""
+    _require_up(layout)
     say(f"{layout.name}: up; registry https://{layout.hostname}, logs in {layout.logs}")
     _kubectl(layout, "get", "pods", "--all-namespaces")
 
@@ -82,21 +85,31 @@ def logs(layout: Layout) -> None:
 
 
 def env(layout: Layout) -> None:
-    """Print what a shell needs; use it as: eval "$(make -s env)"."""
-    for name, value in engine.environment(layout).items():
-        say(f"export {name}={shlex.quote(value)}")
+    """Print the environment for a shell; use it as: eval "$(make -s env)"."""
+    _require_up(layout)
+    say(engine.shell_commands(layout))
 
 
 def shell(layout: Layout) -> None:
     """Start a shell in which `pulumi`, `kubectl` and `crane` use the sandbox."""
-    program = os.environ.get("SHELL", "/bin/sh")
-    os.execve(program, [program], os.environ | engine.environment(layout))  # noqa: S606 - the user's own shell
+    _become(layout, os.environ.get("SHELL", "/bin/sh"))
 
 
-def prove(layout: Layout) -> None:
-    """Prove the registry from this machine, through DNS, TLS and ingress."""
+def preview(layout: Layout) -> None:
+    """Run `pulumi preview` on the sandbox's stack."""
+    _become(layout, str(layout.tools / "pulumi"), "preview")
+
+
+def destroy(layout: Layout) -> None:
+    """Run `pulumi destroy` on the sandbox's stack."""
+    _become(layout, str(layout.tools / "pulumi"), "destroy")
+
+
+def smoke_test(layout: Layout) -> None:
+    """Test the registry from this machine, through DNS, TLS and ingress."""
+    _require_up(layout)
     outputs = engine.outputs(layout)
-    done = subprocess.run(
+    result = subprocess.run(
         [
             *(sys.executable, "-m", "scripts.smoke_test", f"https://{layout.hostname}"),
             *(
@@ -110,37 +123,54 @@ def prove(layout: Layout) -> None:
         ],
         cwd=ROOT,
         input=outputs["password"],
-        env=os.environ | engine.environment(layout),
+        env=engine.environment(layout),
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise engine.EngineError(f"https://{layout.hostname} is not proven")
+    if result.returncode:
+        raise engine.EngineError(f"the smoke test of https://{layout.hostname} failed")
 
+
+_CHANGING = (up, down, wipe)
+"""Commands of which only one at a time may run for a sandbox."""
+
+_USING = (status, logs, env, shell, preview, destroy, smoke_test)
 
 COMMANDS: dict[str, Callable[[Layout], None]] = {
-    command.__name__: command for command in (up, down, status, logs, env, shell, prove, wipe)
+    command.__name__.replace("_", "-"): command for command in (*_CHANGING, *_USING)
 }
 
 
+def _require_up(layout: Layout) -> None:
+    if not lifecycle.is_up(layout):
+        raise lifecycle.SandboxError(f"{layout.name} is down; to start it: make up")
+
+
+def _become(layout: Layout, *command: str) -> NoReturn:
+    """Replace this process by a command that uses the sandbox."""
+    _require_up(layout)
+    os.chdir(layout.root)
+    os.execve(command[0], command, engine.environment(layout))  # noqa: S606 (no shell on purpose)
+
+
 def _fill_docker_io(layout: Layout) -> None:
-    """Put the seed's image where a pull from docker.io finds it."""
+    """Push the image of the seed's story to where a pull from docker.io finds it."""
     target = (
         f"docker://{layout.docker_io_endpoint.removeprefix('http://')}/containous/whoami:latest"
     )
     source = f"oci-archive:{images.archive_path(layout.tools, 'whoami')}"
-    copied = subprocess.run(
+    result = subprocess.run(
         ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", source, target],
         capture_output=True,
         text=True,
         check=False,
     )
-    if copied.returncode:
-        raise lifecycle.SandboxError(f"docker.io's stand-in takes no image: {copied.stderr}")
+    if result.returncode:
+        raise lifecycle.SandboxError(f"docker.io's stand-in rejects an image: {result.stderr}")
 
 
-def _hand_over_certificate(layout: Layout) -> None:
-    """Make the Secret that the program expects, as a user with a certificate does."""
+def _create_tls_secret(layout: Layout) -> None:
+    """Create the Secret that the program expects, as a user with a certificate does."""
     certificate, key = pki.issue(layout.pki, "registry", dns=[layout.hostname])
     secret = _kubectl(
         layout,
@@ -148,20 +178,20 @@ def _hand_over_certificate(layout: Layout) -> None:
         *(f"--cert={certificate}", f"--key={key}", "--dry-run=client", "--output=yaml"),
         capture=True,
     )
-    _kubectl(layout, "apply", "--server-side", "--filename=-", given=secret, capture=True)
+    _kubectl(layout, "apply", "--server-side", "--filename=-", stdin=secret, capture=True)
 
 
-def _kubectl(layout: Layout, *arguments: str, given: str = "", capture: bool = False) -> str:
-    """Run kubectl, and answer what it says if that is captured."""
-    done = subprocess.run(
-        [layout.tools / "kubectl", *arguments],
-        env=os.environ | engine.environment(layout),
-        input=given,
+def _kubectl(layout: Layout, *args: str, stdin: str = "", capture: bool = False) -> str:
+    """Run kubectl, and return its output if that is captured."""
+    result = subprocess.run(
+        [layout.tools / "kubectl", *args],
+        env=engine.environment(layout),
+        input=stdin,
         stdout=subprocess.PIPE if capture else None,
         text=True,
         check=True,
     )
-    return done.stdout or ""
+    return result.stdout or ""
 
 
 def _forget(layout: Layout) -> None:
@@ -174,7 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="A sandbox of real parts for the private container registry.",
-        epilog="What is real in it and what stands in: README.md",
+        epilog="What is real in it and what stands in: docs/sandbox.md",
     )
     parser.add_argument(
         "--name", default="sandbox", help="which sandbox: sandbox (default), or sandbox-<anything>"
@@ -182,13 +212,17 @@ def main() -> None:
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
         subparsers.add_parser(name, help=command.__doc__, description=command.__doc__)
-    given = parser.parse_args()
-    if given.name != "sandbox" and not given.name.startswith("sandbox-"):
-        parser.error(f"--name {given.name}: expected sandbox, or sandbox-<anything>")
+    args = parser.parse_args()
+    if args.name != "sandbox" and not args.name.startswith("sandbox-"):
+        parser.error(f"--name {args.name}: expected sandbox, or sandbox-<anything>")
     if os.geteuid() != 0:
         sys.exit("error: a node with its own namespaces and mounts needs root: sudo make ...")
+    command = COMMANDS[args.command]
+    lock = Layout(ROOT, args.name, 0).lock
+    busy = f"another command is changing {args.name}"
     try:
-        COMMANDS[given.command](lifecycle.claim(ROOT, given.name))
+        with exclusive(lock, busy) if command in _CHANGING else nullcontext():
+            command(lifecycle.claim(ROOT, args.name))
     except ERRORS as error:
         sys.exit(f"error: {error}")
 

@@ -1,4 +1,4 @@
-"""Speaks to the node's API server, with nothing but the standard library."""
+"""A client of the node's API server, with nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -26,17 +26,17 @@ _RETRY = 1.0
 
 @dataclass(frozen=True)
 class KubeApi:
-    """One user's way to the API server.
+    """One user's connection to the API server.
 
     Attributes:
         server: ``https://<address>:6443``.
         token: The user's bearer token.
-        trust: Knows the server's authority.
+        ssl_context: Trusts the certificate authority of the server.
     """
 
     server: str
     token: str
-    trust: ssl.SSLContext
+    ssl_context: ssl.SSLContext
 
     @classmethod
     def of(cls, kubeconfig: Path) -> Self:
@@ -55,19 +55,17 @@ class KubeApi:
         )
 
     def get(self, path: str) -> Any:  # noqa: ANN401 (an API object; its shape is Kubernetes')
-        """Get what is at a path, such as ``/api/v1/pods``.
+        """Return what is at a path, such as ``/api/v1/pods``.
 
         Raises:
-            OSError: No connection, or another answer than 200 (``urllib.error.HTTPError``).
+            OSError: No connection, or another status than 200 (``urllib.error.HTTPError``).
         """
-        with self._open(path, timeout=5) as answer:
-            return json.load(answer)
+        return json.loads(self._read(path, timeout=5))
 
     def ready(self) -> bool:
-        """Say whether the API server calls itself ready."""
+        """Say whether the API server reports that it is ready."""
         try:
-            with self._open("/readyz", timeout=2) as answer:
-                return answer.read() == b"ok"
+            return self._read("/readyz", timeout=2) == b"ok"
         except OSError:
             return False
 
@@ -78,16 +76,15 @@ class KubeApi:
 
         Args:
             path: The object's.
-            body: What to merge; elements of lists are told by their key, such as ``name``.
+            body: What to merge; elements of lists are matched by their key, such as ``name``.
 
         Raises:
-            OSError: No connection, or another answer than 200.
+            OSError: No connection, or another status than 200.
         """
-        with self._open(path, timeout=5, body=json.dumps(body).encode()):
-            pass
+        self._read(path, timeout=5, body=json.dumps(body).encode())
 
     def follow(self, paths: Iterable[str]) -> threading.Event:
-        """Answer an event that is set for what there is, and then again at each change.
+        """Return an event that is set once for what exists, and then again at each change.
 
         Args:
             paths: Lists, such as ``/api/v1/pods``; watched for as long as the process lives.
@@ -102,12 +99,20 @@ class KubeApi:
             try:
                 with self._open(
                     f"{path}?watch=1&timeoutSeconds={_WATCH_FOR}", timeout=_WATCH_FOR + 5
-                ) as answer:
-                    for _line in answer:
+                ) as response:
+                    for _line in response:
                         changed.set()
-            except OSError as error:
-                print(path, error, flush=True)
+            # A response that is cut within a chunk raises an HTTPException, which is no OSError.
+            except (OSError, HTTPException) as error:
+                print(path, repr(error), flush=True)
                 time.sleep(_RETRY)
+
+    def _read(self, path: str, timeout: float, body: bytes | None = None) -> bytes:
+        try:
+            with self._open(path, timeout, body) as response:
+                return response.read()
+        except HTTPException as error:
+            raise ConnectionError(f"{path}: the response is cut off: {error!r}") from error
 
     def _open(self, path: str, timeout: float, body: bytes | None = None) -> HTTPResponse:
         request = urllib.request.Request(  # noqa: S310 (always https: see `of`)
@@ -119,8 +124,8 @@ class KubeApi:
             },
             method="PATCH" if body else "GET",
         )
-        answer = urllib.request.urlopen(request, timeout=timeout, context=self.trust)  # noqa: S310 (the same)
-        return cast(HTTPResponse, answer)
+        response = urllib.request.urlopen(request, timeout=timeout, context=self.ssl_context)  # noqa: S310 (the same)
+        return cast(HTTPResponse, response)
 
 
 def kubeconfig(server_ip: str, ca: Path, token: str) -> str:

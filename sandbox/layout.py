@@ -6,12 +6,14 @@ from the sandbox's name, and the subnet, interface, cgroup and DNS domain from i
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.files import write_public
+from sandbox.lock import exclusive
 
 REGION = "nyc3"
 """The one region in which the cloud stand-in keeps Spaces."""
@@ -50,6 +52,11 @@ class Layout:
     def state(self) -> Path:
         """All that this sandbox writes: data, certificates, logs, the engine's home and stacks."""
         return self.root / ".sandbox" / self.name
+
+    @property
+    def lock(self) -> Path:
+        """Held by the command that changes this sandbox; it outlives :attr:`state`."""
+        return self.root / ".sandbox" / f"{self.name}.lock"
 
     @property
     def logs(self) -> Path:
@@ -189,8 +196,7 @@ def claim(
     except PermissionError as error:
         raise SandboxError(f"a sandbox needs root: {error}") from error
     known = machine_routes() if routes is None else routes
-    with (claims / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive(claims / "lock", "another sandbox is taking a number"):
         if recorded.exists():
             layout = Layout(root, name, int(recorded.read_text()))
             if reason := _taken(layout, known, claims):
@@ -207,7 +213,7 @@ def claim(
             layout = found
         # The claim first: without the record below it counts as stale, and so frees itself.
         (claims / str(layout.number)).write_text(str(state))
-        recorded.write_text(str(layout.number))
+        write_public(recorded, str(layout.number))
     return layout
 
 

@@ -1,25 +1,25 @@
-"""Brings a sandbox up and takes it down again."""
+"""Starts and stops a sandbox: its namespaces, and the cluster and the cloud stand-in in them."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from sandbox import enclosure, hosts, images, node, node_config
-from sandbox.cluster import manifests
-from sandbox.enclosure import enter
+from sandbox.build import images
+from sandbox.build.oci import digest
+from sandbox.build.pinned_tools import CRDS
+from sandbox.enclosure import enclosure, hosts
+from sandbox.enclosure.enclosure import enter
+from sandbox.enclosure.namespaces import Namespace
+from sandbox.enclosure.process import Process
+from sandbox.enclosure.supervisor import Plan
+from sandbox.k3s.manifests import manifests
 from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout, SandboxError, claim
-from sandbox.namespace import Namespace
-from sandbox.oci import digest
-from sandbox.pinned_tools import CRDS
-from sandbox.process import Process
-from sandbox.progress import say, step
-from sandbox.supervisor import Plan
+from sandbox.node import config, processes
+from sandbox.progress import step
 
 __all__ = ["SandboxError", "claim", "down", "enter", "is_up", "up"]
 
@@ -31,93 +31,74 @@ _LOG_LINES = 10
 
 
 def up(layout: Layout, extra_processes: list[Process]) -> None:
-    """Start the sandbox and wait until it is ready; harmless and quick when it is already.
+    """Start the sandbox and wait until it is ready; harmless and fast if it is already.
 
     Args:
-        layout: The sandbox; its packages, tools and images are there.
-        extra_processes: What is to run beside the node in its namespaces: the cloud's stand-ins.
+        layout: The sandbox, with packages, tools and images in place.
+        extra_processes: What runs beside the node in its namespaces: the cloud's stand-ins.
 
     Raises:
         SandboxError: It did not become ready.
         PermissionError: Not root.
     """
-    with _only_one(layout):
-        if is_up(layout):
-            hosts.add(layout)
-            return
-        # Whatever a crash left half made: to clean and begin anew is simpler than to go on.
-        _down(layout)
-        since = time.time()
-        node_config.write(layout)
-        enclosure.start(layout, _plan(layout, extra_processes))
+    if is_up(layout):
         hosts.add(layout)
-        with step("importing images"):
-            _import_images(layout)
-        api = KubeApi.of(layout.kubeconfig)
-        _wait(layout, "starting the API server", lambda: "" if api.ready() else "no answer")
-        with step("applying the cluster's own objects"):
-            _apply(layout)
-        _wait(
-            layout,
-            "waiting for node, DNS and ingress",
-            lambda: node.missing(api, layout.node_ip, since),
-        )
-        enclosure.mark_ready(layout)
+        return
+    # Whatever a crash left half made: to clean up and start anew is simpler than to go on.
+    down(layout)
+    since = time.time()
+    config.write(layout)
+    enclosure.start(layout, _plan(layout, extra_processes))
+    hosts.add(layout)
+    with step("importing images"):
+        _import_images(layout)
+    api = KubeApi.of(layout.kubeconfig)
+    _wait(layout, "starting the API server", lambda: "" if api.ready() else "no response")
+    with step("applying the cluster's own objects"):
+        _apply(layout)
+    _wait(
+        layout,
+        "waiting for node, DNS and ingress",
+        lambda: processes.missing(api, layout.node_ip, since),
+    )
+    enclosure.mark_ready(layout)
 
 
 def down(layout: Layout) -> None:
-    """Stop the sandbox, and take away all it has on the machine; its data stays.
+    """Stop the sandbox and remove all that it has on the machine; its data stays.
 
     Args:
-        layout: The sandbox; also one that is not up, or only in part.
+        layout: The sandbox; also one that is down, or up only in part.
 
     Raises:
-        SandboxError: A process would not end.
+        SandboxError: A process does not end.
         PermissionError: Not root.
     """
-    with _only_one(layout):
-        _down(layout)
-
-
-def is_up(layout: Layout) -> bool:
-    """Say whether an :func:`up` was completed and the API server is ready."""
-    return enclosure.is_marked_ready(layout) and KubeApi.of(layout.kubeconfig).ready()
-
-
-@contextmanager
-def _only_one(layout: Layout) -> Iterator[None]:
-    """Let one at a time change the sandbox; the kernel frees the lock of one that is killed."""
-    layout.state.mkdir(parents=True, exist_ok=True)
-    with (layout.state / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another command is changing {layout.name}; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _down(layout: Layout) -> None:
     with step("stopping"):
         enclosure.stop(layout)
     hosts.remove(layout)
 
 
+def is_up(layout: Layout) -> bool:
+    """Say whether :func:`up` was completed and the API server is ready."""
+    return enclosure.is_marked_ready(layout) and KubeApi.of(layout.kubeconfig).ready()
+
+
 def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
     return Plan(
         Namespace(
-            folder=str(node_config.folder(layout)),
+            folder=str(config.folder(layout)),
             addresses=[f"{layout.node_ip}/24", f"{layout.cloud_ip}/24"],
-            services=node_config.SERVICES,
+            services=config.SERVICES,
         ),
-        [*node.processes(layout), *extra_processes],
+        [*processes.processes(layout), *extra_processes],
         layout.logs,
         layout.pki / "ca.crt",
     )
 
 
 def _import_images(layout: Layout) -> None:
-    """Give containerd the images that it does not have yet."""
+    """Import the images that containerd does not have yet."""
     ctr = [*enter(layout), "ctr", "--namespace=k8s.io", "images"]
 
     def listed() -> subprocess.CompletedProcess[str]:
@@ -131,7 +112,7 @@ def _import_images(layout: Layout) -> None:
         if (image.ref, digest(archive)) not in known:
             run = subprocess.run([*ctr, "import", str(archive)], capture_output=True, text=True)
             if run.returncode:
-                raise SandboxError(f"containerd does not take {archive}: {run.stderr}")
+                raise SandboxError(f"containerd rejects {archive}: {run.stderr}")
 
 
 def _apply(layout: Layout) -> None:
@@ -147,11 +128,11 @@ def _apply(layout: Layout) -> None:
         text=True,
     )
     if run.returncode:
-        raise SandboxError(f"the cluster's own objects were refused:\n{run.stderr}")
+        raise SandboxError(f"the cluster rejects its own objects:\n{run.stderr}")
 
 
 def _wait(layout: Layout, what: str, missing: Callable[[], str]) -> None:
-    """Wait until nothing is missing; while asking fails, something is."""
+    """Wait until nothing is missing; a connection error counts as missing."""
     limit = time.monotonic() + _READY_WITHIN
     with step(what):
         while True:

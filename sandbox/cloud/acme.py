@@ -10,8 +10,8 @@ import json
 
 from sandbox import pki
 from sandbox.cloud.spaces import STOP
+from sandbox.enclosure.process import Process
 from sandbox.layout import Layout
-from sandbox.process import Process
 
 _PORT, _MANAGEMENT_PORT = 14000, 15000
 """pebble's own choices: https://github.com/letsencrypt/pebble"""

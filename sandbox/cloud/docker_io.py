@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from sandbox.cloud.spaces import STOP
+from sandbox.enclosure.process import Process
 from sandbox.layout import Layout
-from sandbox.process import Process
 
 _PORT = 5000
 

@@ -13,8 +13,8 @@ import sys
 from dataclasses import asdict, dataclass
 from secrets import token_hex
 
+from sandbox.enclosure.process import Process
 from sandbox.layout import REGION, Layout
-from sandbox.process import Process
 
 _SPACES_PORT = 7070
 _IAM_PORT = 7071

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sandbox import toolchain
-from sandbox.pinned_tools import CERT_MANAGER, CERT_MANAGER_CRDS
+from sandbox.build import toolchain
+from sandbox.build.pinned_tools import CERT_MANAGER, CERT_MANAGER_CRDS
 from tests.sandbox.helpers import Sandbox
 
 ISSUER = "sandbox"

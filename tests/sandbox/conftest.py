@@ -10,6 +10,11 @@ from sandbox import lifecycle
 from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that destroy the registry last: all others share the one that `up` created."""
+    items.sort(key=lambda item: item.get_closest_marker("destroys") is not None)
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     assert cli("wipe").returncode == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import ssl
 import subprocess
 import sys
@@ -21,8 +20,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sandbox import engine, images
+from sandbox.build import images
 from sandbox.cloud import spaces
+from sandbox.engine import engine
 from sandbox.layout import REGION, Layout
 
 ROOT = Path(__file__).parent.parent.parent
@@ -59,7 +59,7 @@ class Sandbox:
     @cached_property
     def environment(self) -> dict[str, str]:
         own = {"PULUMI_STACK": self.stack} if self.stack else {}
-        return os.environ | engine.environment(self.layout) | own
+        return engine.environment(self.layout) | own
 
     def run(self, *command: str | Path, given: str = "", fails: bool = False) -> Done:
         """Run a client; it must succeed, or fail, as told."""

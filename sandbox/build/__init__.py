@@ -1,0 +1,1 @@
+"""Builds what a sandbox runs: tools from Go modules, Debian packages, container images."""

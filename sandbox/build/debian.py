@@ -1,0 +1,75 @@
+"""The Debian packages that the sandbox needs from the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from sandbox.progress import say, step
+
+_PACKAGES = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "conntrack": "conntrack",
+    "modprobe": "kmod",
+    "unshare": "util-linux",
+    "mount": "mount",
+    "skopeo": "skopeo",
+    "podman": "podman",
+    "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+}
+"""A command, or a file, and the package that brings it; the names are Debian's and Ubuntu's."""
+
+
+_LOCK_SECONDS = 600
+"""How long apt-get waits for another one to end: apt.conf(5), ``DPkg::Lock::Timeout``."""
+
+
+class PackagesMissingError(RuntimeError):
+    """Packages are missing and cannot be installed from here; the message names them."""
+
+
+def missing() -> list[str]:
+    """List the packages that this machine lacks, in alphabetical order."""
+    return sorted(package for need, package in _PACKAGES.items() if not _has(need))
+
+
+def install() -> None:
+    """Install the packages that are missing; says so first, and does nothing when none is.
+
+    Raises:
+        PackagesMissingError: Not root, no apt-get, or apt-get failed.
+    """
+    if not (packages := missing()):
+        return
+    line = f"apt-get install --no-install-recommends {' '.join(packages)}"
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise PackagesMissingError(f"packages are missing; as root, on Debian or Ubuntu: {line}")
+    with step(f"installing Debian packages: {' '.join(packages)}"):
+        say(f"installing Debian packages: {' '.join(packages)}")
+        install_argv = ["install", "--yes", "--no-install-recommends", *packages]
+        # The lists may be missing, or name files that the mirror no longer has: then, once, anew.
+        if _apt(*install_argv) and (_apt("update") or (error := _apt(*install_argv))):
+            raise PackagesMissingError(f"`{line}` failed:\n{error}")
+
+
+def _has(need: str) -> bool:
+    return Path(need).exists() if need.startswith("/") else shutil.which(need) is not None
+
+
+def _apt(*arguments: str) -> str:
+    """Run apt-get; return its output if it fails, else nothing."""
+    # Another apt-get, such as that of a second `up`, is waited for.
+    run = subprocess.run(
+        ["apt-get", "--quiet=2", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *arguments],
+        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return run.stdout or "no output" if run.returncode else ""

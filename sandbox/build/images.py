@@ -1,0 +1,206 @@
+"""Container images of the sandbox, made of what the machine has: no registry is asked.
+
+Each lies as an OCI archive of one layer in ``Layout.tools/images``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.build import oci
+from sandbox.build.oci import File, write_archive
+from sandbox.build.pinned_tools import TOOLS
+from sandbox.files import write_public
+from sandbox.lock import exclusive
+from sandbox.progress import step
+
+_PYTHON = ("python3-minimal", "libpython3-stdlib")
+"""Debian's Python with all of its standard library, but for Tk, venv and the like."""
+
+_NOT_NEEDED = {"debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "tar"}
+"""What those depend on for their installation, or for a desktop, only."""
+
+_DROPPED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/")
+"""Folders of packages that no program reads."""
+
+_MERGED = ("bin", "lib", "lib64", "sbin")
+"""Links to the folder of the same name in /usr, as Debian's base-files makes them."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What an image consists of.
+
+    Attributes:
+        name: Its name, under ``localhost/``; also that of the tool in it.
+        version: Its tag.
+        program: Where its only program, the tool, goes; empty for the Python image.
+        has_entrypoint: Whether it starts its program. Where the upstream image has no entrypoint,
+            or another one, the pod must name the command.
+        xattrs: Extended attributes of the program.
+    """
+
+    name: str
+    version: str
+    program: str = ""
+    has_entrypoint: bool = True
+    xattrs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> str:
+        """The reference by which pods use it."""
+        return f"localhost/{self.name}:{self.version}"
+
+
+def _versions() -> dict[str, str]:
+    return {x.name: x.version or "1" for x in TOOLS}
+
+
+_NET_BIND_SERVICE = {"security.capability": "\1\0\0\2\0\4" + 14 * "\0"}
+"""``cap_net_bind_service=ep`` as setcap(8) writes it: ``vfs_cap_data`` of linux/capability.h.
+
+As in Caddy's own image: where a pod drops all capabilities, the kernel refuses to start it.
+https://github.com/caddyserver/caddy-docker/blob/master/Dockerfile.tmpl
+"""
+
+IMAGES = {
+    image.name: image
+    for image in (
+        *(Image(x, _versions()[x], f"bin/{x}") for x in ("pause", "whoami", "coredns", "traefik")),
+        Image("registry", _versions()["registry"], "bin/registry", has_entrypoint=False),
+        Image("caddy", _versions()["caddy"], "usr/bin/caddy", False, _NET_BIND_SERVICE),
+        Image("python", "3"),
+    )
+}
+"""All images by name."""
+
+REGISTRY, CADDY, PYTHON = (IMAGES[x].ref for x in ("registry", "caddy", "python"))
+"""The images that the program runs in the sandbox."""
+
+
+def archive_path(tools: Path, name: str) -> Path:
+    """Say where an image's OCI archive lies.
+
+    Args:
+        tools: ``Layout.tools``.
+        name: A key of :data:`IMAGES`. The file of ``whoami`` is also what stands in for
+            ``docker.io/containous/whoami``: push it to the stand-in registry.
+    """
+    return tools / "images" / f"{name}.tar"
+
+
+def build(tools: Path) -> None:
+    """Write the archives that are missing or whose inputs changed.
+
+    Args:
+        tools: ``Layout.tools``, with the tools built.
+
+    Raises:
+        FileNotFoundError: A tool was not built yet.
+        subprocess.CalledProcessError: Debian's packages for the Python image cannot be had.
+    """
+    with exclusive(tools / "lock", "another sandbox of this checkout is building the images"):
+        for image in IMAGES.values():
+            _build(image, tools)
+
+
+def _build(image: Image, tools: Path) -> None:
+    target = archive_path(tools, image.name)
+    inputs = _inputs(image, tools)
+    record = target.with_suffix(".fingerprint")
+    if target.exists() and record.exists() and record.read_text() == inputs:
+        return
+    record.unlink(missing_ok=True)
+    target.parent.mkdir(exist_ok=True)
+    with step(f"building image {image.ref}"):
+        if image.program:
+            folders = [File(str(x), mode=0o755) for x in Path(image.program).parents]
+            program = File(image.program, tools / image.name, 0o755, xattrs=image.xattrs)
+            files, command = [*folders[-2::-1], program], [f"/{image.program}"]
+        else:
+            files, command = _python_files(), ["/usr/bin/python3"]
+        entry = {"Entrypoint": command} if image.has_entrypoint else {}
+        new = target.with_suffix(".new")
+        write_archive(new, image.ref, files, entry)
+        new.replace(target)
+    write_public(record, inputs)
+
+
+def _inputs(image: Image, tools: Path) -> str:
+    """Tell one state of an image's inputs from another, without reading its big files."""
+    recipe = [Path(__file__), Path(oci.__file__)]
+    told = [image.ref, *(hashlib.sha256(x.read_bytes()).hexdigest() for x in recipe)]
+    if image.program:
+        state = (tools / image.name).stat()
+        told.append(f"{state.st_size} {state.st_mtime_ns}")
+    else:
+        told.append(Path("/etc/os-release").read_text())
+    return "\n".join(told)
+
+
+def _python_files() -> list[File]:
+    """Take Python out of the packages of the machine's own release."""
+    files = {x: File(x, link=f"usr/{x}") for x in _MERGED}
+    with tempfile.TemporaryDirectory() as folder:
+        # As root, apt-get would download as the user _apt, who may not write here: as it is told.
+        argv = ["apt-get", "--quiet=2", "-o", "APT::Sandbox::User=root", "download"]
+        packages = _closure(_dependencies(), _PYTHON)
+        subprocess.run([*argv, *packages], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        for package in sorted(Path(folder).glob("*.deb")):
+            opened = subprocess.run(
+                ["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True
+            )
+            with tarfile.open(fileobj=io.BytesIO(opened.stdout)) as tar:
+                files |= {x.path: x for x in _contents(tar)}
+    return list(files.values())
+
+
+def _dependencies() -> dict[str, list[str]]:
+    """Ask apt what depends on what, from Python on down."""
+    no = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+    listed = subprocess.run(
+        ["apt-cache", "depends", "--recurse", *(f"--no-{x}" for x in no), *_PYTHON],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, list[str]] = {}
+    for line in listed.stdout.splitlines():
+        if not line.startswith(" "):
+            found[line] = needs = []
+        elif "Depends: " in line:
+            needs.append(line.partition("Depends: ")[2])
+    return found
+
+
+def _closure(dependencies: dict[str, list[str]], roots: Iterable[str]) -> list[str]:
+    """List all packages that the roots need; virtual ones, in angle brackets, are nothing."""
+    todo, closure = list(roots), set[str]()
+    while todo:
+        package = todo.pop()
+        if package not in closure | _NOT_NEEDED and not package.startswith("<"):
+            closure.add(package)
+            todo += dependencies.get(package, [])
+    return sorted(closure)
+
+
+def _contents(tar: tarfile.TarFile) -> Iterator[File]:
+    for entry in tar:
+        path = entry.name.removeprefix("./").rstrip("/")
+        if path.partition("/")[0] in _MERGED:
+            path = f"usr/{path}"
+        if not path or f"{path}/".startswith(_DROPPED):
+            continue
+        if entry.issym():
+            yield File(path, link=entry.linkname)
+        elif entry.isdir():
+            yield File(path, mode=entry.mode)
+        elif content := tar.extractfile(entry):
+            yield File(path, content.read(), entry.mode)

@@ -1,0 +1,1 @@
+"""The namespaces, cgroup and host names of a sandbox, and the supervisor of its processes."""

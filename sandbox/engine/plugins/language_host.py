@@ -1,0 +1,209 @@
+"""The language host that stands in for pulumi-language-python.
+
+Runs programs and policy packs with the Python of their virtual environment. Not covered: the
+toolchains other than pip, the installation of dependencies, the type checkers, debuggers,
+``pulumi new``, and plugins written in Python other than policy packs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import grpc
+from google.protobuf import empty_pb2
+from typing_extensions import override
+
+from sandbox.engine.plugins import serving
+from sandbox.engine.plugins.protocol import language_pb2, language_pb2_grpc, plugin_pb2
+
+_EXPLAINED = 32
+"""Exit code of a program that has told the user what is wrong, set by its executor."""
+
+
+def environment(info: language_pb2.ProgramInfo) -> Path:
+    """Find the virtual environment of a program; without one configured, it is this process' own.
+
+    Raises:
+        FileNotFoundError: There is no environment where the program's configuration says.
+    """
+    configured = dict(info.options).get("virtualenv")
+    if not configured:
+        return Path(sys.prefix)
+    found = Path(info.root_directory, str(configured))
+    if not (found / "bin" / "python").exists():
+        raise FileNotFoundError(
+            f"no virtual environment at {found}: make it, and install requirements.txt into it"
+        )
+    return found
+
+
+def required_packages(environment: Path) -> list[plugin_pb2.PackageDependency]:
+    """List the resource plugins that the SDKs installed in a virtual environment need.
+
+    Only the place where generated SDKs keep ``pulumi-plugin.json`` is looked at: the file lists of
+    all distributions take a hundred times as long to read, on every command.
+    """
+    found = []
+    for path in sorted(environment.glob("lib/python*/site-packages/*/pulumi-plugin.json")):
+        plugin = json.loads(path.read_text())
+        if plugin["resource"]:
+            found.append(
+                plugin_pb2.PackageDependency(
+                    name=plugin["name"], kind="resource", version=f"v{plugin['version']}"
+                )
+            )
+    return found
+
+
+class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
+    """Runs Python programs for the engine.
+
+    Args:
+        executor: The SDK's ``pulumi-language-python-exec``, which runs one program.
+        engine: The engine's address.
+    """
+
+    def __init__(self, executor: Path, engine: str) -> None:
+        self._executor = executor
+        self._engine = engine
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def terminate(self) -> None:
+        """End the programs that still run."""
+        for process in list(self._running):
+            process.terminate()
+
+    @contextlib.contextmanager
+    def _process(
+        self, argv: Sequence[str | Path], pwd: str, env: Mapping[str, str], pipe: int | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        process = subprocess.Popen(argv, cwd=pwd, env=env, stdout=pipe, stderr=pipe)
+        self._running.add(process)
+        try:
+            with process:
+                yield process
+        finally:
+            self._running.discard(process)
+
+    @override
+    def Handshake(
+        self, request: language_pb2.LanguageHandshakeRequest, context: grpc.ServicerContext
+    ) -> language_pb2.LanguageHandshakeResponse:
+        return language_pb2.LanguageHandshakeResponse()
+
+    @override
+    def GetPluginInfo(
+        self, request: empty_pb2.Empty, context: grpc.ServicerContext
+    ) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo()
+
+    @override
+    def GetRequiredPackages(
+        self, request: language_pb2.GetRequiredPackagesRequest, context: grpc.ServicerContext
+    ) -> language_pb2.GetRequiredPackagesResponse:
+        try:
+            packages = required_packages(environment(request.info))
+        except FileNotFoundError as error:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return language_pb2.GetRequiredPackagesResponse(packages=packages)
+
+    @override
+    def Run(
+        self, request: language_pb2.RunRequest, context: grpc.ServicerContext
+    ) -> language_pb2.RunResponse:
+        info = request.info
+        options = {
+            "monitor": request.monitor_address,
+            "engine": self._engine,
+            "project": request.project,
+            "stack": request.stack,
+            "pwd": request.pwd,
+            "dry_run": "true" if request.dryRun else "false",
+            "parallel": str(request.parallel),
+            "organization": request.organization,
+            "root_directory": info.root_directory,
+        }
+        argv: list[str | Path] = [
+            environment(info) / "bin" / "python",
+            "-u",
+            self._executor,
+            *(f"--{name}={value}" for name, value in options.items()),
+            Path(info.program_directory, info.entry_point),
+        ]
+        # The SDK reads a stack's configuration from these two, secrets in the clear.
+        env = os.environ | {
+            "PULUMI_CONFIG": json.dumps(dict(request.config)),
+            "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+        }
+        with self._process(argv, request.pwd, env) as program:
+            code = program.wait()
+        if code == _EXPLAINED:
+            return language_pb2.RunResponse(bail=True)
+        return language_pb2.RunResponse(error=f"the program ended with code {code}" if code else "")
+
+    @override
+    def RunPlugin(
+        self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.RunPluginResponse]:
+        if request.kind != "analyzer":
+            context.abort(
+                grpc.StatusCode.UNIMPLEMENTED, f"this stand-in runs no {request.kind} plugins"
+            )
+        info = request.info
+        python = environment(info) / "bin" / "python"
+        argv: list[str | Path] = [
+            python,
+            "-u",
+            "-m",
+            "pulumi.policy",
+            *request.args,
+            info.program_directory,
+        ]
+        env = os.environ | dict(pair.split("=", 1) for pair in request.env)
+        with self._process(argv, request.pwd, env, subprocess.PIPE) as pack:
+            # The engine is done with a policy pack when it ends this call.
+            context.add_callback(pack.terminate)
+            yield from output(pack)
+            yield language_pb2.RunPluginResponse(exitcode=pack.wait())
+
+
+def output(process: subprocess.Popen[bytes]) -> Iterator[language_pb2.RunPluginResponse]:
+    """Pass on what a process writes, as it comes, until it has closed both its outputs."""
+    with selectors.DefaultSelector() as outputs:
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                outputs.register(stream, selectors.EVENT_READ)
+        while outputs.get_map():
+            for key, _ in outputs.select():
+                written = os.read(key.fd, 65536)
+                if not written:
+                    outputs.unregister(key.fileobj)
+                elif key.fileobj is process.stdout:
+                    yield language_pb2.RunPluginResponse(stdout=written)
+                else:
+                    yield language_pb2.RunPluginResponse(stderr=written)
+
+
+def main() -> None:
+    """Serve until the engine ends this process."""
+    executor, *engine = serving.arguments(
+        "Stand-in for pulumi-language-python: runs programs and policy packs in a virtual "
+        "environment made by pip; installs nothing. The first argument is the path of "
+        "pulumi-language-python-exec."
+    )
+    host = LanguageHost(Path(executor), engine[-1])
+    serving.serve(functools.partial(language_pb2_grpc.add_LanguageRuntimeServicer_to_server, host))
+    host.terminate()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""A stand-in for systemctl on the sandbox's node, which has no systemd: it knows only the unit k3s.
+
+To restart that means to take up registries.yaml anew. It is /usr/local/sbin/systemctl on the node,
+also for a pod that enters the node's root. Not covered: all else of k3s, which goes on running.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from sandbox.k3s import registries
+from sandbox.layout import Layout
+
+UNIT = "k3s"
+
+
+def script(layout: Layout, node: Path) -> str:
+    """Write the program that is called systemctl.
+
+    Args:
+        layout: The sandbox.
+        node: Where the node keeps its data and configuration.
+    """
+    argv = [
+        *(sys.executable, "-m", "sandbox.k3s.systemctl", str(layout.logs / "systemctl.log")),
+        *(str(node / "rancher" / "k3s"), str(node / "certs.d"), layout.docker_io_endpoint),
+    ]
+    # PATH may be empty, and the working directory any.
+    root = shlex.quote(str(Path(__file__).parents[2]))
+    return f'#!/bin/sh\nPYTHONPATH={root} exec {shlex.join(argv)} "$@"\n'
+
+
+def main() -> int:
+    """Run one of systemctl's commands, and answer the exit status."""
+    log, k3s, hosts, docker_io, command, unit = sys.argv[1:]
+    if unit != UNIT:
+        print(f"stand-in for systemctl: no unit {unit}", file=sys.stderr)
+        return 1
+    if command == "restart":
+        registries.apply(Path(k3s), Path(hosts), docker_io)
+        with Path(log).open("a") as file:
+            print(command, unit, file=file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One Kubernetes node: the configuration and the processes of Kubernetes itself."""

@@ -1,0 +1,180 @@
+"""One Kubernetes node: its processes, and what it misses to be ready."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import time
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.enclosure.process import Process
+from sandbox.k3s import NAMESPACE, coredns, traefik
+from sandbox.k3s.coredns import DOMAIN
+from sandbox.kube_api import PORT, KubeApi
+from sandbox.layout import Layout
+from sandbox.node.config import NAME, SERVICES, file, folder
+
+_ETCD = "http://127.0.0.1:2379"
+_READY = f"https://127.0.0.1:{PORT}/readyz"
+_PROXY_READY = "http://127.0.0.1:10256/healthz"
+"""Answers 200 once kube-proxy has written its rules; its default port."""
+
+_LAST_BUT_ONE, _LAST = 1, 2
+"""``Process.stop``: the API server waits for a lost etcd, and the others for a lost API server."""
+
+
+def processes(layout: Layout) -> list[Process]:
+    """List the node's processes in the order in which they start.
+
+    Args:
+        layout: The sandbox, configured.
+    """
+    keys = layout.pki
+
+    def kube(part: str, *flags: str, **other: Any) -> Process:  # noqa: ANN401 (Process' fields)
+        return Process(part, [str(layout.tools / part), *flags], **other)
+
+    def of(user: str) -> str:
+        return f"--kubeconfig={file(layout, f'{user}.kubeconfig')}"
+
+    def authorized(user: str) -> list[str]:
+        flag = of(user).removeprefix("--")
+        return [f"--{flag}", f"--authentication-{flag}", f"--authorization-{flag}"]
+
+    return [
+        kube(
+            "etcd",
+            f"--data-dir={folder(layout) / 'etcd'}",
+            f"--listen-client-urls={_ETCD}",
+            f"--advertise-client-urls={_ETCD}",
+            "--listen-peer-urls=http://127.0.0.1:2380",
+            # What was written survives a killed process; a killed machine may cost the sandbox.
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+            stop=_LAST,
+        ),
+        Process(
+            "containerd",
+            ["containerd", f"--config={file(layout, 'containerd.toml')}"],
+            env={"SSL_CERT_FILE": str(keys / "bundle.crt")},
+            stop=_LAST,
+        ),
+        kube(
+            "kube-apiserver",
+            f"--etcd-servers={_ETCD}",
+            f"--secure-port={PORT}",
+            f"--advertise-address={layout.node_ip}",
+            f"--service-cluster-ip-range={SERVICES}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
+            f"--token-auth-file={file(layout, 'tokens.csv')}",
+            f"--client-ca-file={keys / 'ca.crt'}",
+            f"--tls-cert-file={keys / 'kube-apiserver.crt'}",
+            f"--tls-private-key-file={keys / 'kube-apiserver.key'}",
+            f"--kubelet-client-certificate={keys / 'kubelet-client.crt'}",
+            f"--kubelet-client-key={keys / 'kubelet-client.key'}",
+            # The node's name is in no DNS; `kubectl logs` and `exec` would wait for it in vain.
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}",
+            f"--service-account-signing-key-file={keys / 'service-accounts.key'}",
+            f"--service-account-key-file={keys / 'service-accounts.pub'}",
+            stop=_LAST_BUT_ONE,
+        ),
+        # The API server's clients start after it: no crash loops, no back-off of their own.
+        kube(
+            "kube-controller-manager",
+            *authorized("controllers"),
+            "--use-service-account-credentials=true",
+            f"--root-ca-file={keys / 'ca.crt'}",
+            f"--service-account-private-key-file={keys / 'service-accounts.key'}",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            # The defaults spare a big cluster's API server and would cost a start 9 s.
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
+            "--controller-start-interval=0s",
+            after=_READY,
+        ),
+        kube(
+            "kube-scheduler",
+            *authorized("scheduler"),
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            after=_READY,
+        ),
+        kube(
+            "kubelet",
+            f"--config={file(layout, 'kubelet.json')}",
+            of("kubelet"),
+            f"--hostname-override={NAME}",
+            f"--node-ip={layout.node_ip}",
+            after=_READY,
+        ),
+        kube("kube-proxy", f"--config={file(layout, 'proxy.json')}", after=_READY),
+        Process(
+            "network-policy",
+            [
+                sys.executable,
+                "-m",
+                "sandbox.k3s.network_policy",
+                str(file(layout, "network-policy.kubeconfig")),
+            ],
+            # kube-proxy puts its rules first in their chains; the policies' come before them.
+            after=_PROXY_READY,
+        ),
+        Process(
+            "helm-controller",
+            [
+                sys.executable,
+                "-m",
+                "sandbox.k3s.helm_controller",
+                str(file(layout, "helm-controller.kubeconfig")),
+            ],
+            after=_READY,
+        ),
+    ]
+
+
+def missing(api: KubeApi, node_ip: str, since: float) -> str:
+    """Say what the cluster is not ready for yet; empty when it is.
+
+    Args:
+        api: The API server, as a user who may read everything.
+        node_ip: Where Traefik answers.
+        since: Seconds since the epoch; what was ready before does not count. After a restart, the
+            API server still tells what kubelet said of pods and node that are no more.
+
+    Raises:
+        OSError: The API server or Traefik gives no answer, or something is not there yet.
+    """
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
+    conditions = api.get(f"/api/v1/nodes/{NAME}")["status"].get("conditions", [])
+    if not any(
+        x["type"] == "Ready" and x["status"] == "True" and x["lastHeartbeatTime"] >= start
+        for x in conditions
+    ):
+        return "the node is not ready"
+    api.get("/api/v1/namespaces/default/serviceaccounts/default")
+    for name, labels in (("coredns", coredns.LABELS), ("traefik", traefik.LABELS)):
+        selector = quote(",".join(f"{k}={v}" for k, v in labels.items()))
+        pods = api.get(f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={selector}")["items"]
+        containers = [c for x in pods for c in x["status"].get("containerStatuses", [])]
+        if not any(
+            x["ready"] and x["state"].get("running", {}).get("startedAt", "") >= start
+            for x in containers
+        ):
+            return f"{name} is not ready"
+    _speak_tls(node_ip)
+    return ""
+
+
+def _speak_tls(ip: str) -> None:
+    anyone = ssl.create_default_context()
+    # Traefik's own certificate, signed by nobody, until an Ingress brings another.
+    anyone.check_hostname = False
+    anyone.verify_mode = ssl.CERT_NONE
+    with socket.create_connection((ip, 443), timeout=2) as plain, anyone.wrap_socket(plain):
+        pass

@@ -1,0 +1,199 @@
+"""What the cluster enforces, and what happens when things break."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.sandbox.helpers import Sandbox, eventually
+
+FETCH = """
+import sys, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=4).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+except OSError as error:
+    print("refused", error)
+"""
+
+
+def client(sandbox: Sandbox, name: str) -> None:
+    """Start a pod in the namespace default from which a test can send requests."""
+    sandbox.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": "localhost/python:3",
+                        "imagePullPolicy": "Never",
+                        "command": ["python3", "-c", "import time; time.sleep(3600)"],
+                    }
+                ],
+            },
+        }
+    )
+    sandbox.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+
+
+def fetch(sandbox: Sandbox, pod: str, url: str) -> str:
+    return sandbox.kubectl("exec", pod, "--", "python3", "-c", FETCH, url).stdout.strip()
+
+
+def test_a_pod_of_another_namespace_does_not_reach_the_registry(sandbox: Sandbox) -> None:
+    client(sandbox, "neighbour")
+    direct = fetch(sandbox, "neighbour", "http://registry.registry.svc:5000/v2/")
+    assert direct.startswith("refused"), "network policies let only the ingress controller in"
+    assert fetch(sandbox, "neighbour", f"http://{sandbox.registry}/v2/") == "404", (
+        "the way there must be open, or the line above proves nothing; "
+        "and over plain HTTP nobody may be asked for a password"
+    )
+    sandbox.kubectl("delete", "pod", "neighbour", "--wait=false")
+
+
+def test_the_namespace_refuses_a_pod_with_rights(sandbox: Sandbox) -> None:
+    done = sandbox.kubectl("run", "seed", "--namespace=registry", "--image=registry:2", fails=True)
+    assert 'violates PodSecurity "restricted' in done.stderr
+
+
+def test_the_registry_runs_without_rights(sandbox: Sandbox) -> None:
+    (pod,) = sandbox.get(
+        "pods", "--namespace=registry", "--selector=app.kubernetes.io/component=registry"
+    )["items"]
+    spec = pod["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsUser"] == 65532
+    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    values = [variable.get("value", "") for variable in spec["containers"][0]["env"]]
+    for secret in sandbox.secret("registry-storage-key")["credentials"].split():
+        assert secret not in values
+
+
+def test_every_connection_of_an_attacker_inside_the_registrys_pod_is_refused_but_dns_and_the_store(
+    sandbox: Sandbox,
+) -> None:
+    spec = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "attacker",
+            "namespace": "registry",
+            "labels": {
+                "app.kubernetes.io/name": "registry",
+                "app.kubernetes.io/component": "registry",
+            },
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "localhost/python:3",
+                    "imagePullPolicy": "Never",
+                    "command": ["python3", "-c", "import time; time.sleep(3600)"],
+                    # Never ready, so that the registry's Service does not lead to it.
+                    "readinessProbe": {"exec": {"command": ["/bin/false"]}},
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                }
+            ],
+        },
+    }
+    sandbox.apply(spec)
+    sandbox.kubectl(
+        "wait", "--namespace=registry", "--for=jsonpath={.status.phase}=Running", "pod/attacker"
+    )
+    bucket = f"{sandbox.layout.spaces_endpoint.replace('{{.Region}}', 'nyc3')}/{sandbox.bucket}"
+    probe = ["exec", "--namespace=registry", "attacker", "--", "python3", "-c", FETCH]
+    eventually(
+        "the store is reached",
+        lambda: sandbox.kubectl(*probe, bucket).stdout.strip() == "403",
+    )
+    api_server = sandbox.get("service", "kubernetes")["spec"]["clusterIP"]
+    for url in (
+        f"https://{api_server}/version",
+        f"https://{sandbox.layout.node_ip}:6443/version",
+        f"http://{sandbox.layout.cloud_ip}:8080/v2/spaces/keys",
+        f"http://{sandbox.layout.node_ip}/",
+    ):
+        answer = sandbox.kubectl(*probe, url).stdout.strip()
+        assert answer.startswith("refused"), f"{url} answered {answer}"
+    sandbox.kubectl("delete", "pod", "attacker", "--namespace=registry")
+
+
+def test_up_fails_with_the_end_of_the_smoke_tests_log_when_the_registry_cannot_store(
+    sandbox: Sandbox,
+) -> None:
+    state = json.loads(sandbox.pulumi("stack", "export").stdout)
+    (key,) = [
+        resource
+        for resource in state["deployment"]["resources"]
+        if resource["urn"].endswith("::storage-key")
+    ]
+    grant(sandbox, key["id"], "read")
+    sandbox.config(registry__parallelUploads=8)
+    failed = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
+    assert "FAILED: POST" in failed.stdout, failed.stdout[-3000:]
+    assert "expected 202, got 500" in failed.stdout
+
+    grant(sandbox, key["id"], "readwrite")
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+    sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+
+
+def test_nothing_of_somebody_elses_is_taken_over(sandbox: Sandbox) -> None:
+    mine = sandbox.get("namespace", "registry")["metadata"]["annotations"]["registry/stack"]
+    annotate = ["annotate", "--overwrite", "namespace", "registry"]
+    sandbox.kubectl(*annotate, "registry/stack=organization/k3s-registry/another")
+    sandbox.kubectl("create", "ingress", "shop", f"--rule={sandbox.registry}/*=shop:80")
+    try:
+        refused = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
+    finally:
+        sandbox.kubectl("delete", "ingress", "shop")
+        sandbox.kubectl(*annotate, f"registry/stack={mine}")
+    assert "2 problems in the configuration of this stack; nothing was changed" in refused
+    assert "it belongs to the stack organization/k3s-registry/another" in refused
+    assert "the Ingress default/shop serves this host already" in refused
+    assert "Traceback" not in refused
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
+def grant(sandbox: Sandbox, access_key: str, permission: str) -> None:
+    """Change a key's rights behind Pulumi's back."""
+    grants = [{"bucket": sandbox.bucket, "permission": permission}]
+    body = {"name": sandbox.registry, "grants": grants}
+    sandbox.api("PUT", f"spaces/keys/{access_key}", body)
+
+
+def test_a_new_password_needs_no_restart_and_ends_the_old_one(sandbox: Sandbox) -> None:
+    def registry_pod() -> Any:
+        selector = "--selector=app.kubernetes.io/component=registry"
+        (pod,) = sandbox.get("pods", "--namespace=registry", selector)["items"]
+        return pod["metadata"]["name"], pod["status"]["containerStatuses"][0]["restartCount"]
+
+    before, old = registry_pod(), sandbox.password
+    urns = sandbox.pulumi("stack", "--show-urns").stdout.split()
+    (urn,) = [urn for urn in urns if urn.endswith("::credentials-admin")]
+    sandbox.pulumi("up", "--yes", "--skip-preview", "--replace", urn)
+    del sandbox.__dict__["password"]
+    assert sandbox.password != old
+    assert sandbox.http("GET", "/v2/", login=True)[0] == 200
+    assert registry_pod() == before, "pulls and pushes of others must go on"
+    login = ["podman", "login", sandbox.registry, "--username=admin", "--password-stdin"]
+    refused = sandbox.run(*login, given=old, fails=True)
+    assert "invalid username/password" in refused.stderr
+    sandbox.pulumi("preview", "--expect-no-changes")

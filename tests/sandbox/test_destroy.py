@@ -1,0 +1,42 @@
+"""The end of a registry: not by mistake, and then without a rest."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sandbox.helpers import Sandbox
+
+pytestmark = pytest.mark.destroys
+
+
+def test_destroy_refuses_while_there_are_images_and_leaves_the_registry_usable(
+    sandbox: Sandbox,
+) -> None:
+    refused = sandbox.pulumi("destroy", "--yes", fails=True)
+    assert "cannot be deleted" in refused.stdout
+    assert "because it is protected" in refused.stdout
+    assert sandbox.http("GET", "/v2/", login=True)[0] == 200
+    sandbox.pulumi("up", "--yes", "--expect-no-changes")
+
+
+def test_destroy_with_force_leaves_nothing_in_cluster_and_cloud(sandbox: Sandbox) -> None:
+    sandbox.config(storage__onDestroy="delete")
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+    sandbox.pulumi("destroy", "--yes", "--skip-preview")
+    namespaces = [item["metadata"]["name"] for item in sandbox.get("namespaces")["items"]]
+    assert "registry" not in namespaces
+    assert sandbox.s3().list_buckets()["Buckets"] == []
+    assert sandbox.api("GET", "spaces/keys")["keys"] == []
+    state = json.loads(sandbox.pulumi("stack", "export").stdout)
+    assert not state["deployment"].get("resources")
+
+
+def test_a_name_that_is_gone_is_not_taken_again(sandbox: Sandbox) -> None:
+    old = sandbox.bucket
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+    assert sandbox.pulumi("stack", "output", "bucket").stdout.strip() != old, (
+        "a deleted Space's name stays blocked"
+    )
+    sandbox.pulumi("destroy", "--yes", "--skip-preview")

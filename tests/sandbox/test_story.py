@@ -1,0 +1,288 @@
+"""The story of the seed, played by real clients against the result of a real `pulumi up`."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.build import images
+from scripts import smoke_test
+from tests.sandbox.helpers import Done, Sandbox, eventually, pod, runs, state
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+ROUTES = (
+    "/v2/", "/v2", "/v2/_catalog", "/v2/a/tags/list", "/v2/a/manifests/latest",
+    "/v2/a/b/c/manifests/latest", "/v2/a/blobs/sha256:" + "0" * 64, "/v2/a/blobs/uploads/",
+    "/v2/a/blobs/uploads/00000000-0000-0000-0000-000000000000",
+    "/v2/a/blobs/uploads/?mount=sha256:" + "0" * 64 + "&from=b", "/v2/nonsense",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whoami(sandbox: Sandbox) -> str:
+    return f"oci-archive:{images.archive_path(sandbox.layout.tools, 'whoami')}"
+
+
+@pytest.fixture(scope="module")
+def login(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A login file, as `podman login` writes it."""
+    path = tmp_path_factory.mktemp("login") / "auth.json"
+    line = sandbox.pulumi("stack", "output", "login").stdout.strip()
+    done = sandbox.run(
+        "sh", "-c", f"{line} --authfile {path}",
+    )  # fmt: skip
+    assert "Login Succeeded!" in done.stdout
+    return path
+
+
+@pytest.fixture(scope="module")
+def crane_home(login: Path) -> str:
+    """The folder that makes crane use that login."""
+    (login.parent / "config.json").write_text(login.read_text())
+    return str(login.parent)
+
+
+@pytest.fixture
+def podman(sandbox: Sandbox) -> Iterator[Callable[..., Done]]:
+    """Answer a function that runs podman, with images of its own."""
+    # Not tmp_path: podman refuses a --runroot of more than 50 characters.
+    with tempfile.TemporaryDirectory() as home:
+        # vfs, since podman may itself run in a container here.
+        own = [f"--root={home}/root", f"--runroot={home}/run", "--storage-driver=vfs"]
+        yield lambda *arguments, **how: sandbox.run("podman", *own, *arguments, **how)
+
+
+def test_up_ends_with_a_smoke_test_from_outside_and_the_login_line(sandbox: Sandbox) -> None:
+    assert f"passed: https://{sandbox.registry} works" in sandbox.said
+    assert f"podman login {sandbox.registry} --username admin --password-stdin" in sandbox.said
+
+
+def test_a_stranger_who_pushes_is_refused(sandbox: Sandbox, whoami: str) -> None:
+    done = sandbox.run(
+        "skopeo", "copy", whoami, f"docker://{sandbox.registry}/stranger/whoami:1", fails=True
+    )
+    assert "unauthorized: authentication required" in done.stderr
+
+
+def test_a_stranger_who_pushes_with_podman_is_refused(
+    sandbox: Sandbox, whoami: str, podman: Callable[..., Done]
+) -> None:
+    podman("pull", "--quiet", whoami)
+    target = f"{sandbox.registry}/stranger/whoami:1"
+    podman("tag", podman("images", "--quiet").stdout.split()[0], target)
+    done = podman("push", target, fails=True)
+    assert "unauthorized: authentication required" in done.stderr
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stranger_gets_nothing(sandbox: Sandbox, method: str, route: str) -> None:
+    status, headers, body = sandbox.http(method, route)
+    assert status in {401, 404, 405, 301}, f"{method} {route} answered {status}"
+    if status == 401:
+        assert headers["Www-Authenticate"] == 'Basic realm="registry"'
+    assert b"repositories" not in body
+    assert b"tags" not in body
+
+
+def test_nothing_but_the_api_is_served(sandbox: Sandbox) -> None:
+    for path in ("/", "/metrics", "/debug/pprof/heap", "/debug/health"):
+        assert sandbox.http("GET", path, login=True)[0] == 404, path
+
+
+def test_a_wrong_password_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    done = sandbox.run(
+        "podman", "login", sandbox.registry, "--username=admin", "--password-stdin",
+        f"--authfile={tmp_path}/auth.json", given="wrong", fails=True,
+    )  # fmt: skip
+    assert "invalid username/password" in done.stderr
+    done = sandbox.run(
+        "podman", "login", sandbox.registry, "--username=nobody", "--password-stdin",
+        f"--authfile={tmp_path}/auth.json", given=sandbox.password, fails=True,
+    )  # fmt: skip
+    assert "invalid username/password" in done.stderr
+
+
+def test_podman_logs_in_pushes_and_pulls(
+    sandbox: Sandbox, whoami: str, login: Path, podman: Callable[..., Done]
+) -> None:
+    target = f"{sandbox.registry}/functions/whoami:latest"
+    auth = f"--authfile={login}"
+    podman("pull", "--quiet", whoami)
+    image = podman("images", "--quiet").stdout.split()[0]
+    podman("tag", image, target)
+    podman("push", auth, target)
+    podman("rmi", "--force", image)
+    podman("pull", auth, target)
+    assert podman("images", "--quiet").stdout.split()[0] == image
+
+
+def test_an_image_is_the_same_by_tag_and_by_digest(
+    sandbox: Sandbox, whoami: str, login: Path, tmp_path: Path
+) -> None:
+    repository = f"docker://{sandbox.registry}/bytes/whoami"
+    auth = f"--authfile={login}"
+    sandbox.run(
+        "skopeo", "copy", auth, "--preserve-digests", f"--digestfile={tmp_path}/digest",
+        whoami, f"{repository}:1",
+    )  # fmt: skip
+    digest = (tmp_path / "digest").read_text()
+    for number, reference in enumerate([":1", f"@{digest}"]):
+        sandbox.run("skopeo", "copy", auth, f"{repository}{reference}", f"dir:{tmp_path}/{number}")
+    pulled = [
+        {file.name: file.read_bytes() for file in (tmp_path / str(number)).iterdir()}
+        for number in range(2)
+    ]
+    assert pulled[0] == pulled[1]
+    manifest = pulled[0]["manifest.json"]
+    assert f"sha256:{hashlib.sha256(manifest).hexdigest()}" == digest
+    for layer in json.loads(manifest)["layers"]:
+        name = layer["digest"].removeprefix("sha256:")
+        assert hashlib.sha256(pulled[0][name]).hexdigest() == name, "bytes must come back as sent"
+
+
+def test_a_layer_of_a_gibibyte_goes_in_and_comes_back(
+    sandbox: Sandbox, crane_home: str, tmp_path: Path
+) -> None:
+    # Random, so that nothing compresses it, and stored without trying: 1 GiB takes 1 GiB.
+    content, tar = io.BytesIO(), tmp_path / "layer.tar.gz"
+    with (
+        gzip.open(tar, "wb", compresslevel=0) as file,
+        tarfile.open(fileobj=file, mode="w|") as out,
+    ):
+        for part in range(16):
+            entry = tarfile.TarInfo(f"part{part}")
+            entry.size = 2**26
+            content = io.BytesIO(os.urandom(entry.size))
+            out.addfile(entry, content)
+    sent = hashlib.sha256(tar.read_bytes()).hexdigest()
+    target = f"{sandbox.registry}/big/layer:1"
+    crane = ["env", f"DOCKER_CONFIG={crane_home}", "crane"]
+    sandbox.run(*crane, "append", f"--new_layer={tar}", f"--new_tag={target}")
+    tar.unlink()
+    manifest = json.loads(sandbox.run(*crane, "manifest", target).stdout)
+    assert manifest["layers"][-1]["size"] > 2**30
+    assert manifest["layers"][-1]["digest"] == f"sha256:{sent}"
+    sandbox.run(*crane, "pull", "--format=oci", target, f"{tmp_path}/pulled")
+    with (tmp_path / "pulled" / "blobs" / "sha256" / sent).open("rb") as pulled:
+        assert hashlib.file_digest(pulled, "sha256").hexdigest() == sent
+
+
+def test_tags_that_begin_like_others_are_all_listed(
+    sandbox: Sandbox, whoami: str, login: Path
+) -> None:
+    tags = ["1.2", "1.20", "v1", "v1.0"]
+    repository = f"docker://{sandbox.registry}/tags/whoami"
+    for tag in tags:
+        sandbox.run("skopeo", "copy", f"--authfile={login}", whoami, f"{repository}:{tag}")
+    listed = sandbox.http("GET", "/v2/tags/whoami/tags/list", login=True)[2]
+    assert sorted(json.loads(listed)["tags"]) == tags, "distribution 3.1.1 lost 1.20 and v1.0 here"
+
+
+def test_a_layer_that_lies_elsewhere_is_no_error_of_the_registry(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
+    login = smoke_test.basic("admin", sandbox.password)
+    registry = smoke_test.Registry(f"https://{sandbox.registry}", login)
+    config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": smoke_test.MANIFEST,
+        "config": {"mediaType": smoke_test.CONFIG, **registry.push_blob(config)},
+        "layers": [
+            {
+                "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar",
+                "digest": "sha256:" + "1" * 64,
+                "size": 5,
+                "urls": ["https://example.com/layer.tar"],
+            }
+        ],
+    }
+    registry.call(
+        "PUT",
+        "v2/smoke-test/manifests/foreign",
+        [201],
+        json.dumps(manifest).encode(),
+        smoke_test.MANIFEST,
+    )
+
+
+def test_the_bucket_holds_the_images_and_no_other_bucket_does(sandbox: Sandbox) -> None:
+    s3 = sandbox.s3()
+    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    assert buckets == [sandbox.bucket]
+    keys = [
+        entry["Key"]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=sandbox.bucket)
+        for entry in page["Contents"]
+    ]
+    assert any(key.startswith("docker/registry/v2/blobs/sha256/") for key in keys)
+    assert all(key.startswith("docker/registry/v2/") for key in keys)
+
+
+def test_the_storage_key_is_refused_on_another_bucket(sandbox: Sandbox) -> None:
+    sandbox.s3().create_bucket(Bucket="someone-elses")
+    try:
+        file = sandbox.secret("registry-storage-key")["credentials"]
+        access, secret = (line.split(" = ")[1] for line in file.splitlines()[1:])
+        mine = sandbox.s3(access, secret)
+        assert mine.list_objects_v2(Bucket=sandbox.bucket, MaxKeys=1)["KeyCount"] == 1
+        forbidden: list[Callable[[], Any]] = [
+            lambda: mine.list_objects_v2(Bucket="someone-elses"),
+            lambda: mine.put_object(Bucket="someone-elses", Key="x", Body=b""),
+            lambda: mine.get_object(Bucket="someone-elses", Key="x"),
+            lambda: mine.create_bucket(Bucket="yet-another"),
+            lambda: mine.delete_bucket(Bucket=sandbox.bucket),
+            lambda: mine.get_bucket_acl(Bucket=sandbox.bucket),
+        ]
+        for call in forbidden:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                call()
+    finally:
+        sandbox.s3().delete_bucket(Bucket="someone-elses")
+
+
+def test_a_pod_runs_an_image_from_the_registry_with_a_pull_secret(
+    sandbox: Sandbox, whoami: str, login: Path
+) -> None:
+    image = f"{sandbox.registry}/pods/whoami:1"
+    sandbox.run("skopeo", "copy", f"--authfile={login}", whoami, f"docker://{image}")
+    sandbox.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "pull", "namespace": "default"},
+            "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": login.read_text()},
+        },
+        pod("private", image, imagePullSecrets=[{"name": "pull"}]),
+        pod("private-missing", f"{image}2", imagePullSecrets=[{"name": "pull"}]),
+        pod("private-no-secret", image),
+    )
+    eventually("the pod runs", partial(runs, sandbox, "private"))
+    refused = {"ErrImagePull", "ImagePullBackOff"}
+    eventually("no such image", lambda: state(sandbox, "private-missing") in refused)
+    eventually("no Secret", lambda: state(sandbox, "private-no-secret") in refused)
+    events = sandbox.kubectl("get", "events", "--output=wide").stdout
+    assert "Error: ErrImagePull" in events, "what the seed tells its readers to look for"
+
+
+def test_an_image_without_a_prefix_comes_from_docker_io(sandbox: Sandbox) -> None:
+    sandbox.apply(pod("public", "containous/whoami"), pod("named", "docker.io/containous/whoami"))
+    for name in ("public", "named"):
+        eventually(f"{name} runs", partial(runs, sandbox, name))
+    assert "Successfully pulled image" in sandbox.kubectl("describe", "pod", "public").stdout
+    sandbox.kubectl("delete", "pods", "--all", "--wait=false")

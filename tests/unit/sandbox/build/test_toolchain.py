@@ -1,0 +1,126 @@
+"""What is built, and when it is built again."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sandbox.build import pinned_tools, toolchain
+from sandbox.build.pinned_tools import (
+    CERT_MANAGER,
+    CERT_MANAGER_CRDS,
+    COPIES,
+    SOURCES,
+    TOOLS,
+    Tool,
+    ToolchainError,
+    pinned,
+)
+from sandbox.build.toolchain import fingerprint
+
+GO_MOD = """\
+module example
+
+go 1.26
+
+require example.com/one/v3 v3.4.5
+
+require (
+\texample.com/two v0.1.0-rc.1 // indirect
+)
+"""
+
+TOOL = Tool("tool", ".", module="example.com/one/v3", ldflags="-X v={version} -X m={major}.{minor}")
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(pinned_tools, "SOURCES", tmp_path)
+    folder = tmp_path / "tool"
+    folder.mkdir()
+    (folder / "go.mod").write_text(GO_MOD)
+    (folder / "main.go").write_text("package main\n")
+    return folder
+
+
+def test_versions_come_from_go_mod(source: Path) -> None:
+    assert TOOL.version == "3.4.5"
+    assert TOOL.flags()[-1] == "-ldflags=-s -w -X v=3.4.5 -X m=3.4"
+    assert pinned(source, "example.com/two") == "0.1.0-rc.1"
+    with pytest.raises(ToolchainError, match=r"does not require example\.com/one"):
+        pinned(source, "example.com/one")
+
+
+def test_the_fingerprint_changes_with_sources_modules_flags_and_compiler(source: Path) -> None:
+    seen = [fingerprint(TOOL, "go1.26.0")]
+    assert fingerprint(TOOL, "go1.26.0") == seen[0]
+    seen.append(fingerprint(TOOL, "go1.26.1"))
+    seen.append(fingerprint(Tool("tool", "./other", module=TOOL.module), "go1.26.0"))
+    (source / "inner").mkdir()
+    (source / "inner" / "more.go").write_text("package inner\n")
+    seen.append(fingerprint(TOOL, "go1.26.0"))
+    (source / "go.sum").write_text("sum\n")
+    seen.append(fingerprint(TOOL, "go1.26.0"))
+    assert len(set(seen)) == len(seen)
+
+
+def test_only_what_is_missing_or_changed_is_built(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if argv[1] == "build":
+            built.append(argv)
+            Path(argv[argv.index("-o") + 1]).touch()
+        return subprocess.CompletedProcess(argv, 0, stdout="go version go1.26.0 linux/amd64")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    tools = tmp_path / "built"
+    toolchain.build(tools, (TOOL,), ())
+    toolchain.build(tools, (TOOL,), ())
+    assert len(built) == 1
+    (tools / "tool").unlink()
+    toolchain.build(tools, (TOOL,), ())
+    (source / "main.go").write_text("package main // changed\n")
+    toolchain.build(tools, (TOOL,), ())
+    assert len(built) == 3
+
+
+def test_a_failed_build_shows_its_end_and_how_to_try_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        output = "".join(f"line {x}\n" for x in range(30))
+        return subprocess.CompletedProcess(argv, argv[1] == "build", stdout=output)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(ToolchainError) as failed:
+        toolchain.build(tmp_path / "built", (TOOL,), ())
+    message = str(failed.value)
+    assert "line 29" in message
+    assert "line 9\n" not in message
+    assert f"cd {source} && CGO_ENABLED=0 go build -mod=readonly" in message
+
+
+@pytest.mark.usefixtures("source")
+def test_without_go_the_error_says_which_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    with pytest.raises(ToolchainError, match=r"no `go` on PATH: .* need Go 1\.26 or newer"):
+        toolchain.build(tmp_path / "built", (TOOL,), ())
+
+
+@pytest.mark.parametrize("tool", [*TOOLS, CERT_MANAGER], ids=lambda x: x.name)
+def test_every_tool_has_a_pinned_module(tool: Tool) -> None:
+    assert (tool.source / "go.mod").exists()
+    assert "{" not in " ".join(tool.flags())
+
+
+def test_every_copied_file_has_a_pinned_module() -> None:
+    assert all(pinned(SOURCES / x.folder, x.module) for x in [*COPIES, *CERT_MANAGER_CRDS])

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from sandbox.engine.plugins import install
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> list[Path]:
+    install(tmp_path / "home", tmp_path / "a bin", Path(sys.executable))
+    return sorted(path for path in tmp_path.rglob("pulumi-*") if path.is_file())
+
+
+def test_each_plugin_is_where_the_engine_looks(scripts: list[Path], tmp_path: Path) -> None:
+    assert [str(path.relative_to(tmp_path)) for path in scripts] == [
+        "a bin/pulumi-language-python",
+        f"home/plugins/resource-digitalocean-v{version('pulumi-digitalocean')}"
+        "/pulumi-resource-digitalocean",
+        f"home/plugins/resource-random-v{version('pulumi-random')}/pulumi-resource-random",
+    ], "the engine asks for the version of the SDK"
+
+
+def test_an_installed_plugin_is_left_alone(scripts: list[Path], tmp_path: Path) -> None:
+    before = [path.stat().st_mtime_ns for path in scripts]
+    install(tmp_path / "home", tmp_path / "a bin", Path(sys.executable))
+    assert [path.stat().st_mtime_ns for path in scripts] == before
+
+
+def test_a_plugin_of_another_python_is_replaced(scripts: list[Path], tmp_path: Path) -> None:
+    install(tmp_path / "home", tmp_path / "a bin", Path("/other python/bin/python"))
+    assert all("'/other python/bin/python'" in path.read_text() for path in scripts)
+
+
+def test_each_plugin_starts_anywhere_and_says_what_it_is(
+    scripts: list[Path], tmp_path: Path
+) -> None:
+    started = [
+        subprocess.Popen([path, "--help"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        for path in scripts
+    ]
+    for process in started:
+        said, _ = process.communicate()
+        assert process.returncode == 0
+        assert "Stand-in for pulumi" in said or "Stand-in for the pulumi" in said
