@@ -88,7 +88,9 @@ def test_old_tls_is_refused_and_browsers_are_told_to_stay_with_tls(run: Run, mod
     option = made.inputs("ingress-registry")
     assert option["kind"] == "TLSOption"
     assert option["metadata"]["name"] != "default", "that would be every host's in the cluster"
-    assert option["spec"] == {"minVersion": "VersionTLS12"}
+    assert option["spec"] == {"minVersion": "VersionTLS12", "sniStrict": True}, (
+        "a login behind the default certificate would teach users to ignore warnings"
+    )
     assert made.inputs("ingress-hsts")["spec"]["headers"]["stsSeconds"] == 31536000
     assert "registry-hsts@kubernetescrd" in annotated(made)[f"{ROUTER}.middlewares"]
     assert route(made)["routes"][0]["middlewares"] == [{"name": "hsts"}]
