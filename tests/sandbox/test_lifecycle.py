@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_a_second_up_finds_everything_in_place(sandbox: Sandbox) -> None:
     assert "unchanged" in done.stdout
     assert " created" not in done.stdout
     assert find_all(sandbox.layout) == before, "nothing may be restarted"
+    assert "unchanged" in cli("preview").stdout
 
 
 def test_an_up_that_is_killed_while_the_node_starts_is_cured_by_down_and_up(other: Layout) -> None:
@@ -120,3 +122,12 @@ def test_wipe_leaves_no_state(other: Layout) -> None:
     assert cli("wipe", OTHER).returncode == 0
     assert not other.state.exists()
     assert not engine.stack_file(other).exists()
+
+
+@pytest.mark.usefixtures("other")
+def test_two_first_ups_at_the_same_time_both_succeed() -> None:
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: cli("up", OTHER), range(2))
+    for result in (first, second):
+        assert result.returncode == 0, result.stdout
+    assert "waiting for it" in first.stdout + second.stdout

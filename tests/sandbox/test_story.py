@@ -129,6 +129,28 @@ def test_podman_logs_in_pushes_and_pulls(
     assert podman("images", "--quiet").stdout.split()[0] == image
 
 
+def test_in_a_used_home_podmans_login_serves_crane_and_cranes_stays_in_the_sandbox(
+    sandbox: Sandbox, whoami: str, tmp_path: Path
+) -> None:
+    used = tmp_path / ".docker" / "config.json"
+    used.parent.mkdir()
+    used.write_text('{"auths": {"registry.example.com": {"auth": "dTpw"}}}')
+    before = used.read_text()
+    podman_login = sandbox.pulumi("stack", "output", "login").stdout.strip()
+    crane_login = podman_login.replace("podman", "crane auth")
+    repository = f"{sandbox.registry}/home/whoami"
+    script = f"""
+        {podman_login} && skopeo copy {whoami} docker://{repository}:1 && crane ls {repository} &&
+        podman logout {sandbox.registry} && {crane_login} && crane ls {repository}
+    """
+    try:
+        result = sandbox.run("env", f"HOME={tmp_path}", "sh", "-c", script)
+    finally:
+        sandbox.run("podman", "logout", "--all")
+    assert result.stdout.splitlines().count("1") == 2, result.stdout
+    assert used.read_text() == before
+
+
 def test_an_image_is_the_same_by_tag_and_by_digest(
     sandbox: Sandbox, whoami: str, login: Path, tmp_path: Path
 ) -> None:

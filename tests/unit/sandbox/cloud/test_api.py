@@ -191,9 +191,9 @@ def test_the_name_of_a_deleted_space_is_blocked(
 ) -> None:
     access_key = made(api, grants=FULL)
     spaces.add("images")
-    keys.look()
+    keys.block_deleted()
     spaces.clear()
-    keys.look()
+    keys.block_deleted()
     deny = iam.policy_of(access_key)[1]
     assert (deny["Effect"], deny["Action"]) == ("Deny", "s3:CreateBucket")
     assert deny["Resource"] == ["arn:aws:s3:::images"]
@@ -208,9 +208,9 @@ def test_blocked_names_fit_into_a_policy(
     names = [f"{number:063}" for number in range(50)]
     for name in names:
         spaces.add(name)
-        keys.look()
+        keys.block_deleted()
         spaces.clear()
-        keys.look()
+        keys.block_deleted()
     blocked = iam.policy_of(access_key)[1]["Resource"]
     assert f"arn:aws:s3:::{names[-1]}" in blocked, "the latest are what a destroy and up meets"
     assert f"arn:aws:s3:::{names[0]}" not in blocked
@@ -221,9 +221,9 @@ def test_blocking_can_be_switched_off(
 ) -> None:
     access_key = made(api, grants=FULL)
     spaces.add("images")
-    keys.look()
+    keys.block_deleted()
     spaces.clear()
-    keys.look()
+    keys.block_deleted()
     answer = ask(api, "POST", "/_control", {"block": False})
     assert answer.body == {"faults": [], "block": False, "blocked": ["images"]}
     assert len(iam.policy_of(access_key)) == 1
@@ -234,10 +234,10 @@ def test_a_restart_keeps_keys_and_blocked_names(
 ) -> None:
     access_key = made(api)
     spaces.add("images")
-    keys.look()
+    keys.block_deleted()
     spaces.clear()
     again = Keys(tmp_path / "keys.json", cast("BaseClient", iam), lambda: set(spaces))
-    again.look()
+    again.block_deleted()
     assert again.read(access_key) == keys.read(access_key)
     assert again.blocked == ["images"], "a Space that went away meanwhile counts as well"
 
