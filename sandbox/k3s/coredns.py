@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.build.images import IMAGES
 from sandbox.k3s import NAMESPACE
-from sandbox.k3s.rbac import cluster_role, rule, service_account
+from sandbox.k3s.rbac import allow, cluster_role, service_account
 from sandbox.layout import Layout
 
 DNS_IP = "10.43.0.10"
@@ -60,8 +60,8 @@ def manifests(layout: Layout) -> list[Any]:
     meta = {"name": "coredns", "namespace": NAMESPACE}
     account, subject = service_account("coredns", NAMESPACE)
     rules = [
-        rule("list watch", "", "endpoints", "namespaces", "pods", "services"),
-        rule("list watch", "discovery.k8s.io", "endpointslices"),
+        allow("list watch", "", "endpoints", "namespaces", "pods", "services"),
+        allow("list watch", "discovery.k8s.io", "endpointslices"),
     ]
     config = corefile(layout.hosts)
     ports = [

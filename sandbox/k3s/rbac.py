@@ -23,7 +23,7 @@ def cluster_role(name: str, rules: list[dict[str, Any]], subject: dict[str, str]
     ]
 
 
-def rule(verbs: str, group: str, *resources: str) -> dict[str, Any]:
+def allow(verbs: str, group: str, *resources: str) -> dict[str, Any]:
     """Return one rule of a ClusterRole.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sandbox.build.images import IMAGES
 from sandbox.k3s import NAMESPACE
-from sandbox.k3s.rbac import cluster_role, rule, service_account
+from sandbox.k3s.rbac import allow, cluster_role, service_account
 from sandbox.layout import Layout
 
 LABELS = {
@@ -76,11 +76,11 @@ def manifests(layout: Layout) -> list[Any]:
     """Return Traefik's objects; its CRDs must exist before it starts."""
     account, subject = service_account("traefik", NAMESPACE)
     rules = [
-        rule("get list watch", "", "configmaps", "nodes", "secrets", "services"),
-        rule("list watch", "discovery.k8s.io", "endpointslices"),
-        rule("get list watch", "networking.k8s.io", "ingressclasses", "ingresses"),
-        rule("update", "networking.k8s.io", "ingresses/status"),
-        rule("get list watch", "traefik.io", *_KINDS.split()),
+        allow("get list watch", "", "configmaps", "nodes", "secrets", "services"),
+        allow("list watch", "discovery.k8s.io", "endpointslices"),
+        allow("get list watch", "networking.k8s.io", "ingressclasses", "ingresses"),
+        allow("update", "networking.k8s.io", "ingresses/status"),
+        allow("get list watch", "traefik.io", *_KINDS.split()),
     ]
     return [
         account,
