@@ -151,7 +151,7 @@ def stack(sandbox: Sandbox) -> Iterator[Sandbox]:
         yield second
 
 
-def use(stack: Sandbox, bucket: ExistingBucket, /, *, secret_key: str = "", **other: Any) -> None:
+def use(stack: Sandbox, bucket: ExistingBucket, *, secret_key: str = "", **other: Any) -> None:
     """Set all storage keys."""
     settings = {
         "kind": "s3",
