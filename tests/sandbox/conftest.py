@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import lifecycle
+from tests.sandbox.existing_buckets import minio, versitygw
 from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
+
+__all__ = ["minio", "versitygw"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,6 +34,6 @@ def pull_password(sandbox: Sandbox) -> str:
     return sandbox.pulumi("stack", "output", "pull_password", "--show-secrets").stdout.strip()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ssl_context(sandbox: Sandbox) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(sandbox.layout.pki / "ca.crt"))
