@@ -17,14 +17,6 @@ from tests.sandbox.clients import send, slow_upload
 from tests.sandbox.helpers import Sandbox, eventually
 
 
-def served_certificate(host: str) -> str:
-    """Return the certificate of a host; Traefik refuses handshakes while it has none."""
-    try:
-        return ssl.get_server_certificate((host, 443))
-    except ssl.SSLError:
-        return "(none)"
-
-
 @pytest.fixture(scope="module", autouse=True)
 def slow_at_the_default(sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
     """A slow upload, started first: the other tests run during the minute that it takes."""
@@ -108,7 +100,7 @@ def test_cert_manager_gets_the_certificate(
             issued = sandbox.secret("issued")["tls.crt"]
             eventually(
                 "the certificate is served",
-                lambda: served_certificate(sandbox.registry) in issued,
+                lambda: ssl.get_server_certificate((sandbox.registry, 443)) in issued,
             )
         finally:
             sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
@@ -150,7 +142,7 @@ def test_a_foreign_traefik_configuration_is_not_overwritten_but_a_patch_is_print
         refused = sandbox.pulumi("preview", fails=True).stdout
         kept = sandbox.get("helmchartconfig", "traefik", "--namespace=kube-system")
     finally:
-        sandbox.pulumi("config", "rm", "--path", "ingress")
+        sandbox.pulumi("config", "rm", "--path", "edge")
         sandbox.kubectl("delete", "helmchartconfig", "traefik", "--namespace=kube-system")
     assert "this stack did not make it" in refused
     assert "kubectl edit --namespace kube-system helmchartconfig traefik" in refused

@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.registry.config import credentials_file
+from components.storage import credentials_file
 from sandbox.build import toolchain
 from sandbox.build.pinned_tools import MINIO
 from sandbox.enclosure.enclosure import enter
@@ -151,7 +151,7 @@ def stack(sandbox: Sandbox) -> Iterator[Sandbox]:
         yield second
 
 
-def use(stack: Sandbox, bucket: ExistingBucket, /, *, secret_key: str = "", **other: Any) -> None:
+def use(stack: Sandbox, bucket: ExistingBucket, *, secret_key: str = "", **other: Any) -> None:
     """Set all storage keys."""
     settings = {
         "kind": "s3",
