@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check bench preview destroy smoke-test env down wipe venv
+.PHONY: help up test check soak bench preview destroy smoke-test env down wipe venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -13,13 +13,16 @@ up: venv ## bring up everything in the sandbox, ending with a smoke test and the
 	@$(SANDBOX) up
 
 test: check ## test everything: lint, types, unit tests, and a sandbox of the tests' own
-	$(VENV)/pytest tests/sandbox
+	$(VENV)/pytest tests/soak tests/sandbox
 
 check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff format --check --quiet .
 	$(VENV)/ruff check --quiet .
 	$(VENV)/mypy .
 	$(VENV)/pytest tests/unit
+
+soak: venv ## check a long history of pushes, deletes and pulls while the bucket is collected
+	$(VENV)/pytest tests/soak --operations 10000
 
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench

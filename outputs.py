@@ -33,6 +33,8 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
     pulumi.export("pull_secrets", registry.pull_secrets.names)
     pulumi.export("bucket", registry.storage.bucket)
     pulumi.export("endpoint", registry.storage.endpoint)
+    pulumi.export("storage", pulumi.Output.all(*registry.storage.arguments).apply(" ".join))
+    pulumi.export("storage_key", registry.storage.credentials)
     pulumi.export(
         "readme",
         pulumi.Output.from_input(registry.storage.bucket).apply(

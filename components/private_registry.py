@@ -8,6 +8,7 @@ import pulumi
 
 from components.credentials import Credentials, CredentialsArgs
 from components.ingress import Ingress, IngressArgs
+from components.maintenance import Maintenance, MaintenanceArgs
 from components.nodes import Nodes, NodesArgs
 from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
@@ -87,6 +88,18 @@ class PrivateRegistry(pulumi.ComponentResource):
                 user=self.users.admin,
             ),
             opts=child,
+        )
+        Maintenance(
+            "maintenance",
+            MaintenanceArgs(
+                settings=settings.maintenance,
+                retention=settings.retention,
+                namespace=registry.namespace,
+                image=settings.scripts.image,
+                storage=self.storage,
+                user=self.users.admin,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self._pulls(child)
         self.register_outputs({"bucket": self.storage.bucket, "url": registry.url})

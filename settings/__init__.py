@@ -17,9 +17,11 @@ from settings.credentials import Access, find_access, missing_access
 from settings.problems import SettingsError, problems_of
 from settings.schema import (
     IngressSettings,
+    MaintenanceSettings,
     NodesSettings,
     PullSecretsSettings,
     RegistrySettings,
+    RetentionSettings,
     S3Settings,
     ScriptsSettings,
     SpacesSettings,
@@ -43,6 +45,8 @@ class Settings(Section):
         tls: Who ends TLS, and with which certificate.
         nodes: How the cluster's nodes pull.
         pull_secrets: How pods pull whose nodes are not set up.
+        maintenance: What happens to the storage by itself.
+        retention: Which tags and manifests stay.
         scripts: The pods that run one of scripts/.
     """
 
@@ -56,6 +60,8 @@ class Settings(Section):
     tls: Annotated[TlsSettings, Field(discriminator="mode")] = TlsSecret()
     nodes: NodesSettings = NodesSettings()
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
+    retention: RetentionSettings = RetentionSettings()
     scripts: ScriptsSettings = ScriptsSettings()
 
     @property

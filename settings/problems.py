@@ -26,6 +26,11 @@ _EXAMPLES = {
     "caFile": "/etc/ssl/private-ca.pem",
     "uploadTimeout": "600",
     "namespaces": "default",
+    "repositories": "team/*",
+    "last": "10",
+    "days": "30",
+    "matching": "^v[0-9]",
+    "untaggedDays": "14",
 }
 """What the commands that mend say, for keys without a default."""
 
@@ -94,8 +99,11 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], hidden: Collection[st
         expected = _expectation(detail)
     key = ".".join(path)
     inner = _sections(described) if described is not None else []
-    if inner and not isinstance(given, dict):
-        expected = f"expected an object of {', '.join(_keys(inner[0]))}"
+    if _is_list(described) and not key.endswith("]"):
+        inner = []
+    if inner and (not isinstance(given, dict) or detail["type"] == "value_error"):
+        if not isinstance(given, dict):
+            expected = f"expected an object of {', '.join(_keys(inner[0]))}"
         first, described = next(iter(inner[0].model_fields.items()))
         path = [*path, to_camel(first)]
     return Problem(key, value, expected, _fix(path, described, detail))
@@ -114,10 +122,12 @@ def _fix(path: list[str], described: FieldInfo | None, detail: ErrorDetails) -> 
         return set_command(path, error.right)
     if detail["type"] == "value_error" and isinstance(detail["input"], bool):
         return set_command(path, _text(not detail["input"]))
-    if described is not None and get_origin(described.annotation) is list:
+    if described is not None and _is_list(described):
+        remove = f"pulumi config rm --path {shlex.quote('.'.join(path))}"
+        if _sections(described):
+            return remove
         # `pulumi config set` sets lists by element.
         first = [*path[:-1], f"{path[-1]}[0]"]
-        remove = f"pulumi config rm --path {'.'.join(path)}"
         return f"{remove} && {set_command(first, _EXAMPLES[path[-1]])}"
     default = None if described is None or described.is_required() else described.default
     if default is None or default == detail["input"]:
@@ -125,12 +135,17 @@ def _fix(path: list[str], described: FieldInfo | None, detail: ErrorDetails) -> 
     return set_command(path, _text(default))
 
 
+def _is_list(described: FieldInfo | None) -> bool:
+    return described is not None and get_origin(described.annotation) is list
+
+
 def _unknown(
     path: list[str], section: type[BaseModel] | None, value: str, given: object
 ) -> Problem:
     known = _keys(section) if section else []
     near = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
-    remove = f"pulumi config rm {'--path ' if len(path) > 1 else ''}{'.'.join(path)}"
+    key = shlex.quote(".".join(path))
+    remove = f"pulumi config rm {'--path ' if len(path) > 1 else ''}{key}"
     if not near:
         expected = f"unknown key; known are {', '.join(known)}"
         return Problem(".".join(path), value, expected, remove)
@@ -170,6 +185,9 @@ def _find(
         part = rest.pop(0)
         if described is not None:
             kinds = _sections(described)
+            if _is_list(described) and kinds and part.isdigit():
+                path[-1] += f"[{part}]"
+                continue
             if len(kinds) > 1:
                 section = next((kind for kind in kinds if part in _tags(kind)), None)
                 part = rest.pop(0) if rest else part

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from settings.types import (
     Bucket,
@@ -20,7 +20,9 @@ from settings.types import (
     NamePrefix,
     NodePath,
     RegistryImage,
+    RegularExpression,
     S3Region,
+    Schedule,
     Section,
     SpacesRegion,
     Text,
@@ -233,3 +235,70 @@ class ScriptsSettings(Section):
     """
 
     image: Image = "docker.io/library/python:3.13.7-alpine3.22"
+
+
+class MaintenanceSettings(Section):
+    """What happens to the storage by itself.
+
+    Attributes:
+        schedule: When, in UTC: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
+        collect: Whether blobs are deleted that no image needs.
+        keep_days: How long what no image needs is kept, and a deleted image can be restored.
+    """
+
+    schedule: Schedule = "17 * * * *"
+    collect: bool = True
+    keep_days: Annotated[int, Field(ge=1, le=365)] = 7
+
+
+class KeepSettings(Section):
+    """Which tags a rule keeps: those that any of these keeps.
+
+    Attributes:
+        last: How many images stay that were pushed last; None if that is not asked.
+        days: For how many days after its push a tag stays; None if that is not asked.
+        matching: Regular expressions of tags that stay, whatever precedes or follows the match.
+    """
+
+    last: Annotated[int, Field(ge=1)] | None = None
+    days: Annotated[int, Field(ge=1)] | None = None
+    matching: list[RegularExpression] = []  # noqa: RUF012 - pydantic copies it
+
+    @model_validator(mode="after")
+    def _keep_something(self) -> Self:
+        if not (self.last or self.days or self.matching):
+            raise ValueError("expected last, days or matching: a rule without deletes all tags")
+        return self
+
+
+class RetentionRule(Section):
+    """Which tags of some repositories stay.
+
+    Attributes:
+        repositories: Their names; ``*`` stands for anything.
+        keep: Which of their tags stay.
+    """
+
+    repositories: list[Text]
+    keep: KeepSettings
+
+    @field_validator("repositories")
+    @classmethod
+    def _name_some(cls, repositories: list[str]) -> list[str]:
+        if not repositories:
+            raise ValueError("expected at least one repository, or * for all")
+        return repositories
+
+
+class RetentionSettings(Section):
+    """Which tags and manifests stay.
+
+    Attributes:
+        dry_run: Whether the log only shows which tags the rules would delete.
+        untagged_days: For how many days manifests stay that no tag holds; None for ever.
+        rules: The first rule for a repository decides. Without one all its tags stay.
+    """
+
+    dry_run: bool = True
+    untagged_days: Annotated[int, Field(ge=1)] | None = None
+    rules: list[RetentionRule] = []  # noqa: RUF012 - pydantic copies it

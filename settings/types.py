@@ -63,6 +63,14 @@ def _recent(image: str) -> str:
     return image
 
 
+def _compiled(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
+    return pattern
+
+
 Hostname = Annotated[
     str,
     matching(
@@ -110,6 +118,11 @@ Certificate = Annotated[
         r"(?s)\s*-----BEGIN CERTIFICATE-----.*-----END CERTIFICATE-----\s*",
         "one or more certificates in PEM",
     ),
+]
+RegularExpression = Annotated[str, AfterValidator(_compiled)]
+Schedule = Annotated[
+    str,
+    matching(r"[0-9*/,-]+( [0-9*/,-]+){4}", "a cron schedule of five fields, such as 17 * * * *"),
 ]
 NodePath = Annotated[str, matching(r"/\S+", "an absolute path on the nodes")]
 

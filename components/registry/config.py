@@ -1,4 +1,4 @@
-"""The registry's configuration file and its AWS credentials file."""
+"""The registry's configuration file."""
 
 from __future__ import annotations
 
@@ -95,16 +95,3 @@ def registry_config(
         },
     }
     return yaml.safe_dump(config, sort_keys=False)
-
-
-def credentials_file(access_key: str, secret_key: str) -> str:
-    """Return an AWS shared credentials file with a default profile.
-
-    A file, since environment variables show in process listings and crash reports. The format:
-    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
-
-    Args:
-        access_key: The storage key's access key ID.
-        secret_key: Its secret access key.
-    """
-    return f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"

@@ -15,6 +15,9 @@ from components.storage.check import LABELS as CHECK_LABELS
 LABELS = labels("registry")
 """The labels of the registry's pods."""
 
+MAINTENANCE_LABELS = labels("maintenance")
+"""The labels of the pods of the maintenance, which connects to each of the registry's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPoliciesArgs:
@@ -34,7 +37,7 @@ class NetworkPoliciesArgs:
 def network_policies(
     name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Deny all traffic in the namespace but what the registry, smoke test and storage check need.
+    """Deny all traffic in the namespace but what the registry and the pods that run scripts need.
 
     Args:
         name: The prefix of the resources' names.
@@ -72,6 +75,7 @@ def network_policies(
                             }
                         },
                         {"pod_selector": {"match_labels": SMOKE_TEST_LABELS}},
+                        {"pod_selector": {"match_labels": MAINTENANCE_LABELS}},
                     ],
                     "ports": [{"port": "http"}],
                 }
@@ -106,4 +110,21 @@ def network_policies(
         },
         opts=opts,
     )
-    return [closed, registry, smoke_test, check]
+    maintenance = kubernetes.networking.v1.NetworkPolicy(
+        f"{name}-maintenance-policy",
+        metadata={"name": "maintenance", "namespace": args.namespace},
+        spec={
+            "pod_selector": {"match_labels": MAINTENANCE_LABELS},
+            "policy_types": ["Egress"],
+            "egress": [
+                dns,
+                storage_port,
+                {
+                    "to": [{"pod_selector": {"match_labels": LABELS}}],
+                    "ports": [{"port": "http"}],
+                },
+            ],
+        },
+        opts=opts,
+    )
+    return [closed, registry, smoke_test, check, maintenance]

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.metadata import SKIP_AWAIT, STACK_ANNOTATION
-from components.registry.config import PORT, credentials_file, registry_config
+from components.registry.config import PORT, registry_config
 from components.registry.network_policies import (
     LABELS,
     NetworkPoliciesArgs,
@@ -123,9 +123,6 @@ class Registry(pulumi.ComponentResource):
             root_directory=storage.root_directory,
             http_secret=self._args.http_secret,
         ).apply(lambda args: registry_config(**args))
-        credentials = pulumi.Output.all(
-            access_key=storage.access_key, secret_key=storage.secret_key
-        ).apply(lambda args: credentials_file(**args))
         created = [
             kubernetes.core.v1.Secret(
                 f"{self._name}-{purpose}",
@@ -137,7 +134,7 @@ class Registry(pulumi.ComponentResource):
             )
             for purpose, file, text, mutable in (
                 ("config", "config.yml", config, False),
-                ("storage-key", "credentials", credentials, False),
+                ("storage-key", "credentials", storage.credentials, False),
                 ("users", "htpasswd", self._args.htpasswd, True),
             )
         ]

@@ -1,7 +1,13 @@
 """Where images are kept: a Space that this stack creates, or an existing bucket."""
 
 from components.storage.check import StorageCheck, StorageCheckArgs
-from components.storage.storage import Space, SpaceArgs, StorageConnection, existing_bucket
+from components.storage.storage import (
+    Space,
+    SpaceArgs,
+    StorageConnection,
+    credentials_file,
+    existing_bucket,
+)
 
 __all__ = [
     "Space",
@@ -9,5 +15,6 @@ __all__ = [
     "StorageCheck",
     "StorageCheckArgs",
     "StorageConnection",
+    "credentials_file",
     "existing_bucket",
 ]

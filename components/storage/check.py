@@ -47,7 +47,6 @@ class StorageCheck(pulumi.ComponentResource):
         self, name: str, args: StorageCheckArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("registry:index:StorageCheck", name, None, opts)
-        storage = args.storage
         job = script_job(
             name,
             ScriptJobArgs(
@@ -56,13 +55,9 @@ class StorageCheck(pulumi.ComponentResource):
                 image=args.image,
                 scripts=[SCRIPTS / "check_storage.py", SCRIPTS / "s3.py"],
                 arguments=[
-                    storage.endpoint,
-                    f"--region={storage.region}",
-                    pulumi.Output.concat("--bucket=", storage.bucket),
-                    f"--folder={storage.root_directory}",
+                    *args.storage.arguments,
                     f"--key-file={SECRET_FOLDER}/credentials",
-                    *([] if storage.path_style else ["--virtual-host"]),
-                    *(["--managed"] if storage.managed else []),
+                    *(["--managed"] if args.storage.managed else []),
                 ],
                 secret=args.key_secret,
                 deadline_seconds=DEADLINE_SECONDS,

@@ -38,6 +38,39 @@ class StorageConnection:
     root_directory: str
     managed: bool
 
+    @property
+    def arguments(self) -> list[pulumi.Input[str]]:
+        """The arguments by which scripts find the bucket; the storage key is not among them."""
+        return [
+            self.endpoint,
+            f"--region={self.region}",
+            pulumi.Output.concat("--bucket=", self.bucket),
+            f"--folder={self.root_directory}",
+            *([] if self.path_style else ["--virtual-host"]),
+        ]
+
+    @property
+    def credentials(self) -> pulumi.Output[str]:
+        """The storage key, as a shared credentials file; secret."""
+        file = pulumi.Output.all(access_key=self.access_key, secret_key=self.secret_key).apply(
+            lambda key: credentials_file(**key)
+        )
+        secret: pulumi.Output[str] = pulumi.Output.secret(file)
+        return secret
+
+
+def credentials_file(access_key: str, secret_key: str) -> str:
+    """Return an AWS shared credentials file with a default profile.
+
+    A file, since environment variables show in process listings and crash reports. The format:
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
+
+    Args:
+        access_key: The storage key's access key ID.
+        secret_key: Its secret access key.
+    """
+    return f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"
+
 
 def existing_bucket(settings: S3Settings) -> StorageConnection:
     """Return the connection to a bucket that exists already.

@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from components.registry.config import credentials_file
+from components.storage import credentials_file
 from sandbox.build import toolchain
 from sandbox.build.pinned_tools import MINIO
 from sandbox.enclosure.enclosure import enter

@@ -58,6 +58,20 @@ MODES: dict[str, dict[str, Any]] = {
     "pull-secrets-default-account": {
         "pullSecrets": {"namespaces": ["team-a"], "defaultServiceAccount": True}
     },
+    "look-only": {"maintenance": {"schedule": "0 3 * * *", "collect": False, "keepDays": 30}},
+    "retention": {
+        "retention": {
+            "dryRun": False,
+            "untaggedDays": 14,
+            "rules": [
+                {
+                    "repositories": ["team/*"],
+                    "keep": {"last": 10, "days": 30, "matching": ["^v[0-9]"]},
+                },
+                {"repositories": ["*"], "keep": {"days": 90}},
+            ],
+        }
+    },
     "cluster": {
         "kubernetes:kubeconfig": "token: secret-of-cluster\n",
         "kubernetes:context": "prod",

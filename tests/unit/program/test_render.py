@@ -10,8 +10,9 @@ import yaml
 
 from components.credentials import htpasswd_line
 from components.ingress.upload_timeout import traefik_patch, traefik_values, upload_limit
-from components.registry.config import credentials_file, registry_config
+from components.registry.config import registry_config
 from components.registry.pod import memory_limit_mib
+from components.storage import credentials_file
 from outputs import readme
 from scripts.s3 import Bucket, Key
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from components.registry.config import credentials_file
+from components.storage import credentials_file
 from sandbox import pki
 from scripts import check_storage
 from scripts.check_storage import StorageError, Store, check

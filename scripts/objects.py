@@ -1,0 +1,299 @@
+"""The objects of a bucket: list, read, write, copy and delete them, many at a time.
+
+It keeps its connections, tries again what a busy server refuses, and tells the time by the server's
+clock. Plain Python 3.9 with nothing installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree
+
+from scripts.s3 import NOTHING, Bucket, read_key, sign
+
+REQUEST_SECONDS = 60
+"""How long one response may take; a copy of :data:`PART_BYTES` takes the longest."""
+
+RETRY_SECONDS = (0.5, 2, 8)
+"""The pauses before a request is tried again. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+asks for this after an error 503."""
+
+PART_BYTES = 512 * 2**20
+"""The largest object that is copied by one request; S3's own limit is 5 GiB:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class StorageError(Exception):
+    """The storage did not do what it was asked for."""
+
+
+class Entry(NamedTuple):
+    """One line of a listing.
+
+    Attributes:
+        key: The object's key.
+        size: Its size in bytes.
+        modified: When it was written, in seconds since 1970, by the server's clock.
+        etag: For an object that was written by one request the MD5 of its content; else anything.
+    """
+
+    key: str
+    size: int
+    modified: float
+    etag: str
+
+
+class Response(NamedTuple):
+    """The response to one request.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names in small letters.
+        body: All of it; empty where it was hashed instead.
+        sha256: The body's hash, in hexadecimal.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sha256: str
+
+
+class Objects:
+    """The objects of a bucket, used by many threads.
+
+    Args:
+        bucket: The bucket.
+        folder: The folder in it that all keys are relative to; empty for its top.
+        threads: How many requests may be under way.
+    """
+
+    def __init__(self, bucket: Bucket, folder: str = "", threads: int = 16) -> None:
+        self._bucket, self._prefix = bucket, f"{folder}/" if folder else ""
+        self._pool = ThreadPoolExecutor(threads)
+        self._local = threading.local()
+        self._connections: list[http.client.HTTPConnection] = []
+        self.now = 0.0
+        """The time of the last response, by the server's clock, in seconds since 1970."""
+
+    def __enter__(self) -> Objects:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        for connection in self._connections:
+            connection.close()
+
+    def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Return the function's results for all items; it runs in many threads."""
+        return list(self._pool.map(function, items))
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Yield all objects whose keys start so, in pages of 1,000.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        """
+        query = {"list-type": "2", "prefix": self._prefix + prefix}
+        while True:
+            page = ElementTree.fromstring(self._call("GET", None, query=query).body)  # noqa: S314
+            token = ""
+            for element in page:
+                name = _name(element)
+                if name == "Contents":
+                    yield self._entry({_name(child): child.text or "" for child in element})
+                elif name == "NextContinuationToken":
+                    token = element.text or ""
+            if not token:
+                return
+            query["continuation-token"] = token
+
+    def _entry(self, fields: Mapping[str, str]) -> Entry:
+        stamp = fields["LastModified"]
+        whole = datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp()
+        fraction = float(f"0{stamp[19:].rstrip('Z')}")
+        key = fields["Key"][len(self._prefix) :]
+        return Entry(key, int(fields["Size"]), whole + fraction, fields["ETag"].strip('"'))
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object's content; None if there is no such object."""
+        response = self._call("GET", key, accepted=(200, 404))
+        return response.body if response.status == 200 else None
+
+    def sha256(self, key: str) -> str | None:
+        """Return the hash of an object's content, which may be large; None if there is none."""
+        response = self._call("GET", key, accepted=(200, 404), keep=False)
+        return response.sha256 if response.status == 200 else None
+
+    def head(self, key: str) -> Entry | None:
+        """Return what a listing says of an object, in whole seconds; None if there is none."""
+        response = self._call("HEAD", key, accepted=(200, 404))
+        if response.status == 404:
+            return None
+        headers = response.headers
+        size, modified = int(headers["content-length"]), _seconds(headers["last-modified"])
+        return Entry(key, size, modified, headers["etag"].strip('"'))
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write an object, and return its ETag."""
+        return self._call("PUT", key, body=content).headers["etag"].strip('"')
+
+    def delete(self, key: str) -> None:
+        """Delete an object, if it is there."""
+        self._call("DELETE", key, accepted=(200, 204, 404))
+
+    def copy(self, source: str, target: str, size: int) -> None:
+        """Copy an object within the bucket.
+
+        Args:
+            source: Its key.
+            target: The copy's key.
+            size: Its size in bytes.
+        """
+        headers = {"x-amz-copy-source": quote(f"/{self._bucket.name}/{self._prefix}{source}")}
+        if size <= PART_BYTES:
+            self._finish("PUT", target, headers=headers)
+            return
+        upload = {"uploadId": _text(self._call("POST", target, query={"uploads": ""}), "UploadId")}
+        parts = []
+        for number, start in enumerate(range(0, size, PART_BYTES), 1):
+            last = min(start + PART_BYTES, size) - 1
+            part = self._finish(
+                "PUT",
+                target,
+                headers={**headers, "x-amz-copy-source-range": f"bytes={start}-{last}"},
+                query={**upload, "partNumber": str(number)},
+            )
+            etag = _text(part, "ETag")
+            parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+        body = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
+        self._finish("POST", target, query=upload, body=body)
+
+    def _finish(self, method: str, key: str, **request: object) -> Response:
+        """Send a request that may fail although its status is 200."""
+        response = self._call(method, key, **request)  # type: ignore[arg-type] # passed through
+        if b"<Error>" in response.body:
+            raise StorageError(f"{method} {key}: {response.body[:300].decode(errors='replace')}")
+        return response
+
+    def _call(
+        self,
+        method: str,
+        key: str | None,
+        *,
+        query: Mapping[str, str] = NOTHING,
+        headers: Mapping[str, str] = NOTHING,
+        body: bytes = b"",
+        accepted: tuple[int, ...] = (200, 204),
+        keep: bool = True,
+    ) -> Response:
+        """Send one signed request, again while the server is busy or the connection breaks.
+
+        Args:
+            method: The HTTP method.
+            key: The object's key; None for the bucket itself.
+            query: Names and values.
+            headers: Names in small letters.
+            body: What to send.
+            accepted: The accepted statuses.
+            keep: Whether to return the body.
+
+        Raises:
+            StorageError: On another status, or if there was no response.
+        """
+        url = self._bucket.url("" if key is None else self._prefix + key, query)
+        for pause in (*RETRY_SECONDS, None):
+            try:
+                response = self._send(method, url, headers, body, keep)
+                if response.status in accepted:
+                    return response
+                excerpt = response.body[:300].decode(errors="replace")
+                message = f"{method} {url}: {response.status} {excerpt}"
+                if response.status < 500:
+                    break
+            except (OSError, http.client.HTTPException) as error:
+                self._local.connection.close()
+                message = f"{method} {url}: {error or type(error).__name__}"
+            if pause is not None:
+                time.sleep(pause)
+        raise StorageError(message)
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, keep: bool
+    ) -> Response:
+        parts = urlsplit(url)
+        when = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")  # noqa: UP017 - 3.11 has UTC
+        bucket = self._bucket
+        signed = sign(method, url, headers, body, bucket.key, bucket.region, when)
+        if not hasattr(self._local, "connection"):
+            secure = parts.scheme == "https"
+            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+            self._local.connection = kind(parts.hostname or "", parts.port, timeout=REQUEST_SECONDS)
+            self._connections.append(self._local.connection)
+        connection: http.client.HTTPConnection = self._local.connection
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, body, signed)
+        stream = connection.getresponse()
+        content, hashed = [], hashlib.sha256()
+        while chunk := stream.read(2**20):
+            hashed.update(chunk)
+            if keep or stream.status != 200:
+                content.append(chunk)
+        if stream.length:
+            # Read in pieces, a body that was cut short raises nothing.
+            raise http.client.IncompleteRead(b"", stream.length)
+        received = {name.lower(): value for name, value in stream.getheaders()}
+        if "date" in received:
+            self.now = _seconds(received["date"])
+        return Response(stream.status, received, b"".join(content), hashed.hexdigest())
+
+
+def _name(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _text(response: Response, name: str) -> str:
+    root = ElementTree.fromstring(response.body)  # noqa: S314 - the storage is trusted
+    return next((child.text or "" for child in root.iter() if _name(child) == name), "")
+
+
+def _seconds(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let a command take the bucket as its arguments."""
+    parser.add_argument("endpoint", help="the S3 server's URL, without the bucket")
+    parser.add_argument("--region", required=True, help="what requests are signed for")
+    parser.add_argument("--bucket", required=True, help="its name")
+    parser.add_argument("--folder", default="", help="where in the bucket; default: at its top")
+    parser.add_argument("--virtual-host", action="store_true", help="name the bucket in the host")
+    parser.add_argument(
+        "--key-file", required=True, help="a shared credentials file; - for standard input"
+    )
+
+
+def objects_of(args: argparse.Namespace) -> Objects:
+    """Return the objects of the bucket that the arguments name."""
+    key_file = Path("/dev/stdin" if args.key_file == "-" else args.key_file)
+    bucket = Bucket(
+        endpoint=args.endpoint,
+        region=args.region,
+        name=args.bucket,
+        path_style=not args.virtual_host,
+        key=read_key(key_file),
+    )
+    return Objects(bucket, args.folder)

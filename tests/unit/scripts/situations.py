@@ -1,0 +1,44 @@
+"""Images, and what happened to them before they are collected."""
+
+from __future__ import annotations
+
+from scripts.retention import DAY, Retention, Rule
+from tests.unit.scripts.fake_registry import World, done, image, index
+
+A = image(b"config a", b"layer 1", b"layer 2")
+B = image(b"config b", b"layer 3")
+C = image(b"config c", b"layer 1")
+INDEX = index(A, C)
+UNTAGGED = Retention(untagged_days=700 / DAY)
+LAST = Retention(rules=[Rule(["*"], last=1, days=0, matching=[])])
+
+
+def deleted(world: World) -> None:
+    """A was deleted by one pod, and the other remembers all of it."""
+    assert done(world.pods[0].push("r", A, "a"))
+    assert done(world.pods[1].push("r", B, "b"))
+    assert not world.broken("r", A, "a")
+    assert done(world.pods[1].delete("r", "_manifests/revisions", A.digest)) == 202
+
+
+def overwritten(world: World) -> None:
+    """A was overwritten by B."""
+    assert done(world.pods[0].push("r", A, "a"))
+    assert not world.broken("r", A, "a")
+    assert done(world.pods[1].push("r", B, "a"))
+
+
+def expired(world: World) -> None:
+    """The rule keeps B only."""
+    assert done(world.pods[0].push("r", A, "a"))
+    assert not world.broken("r", A, "a")
+    world.objects.clock += 5
+    assert done(world.pods[1].push("r", B, "b"))
+
+
+def deleted_index(world: World) -> None:
+    """An index was deleted, and its children are without a tag."""
+    assert done(world.pods[0].push("r", INDEX, "a"))
+    assert not world.broken("r", INDEX, "a")
+    assert done(world.pods[1].push("r", B, "b"))
+    assert done(world.pods[1].delete("r", "_manifests/revisions", INDEX.digest)) == 202

@@ -1,0 +1,197 @@
+"""The objects of a bucket, against a server that answers as it is told."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from scripts.objects import Objects, StorageError
+from scripts.s3 import Bucket, Key
+
+DATE = "Wed, 26 Nov 2025 12:00:00 GMT"
+NOON = 1764158400.0
+PAGE = 2
+
+
+class Server(ThreadingHTTPServer):
+    """A server with a few objects, which fails as often as it is told."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.stored: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.failures: list[str] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def handle_any(self) -> None:
+        parts = urlsplit(self.path)
+        key = unquote(parts.path).removeprefix("/images").removeprefix("/")
+        query = {name: values[0] for name, values in parse_qs(parts.query, True).items()}
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        source = unquote(self.headers.get("x-amz-copy-source", ""))
+        asked = self.headers.get("x-amz-copy-source-range", "")
+        self.server.requests.append(f"{self.command} {key} {asked}".strip())
+        failure = self.server.failures.pop(0) if self.server.failures else ""
+        if failure == "hang up":
+            self.close_connection = True
+        elif failure == "cut":
+            self.answer(200, b"half", length=100)
+            self.close_connection = True
+        elif failure.isdigit():
+            self.answer(int(failure), b"<Error><Code>SlowDown</Code></Error>")
+        elif failure:
+            self.answer(200, failure.encode())
+        elif "list-type" in query:
+            self.answer(200, self.page(query))
+        elif "uploads" in query:
+            self.answer(200, b"<R><UploadId>one</UploadId></R>")
+        elif self.command == "PUT" and source:
+            self.server.stored[key] = self.server.stored[source.removeprefix("/images/")]
+            self.answer(200, b"<CopyResult><ETag>e</ETag></CopyResult>")
+        elif self.command in {"PUT", "POST"}:
+            self.server.stored[key] = body
+            self.answer(200, b"")
+        elif self.command == "DELETE":
+            self.answer(204 if self.server.stored.pop(key, None) else 404, b"")
+        elif key in self.server.stored:
+            self.answer(200, self.server.stored[key])
+        else:
+            self.answer(404, b"")
+
+    def page(self, query: dict[str, str]) -> bytes:
+        start = int(query.get("continuation-token", 0))
+        keys = [key for key in sorted(self.server.stored) if key.startswith(query["prefix"])]
+        rows = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2025-11-26T11:59:58.5Z</LastModified>"
+            f"<ETag>&quot;e&quot;</ETag><Size>{len(self.server.stored[key])}</Size></Contents>"
+            for key in keys[start : start + PAGE]
+        )
+        more = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>"
+        rest = more if start + PAGE < len(keys) else ""
+        space = "http://s3.amazonaws.com/doc/2006-03-01/"
+        return f'<ListBucketResult xmlns="{space}">{rows}{rest}</ListBucketResult>'.encode()
+
+    def answer(self, status: int, body: bytes, length: int | None = None) -> None:
+        self.send_response_only(status)
+        self.send_header("Date", DATE)
+        self.send_header("Last-Modified", DATE)
+        self.send_header("ETag", '"e"')
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as started:
+        thread = threading.Thread(target=started.serve_forever, args=(0.01,))
+        thread.start()
+        yield started
+        started.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def objects(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
+    monkeypatch.setattr("scripts.objects.RETRY_SECONDS", (0, 0))
+    bucket = Bucket(f"http://127.0.0.1:{server.server_port}", "r", "images", True, Key("a", "s"))
+    with Objects(bucket, "k3s", threads=2) as opened:
+        yield opened
+
+
+def test_a_listing_goes_on_to_its_last_page_and_leaves_the_folder_out(
+    server: Server, objects: Objects
+) -> None:
+    names = [f"a/{number}" for number in range(5)]
+    server.stored = {f"k3s/{name}": b"12" for name in [*names, "b/1"]} | {"a/9": b""}
+    listed = list(objects.list("a/"))
+    assert [entry.key for entry in listed] == names
+    assert listed[0][1:] == (2, NOON - 1.5, "e")
+    assert objects.now == NOON, "its clock is the server's"
+
+
+@pytest.mark.parametrize("failure", ["500", "503", "hang up", "cut"])
+def test_a_request_that_a_busy_server_fails_is_sent_again(
+    server: Server, objects: Objects, failure: str
+) -> None:
+    server.stored = {"k3s/a": b"content"}
+    server.failures = [failure, failure]
+    assert objects.get("a") == b"content"
+
+
+@pytest.mark.parametrize("failure", ["503", "hang up", "cut"])
+def test_a_server_that_never_answers_is_an_error(
+    server: Server, objects: Objects, failure: str
+) -> None:
+    server.failures = [failure] * 3
+    with pytest.raises(StorageError, match=r"GET http://127\.0\.0\.1"):
+        objects.get("a")
+    assert len(server.requests) == 3
+
+
+def test_a_refusal_is_an_error_at_once(server: Server, objects: Objects) -> None:
+    server.failures = ["403"]
+    with pytest.raises(StorageError, match="403"):
+        objects.put("a", b"")
+    assert len(server.requests) == 1
+
+
+def test_a_copy_that_fails_after_its_status_was_sent_is_an_error(
+    server: Server, objects: Objects
+) -> None:
+    server.stored = {"k3s/a": b"content"}
+    server.failures = ["<Error><Code>InternalError</Code></Error>"]
+    with pytest.raises(StorageError, match="InternalError"):
+        objects.copy("a", "b", 7)
+
+
+def test_a_large_object_is_copied_in_parts(
+    server: Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.objects.PART_BYTES", 3)
+    server.stored = {"k3s/a": b"content"}
+    objects.copy("a", "b", 7)
+    ranges = [re.sub(".*=", "", request) for request in server.requests[1:-1]]
+    assert ranges == ["0-2", "3-5", "6-6"]
+    assert server.stored["k3s/b"].count(b"<PartNumber>") == 3
+
+
+def test_a_small_object_is_copied_at_once(server: Server, objects: Objects) -> None:
+    server.stored = {"k3s/a": b"content"}
+    objects.copy("a", "b", 7)
+    assert server.stored["k3s/b"] == b"content"
+    assert len(server.requests) == 1
+
+
+def test_what_is_not_there_is_told_from_an_error(server: Server, objects: Objects) -> None:
+    assert objects.get("a") is None
+    assert objects.head("a") is None
+    assert objects.sha256("a") is None
+    objects.delete("a")
+    server.stored["k3s/a"] = b"content"
+    assert objects.head("a") == ("a", 7, NOON, "e")
+
+
+def test_the_content_is_hashed_without_being_kept(server: Server, objects: Objects) -> None:
+    server.stored["k3s/a"] = b"abc"
+    assert objects.sha256("a") == (
+        # https://csrc.nist.gov/CSRC/media/Projects/Cryptographic-Standards-and-Guidelines/documents/examples/SHA256.pdf
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
