@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic.alias_generators import to_snake
+from pydantic.alias_generators import to_camel, to_snake
 
 from settings.credentials import Access, find_access, missing_access
 from settings.problems import SettingsError, problems_of
@@ -25,8 +25,9 @@ from settings.schema import (
     SpacesSettings,
     TlsSecret,
     TlsSettings,
+    UserSettings,
 )
-from settings.types import Hostname, Label, Section, User
+from settings.types import Hostname, Label, NamedUser, Section, User
 
 
 class Settings(Section):
@@ -37,6 +38,7 @@ class Settings(Section):
         namespace: The namespace that is created for it.
         admin_user: Who may push and pull.
         pull_user: Who may pull only.
+        users: Who else may push and pull, and what; by name.
         storage: Where images are kept.
         registry: The workload.
         ingress: How requests reach the registry.
@@ -50,6 +52,7 @@ class Settings(Section):
     namespace: Label = "registry"
     admin_user: User = "admin"
     pull_user: User = "pull"
+    users: dict[NamedUser, UserSettings] = {}  # noqa: RUF012 - pydantic copies it
     storage: Annotated[SpacesSettings | S3Settings, Field(discriminator="kind")] = SpacesSettings()
     registry: RegistrySettings = RegistrySettings()
     ingress: IngressSettings = IngressSettings()
@@ -81,6 +84,16 @@ class Settings(Section):
         if pull_user == info.data.get("admin_user"):
             raise ValueError("expected another name than adminUser's")
         return pull_user
+
+    @field_validator("users")
+    @classmethod
+    def _differ(
+        cls, users: dict[str, UserSettings], info: ValidationInfo
+    ) -> dict[str, UserSettings]:
+        for key in ("admin_user", "pull_user"):
+            if info.data.get(key, "").lower() in users:
+                raise ValueError(f"expected other names than that of {to_camel(key)}")
+        return users
 
 
 def load(

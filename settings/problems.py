@@ -26,6 +26,8 @@ _EXAMPLES = {
     "caFile": "/etc/ssl/private-ca.pem",
     "uploadTimeout": "600",
     "namespaces": "default",
+    "push": "team-a/*",
+    "pull": "*",
 }
 """What the commands that mend say, for keys without a default."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from settings.types import (
     Bucket,
@@ -20,6 +20,7 @@ from settings.types import (
     NamePrefix,
     NodePath,
     RegistryImage,
+    RepositoryPattern,
     S3Region,
     Section,
     SpacesRegion,
@@ -111,6 +112,31 @@ class RegistrySettings(Section):
     replicas: Annotated[int, Field(ge=1, le=20)] = 1
     parallel_uploads: Annotated[int, Field(ge=1, le=1000)] = 16
     resources: Resources = Resources()
+
+
+class UserSettings(Section):
+    """What one more user may do.
+
+    Attributes:
+        push: The repositories that the user may push to and delete from: ``team-a/app`` is one,
+            ``team-a/*`` are all below ``team-a/``, ``*`` are all.
+        pull: The repositories that the user may pull from, written likewise. Those of `push` are
+            always among them.
+    """
+
+    push: list[RepositoryPattern] = []  # noqa: RUF012 - pydantic copies it
+    pull: list[RepositoryPattern] = []  # noqa: RUF012
+
+    @field_validator("pull")
+    @classmethod
+    def _include_push(cls, pull: list[str], info: ValidationInfo) -> list[str]:
+        return list(dict.fromkeys([*info.data.get("push", []), *pull]))
+
+    @model_validator(mode="after")
+    def _require_a_right(self) -> Self:
+        if not self.pull:
+            raise ValueError("expected at least one repository in push or pull")
+        return self
 
 
 class IngressSettings(Section):

@@ -80,6 +80,22 @@ Cpu = Annotated[str, matching(r"[1-9]\d*m?", "cores or thousandths of a core, su
 User = Annotated[
     str, matching(r"[A-Za-z0-9._-]{1,64}", "letters, digits, dots, hyphens and underscores")
 ]
+NamedUser = Annotated[
+    str,
+    matching(
+        r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?",
+        "a user name of at most 32 lowercase letters, digits and hyphens, such as ci",
+    ),
+]
+_REPOSITORY = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+RepositoryPattern = Annotated[
+    # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+    str,
+    matching(
+        rf"(?=.{{1,255}}$)(\*|{_REPOSITORY}(/{_REPOSITORY})*(/\*)?)",
+        "a repository such as team-a/app, all below a path such as team-a/*, or * for all",
+    ),
+]
 Image = Annotated[
     str, matching(r"[^@\s]+:[^/:@\s]+(@sha256:[0-9a-f]{64})?", "name:tag, with a tag that stays")
 ]

@@ -19,7 +19,7 @@ def test_the_project_file_and_the_models_name_the_same_keys_types_and_defaults()
     assert list(described) == [field.alias for field in Settings.model_fields.values()]
     for field in Settings.model_fields.values():
         told = described[field.alias]
-        if isinstance(field.default, Section):
+        if isinstance(field.default, Section | dict):
             assert (told["type"], told["default"]) == ("object", {}), field.alias
             for name, text in leaves(field):
                 assert name in told["description"], f"{field.alias}.{name} is not described"
