@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import textwrap
 from collections.abc import Iterable
 from typing import Any
 
 import pulumi
 
-from components.ingress.tls import entry_point
-from components.ingress.upload_timeout import traefik_patch
 from components.metadata import STACK_ANNOTATION
 from components.pull_secrets import SECRET_NAME
 from settings import Settings
 from settings.credentials import Access
 from settings.problems import Problem, SettingsError, set_command
-from settings.schema import TlsCertManager, TlsSettings
+from settings.schema import TlsCertManager
 
 TIMEOUT_SECONDS = 10
 """For a cluster that does not answer; one that does takes a tenth of a second."""
@@ -55,8 +52,8 @@ def look(settings: Settings, access: Access) -> list[dict[str, Any]]:
         access: Which cluster.
 
     Returns:
-        Namespaces, Ingresses and, where they matter, service accounts, the metadata of the Secret
-        that cert-manager is to write, and the HelmChartConfig of k3s' Traefik.
+        Namespaces, Ingresses and, where they matter, service accounts and the metadata of the
+        Secret that cert-manager is to write.
 
     Raises:
         OSError: There is no kubectl.
@@ -77,14 +74,6 @@ def look(settings: Settings, access: Access) -> list[dict[str, Any]]:
         )
         if metadata:
             objects.append({"kind": "Secret", "metadata": json.loads(metadata)})
-    if settings.ingress.upload_timeout:
-        config = _kubectl(
-            access,
-            *("helmchartconfigs.helm.cattle.io", "traefik", "--namespace=kube-system"),
-            *("--ignore-not-found", "--output=json"),
-        )
-        if config:
-            objects.append(json.loads(config))
     return objects
 
 
@@ -145,12 +134,6 @@ def conflicts(settings: Settings, stack: str, objects: Iterable[dict[str, Any]])
                     set_command(["tls", "secretName"], f"{name}-cert-manager"),
                 )
             )
-        elif (
-            found["kind"] == "HelmChartConfig"
-            and settings.ingress.upload_timeout
-            and annotations.get(STACK_ANNOTATION) != stack
-        ):
-            problems.append(_taken_traefik(settings.tls, settings.ingress.upload_timeout))
     return problems
 
 
@@ -205,14 +188,4 @@ def _taken_namespace(name: str, owner: str | None, stack: str, chosen: str) -> P
         f"the namespace exists, and {whose}",
         f"{set_command(['namespace'], f'{chosen}-2')}\n"
         f"       or hand it over, to be managed and one day deleted by this stack: {adopt}",
-    )
-
-
-def _taken_traefik(tls: TlsSettings, seconds: int) -> Problem:
-    patch = textwrap.indent(traefik_patch(entry_point(tls), seconds).rstrip(), " " * 11)
-    return Problem(
-        "ingress.uploadTimeout",
-        json.dumps(seconds),
-        "the HelmChartConfig kube-system/traefik exists, and this stack did not make it",
-        f"pulumi config rm --path ingress.uploadTimeout, and instead\n{patch}",
     )

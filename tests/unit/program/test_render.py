@@ -7,9 +7,9 @@ from pathlib import Path
 import bcrypt
 import pytest
 import yaml
+from components.ingress.upload_timeout import traefik_patch, traefik_values, upload_limit
 
 from components.credentials import htpasswd_line
-from components.ingress.upload_timeout import traefik_patch, traefik_values, upload_limit
 from components.registry.config import credentials_file, registry_config
 from components.registry.pod import memory_limit_mib
 from outputs import readme
