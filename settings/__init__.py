@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel, to_snake
 
 from settings.credentials import Access, find_access, missing_access
-from settings.problems import SettingsError, problems_of
+from settings.problems import Problem, SettingsError, problems_of, set_command
 from settings.schema import (
     IngressSettings,
     NodesSettings,
@@ -23,6 +23,8 @@ from settings.schema import (
     S3Settings,
     ScriptsSettings,
     SpacesSettings,
+    TlsAcme,
+    TlsNone,
     TlsSecret,
     TlsSettings,
     UserSettings,
@@ -132,9 +134,37 @@ def load(
         raise SettingsError(
             problems + (missing_access(access, environment) if spaces else [])
         ) from None
-    if settings.storage.kind == "spaces" and (missing := missing_access(access, environment)):
-        raise SettingsError(missing)
+    problems = _not_of_the_controller(settings)
+    if settings.storage.kind == "spaces":
+        problems += missing_access(access, environment)
+    if problems:
+        raise SettingsError(problems)
     return settings, access
+
+
+def _not_of_the_controller(settings: Settings) -> list[Problem]:
+    """Return a problem for each setting of TLS that the ingress controller would not heed."""
+    controller, tls, problems = settings.ingress.controller, settings.tls, []
+    if controller != "traefik" and isinstance(tls, TlsAcme):
+        problems.append(
+            Problem(
+                "tls.mode",
+                '"acme"',
+                f"expected another mode with ingress.controller {controller}: the resolver is one "
+                "of Traefik's",
+                set_command(["tls", "mode"], "certManager"),
+            )
+        )
+    if controller == "haproxy" and not isinstance(tls, TlsNone) and tls.client_ca:
+        problems.append(
+            Problem(
+                "tls.clientCa",
+                "(set)",
+                "expected none with ingress.controller haproxy: it would not ask for certificates",
+                "pulumi config rm --path tls.clientCa",
+            )
+        )
+    return problems
 
 
 def _value(key: str, text: str) -> object:

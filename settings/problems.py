@@ -24,7 +24,6 @@ _EXAMPLES = {
     "issuer": "letsencrypt",
     "mirrorPrefix": "example.com",
     "caFile": "/etc/ssl/private-ca.pem",
-    "uploadTimeout": "600",
     "namespaces": "default",
     "push": "team-a/*",
     "pull": "*",

@@ -74,17 +74,6 @@ def test_a_certificate_that_cert_manager_did_not_make_is_not_overwritten(
     assert len(problems) == count
 
 
-def test_somebody_elses_traefik_is_not_overwritten_but_a_patch_is_printed() -> None:
-    settings = Settings.model_validate({"hostname": "a.b", "ingress": {"uploadTimeout": 600}})
-    metadata = {"name": "traefik", "namespace": "kube-system"}
-    (problem,) = conflicts(settings, STACK, [{"kind": "HelmChartConfig", "metadata": metadata}])
-    assert (problem.key, problem.value) == ("ingress.uploadTimeout", "600")
-    assert "kubectl edit --namespace kube-system helmchartconfig traefik" in problem.fix
-    assert "readTimeout: 600s" in problem.fix
-    mine = {**metadata, "annotations": {"registry/stack": STACK}}
-    assert not conflicts(settings, STACK, [{"kind": "HelmChartConfig", "metadata": mine}])
-
-
 def pulling(**chosen: object) -> Settings:
     return Settings.model_validate(
         {"hostname": "registry.example.com", "pullSecrets": {"namespaces": ["team"], **chosen}}
@@ -153,7 +142,6 @@ echo "$@" >> {log}
 case "$*" in *--kubeconfig=/dev/stdin*) cat >> {log};; esac
 case "$*" in
 *secret*) echo '{{"name": "registry-tls"}}';;
-*helmchartconfigs*) echo '{{"kind": "HelmChartConfig"}}';;
 *) echo '{{"items": []}}';;
 esac
 """
@@ -191,9 +179,3 @@ def test_of_a_certificate_only_the_metadata_is_asked_for(kubectl: Path) -> None:
         {"kind": "Secret", "metadata": json.loads('{"name": "registry-tls"}')}
     ]
     assert "jsonpath={.metadata}" in kubectl.read_text()
-
-
-def test_traefiks_config_is_asked_for_where_it_is_to_be_changed(kubectl: Path) -> None:
-    settings = Settings.model_validate({"hostname": "a.b", "ingress": {"uploadTimeout": 600}})
-    assert preflight.look(settings, ACCESS) == [{"kind": "HelmChartConfig"}]
-    assert "traefik --namespace=kube-system --ignore-not-found" in kubectl.read_text()
