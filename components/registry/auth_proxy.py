@@ -171,8 +171,6 @@ def _registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:
         "handler": "reverse_proxy",
         "upstreams": [{"dial": REGISTRY_ADDRESS}],
         "transport": {"protocol": "http", "compression": False, **transport},
-        # The registry may be starting.
-        "load_balancing": {"try_duration": "5s"},
         "headers": {
             "request": {
                 "delete": ["Authorization", "Upgrade"],
@@ -200,6 +198,8 @@ def _probe_server() -> dict[str, Any]:
     """
     ready = _registry(
         {},
+        # The registry may be starting.
+        load_balancing={"try_duration": "3s"},
         rewrite={"method": "HEAD", "uri": f"/v2/readiness/blobs/sha256:{'0' * 64}"},
         handle_response=[
             {"match": {"status_code": [404]}, "routes": [respond(200)]},
