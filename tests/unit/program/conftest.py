@@ -10,7 +10,7 @@ import asyncio
 import gc
 import json
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,8 @@ import preflight
 ROOT = Path(__file__).parents[3]
 PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
+
+CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 
 DRAWN = {
     "random:index/randomPassword:RandomPassword": {"result": "Passw0rdPassw0rdPassw0rdPassw0rd"},
@@ -59,7 +61,8 @@ class Recorder(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources[args.name] = args
-        state = {**args.inputs, **DRAWN.get(args.typ, {})}
+        stash = {"output": args.inputs.get("input")} if args.typ.endswith(":Stash") else {}
+        state = {**args.inputs, **stash, **DRAWN.get(args.typ, {})}
         if args.typ.endswith(":SpacesKey"):
             state |= {"accessKey": f"DO00-{args.name}", "secretKey": f"s3cr3t-of-{args.name}"}
         if args.typ.startswith("kubernetes:"):
@@ -96,7 +99,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     loop.set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
 
     def run_program(
-        config: dict[str, Any] | None = None, *, preview: bool = False, token: str = "token"
+        config: dict[str, Any] | None = None,
+        *,
+        preview: bool = False,
+        token: str = "token",
+        environment: Mapping[str, str] | None = None,
     ) -> Recorder:
         values = CONFIG if config is None else config
         texts = {
@@ -108,17 +115,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(texts))
         monkeypatch.setenv("DIGITALOCEAN_TOKEN", token)
         for name in ("SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY", "SPACES_ENDPOINT_URL"):
-            if name not in values:
-                monkeypatch.delenv(name, raising=False)
-        # A cluster with the namespaces that are to get pull Secrets, and nothing else.
-        monkeypatch.setattr(
-            preflight,
-            "look",
-            lambda settings, _: [
-                {"kind": "Namespace", "metadata": {"name": name}}
-                for name in settings.pull_secrets.namespaces
-            ],
-        )
+            monkeypatch.delenv(name, raising=False)
+        for name, value in (environment or {}).items():
+            monkeypatch.setenv(name, value)
+        # A cluster that can be asked, with nothing in the way.
+        monkeypatch.setattr(preflight, "check", lambda *_: CLUSTER_UID)
         recorder = Recorder()
         pulumi.runtime.set_mocks(recorder, project=PROJECT, stack="dev", preview=preview)
 

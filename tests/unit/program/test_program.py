@@ -23,7 +23,7 @@ def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> Non
             "Space", "Credentials", "Registry", "StorageCheck", "Ingress", "SmokeTest",
             "PrivateRegistry",
             "Nodes", "PullSecrets",
-            "kubernetes", "digitalocean", "digitalocean",
+            "Stash", "kubernetes", "digitalocean", "digitalocean",
             "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
             "RandomPassword", "RandomBytes", "RandomPassword", "RandomBytes", "RandomBytes",
             "Namespace", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy",
