@@ -114,11 +114,11 @@ class Registry(pulumi.ComponentResource):
         created = [
             kubernetes.core.v1.Secret(
                 f"{self._name}-{purpose}",
-                metadata={
-                    "name": f"{NAME}-{purpose}" if mutable else None,
-                    "namespace": self.namespace,
-                    "labels": LABELS,
-                },
+                metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                    name=f"{NAME}-{purpose}" if mutable else None,
+                    namespace=self.namespace,
+                    labels=LABELS,
+                ),
                 immutable=not mutable,
                 string_data={file: pulumi.Output.secret(text)},
                 opts=self._child,
