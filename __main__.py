@@ -5,9 +5,10 @@ import os
 import pulumi
 
 import outputs
+import preflight
 from components import PrivateRegistry, PrivateRegistryArgs
+from components.namespace import registry_namespace
 from components.providers import cluster_provider, spaces_provider
-from preflight import check_cluster
 from settings import load
 
 settings, access = load(
@@ -17,14 +18,20 @@ settings, access = load(
     project=pulumi.get_project(),
 )
 stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-check_cluster(settings, access, stack)
 
-providers: list[pulumi.ProviderResource] = [cluster_provider(access)]
+cluster = cluster_provider(access, preflight.run(settings, access, stack))
+namespace = registry_namespace(settings.namespace, stack, cluster)
+providers: list[pulumi.ProviderResource] = [cluster]
 if settings.storage.kind == "spaces":
-    providers.append(spaces_provider(access))
+    providers.append(spaces_provider(access, namespace))
 registry = PrivateRegistry(
     "private-registry",
-    PrivateRegistryArgs(settings=settings, stack=stack, spaces_endpoint=access.spaces_endpoint),
+    PrivateRegistryArgs(
+        settings=settings,
+        namespace=namespace,
+        stack=stack,
+        spaces_endpoint=access.spaces_endpoint,
+    ),
     opts=pulumi.ResourceOptions(providers=providers),
 )
 outputs.export(settings, registry)

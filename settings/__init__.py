@@ -123,21 +123,19 @@ def load(
         # An unset hostname comes as the empty default of Pulumi.yaml.
         if key.startswith(prefix) and (key, text) != (f"{prefix}hostname", "")
     }
-    access = find_access(config, environment)
+    access, problems = find_access(config, environment)
+    settings = None
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         hidden = {key.removeprefix(prefix) for key in secret_keys}
-        storage = values.get("storage")
-        spaces = not isinstance(storage, dict) or storage.get("kind", "spaces") == "spaces"
-        problems = problems_of(error, Settings, hidden)
-        raise SettingsError(
-            problems + (missing_access(access, environment) if spaces else [])
-        ) from None
-    problems = _not_of_the_controller(settings)
-    if settings.storage.kind == "spaces":
+        problems += problems_of(error, Settings, hidden)
+    else:
+        problems += _not_of_the_controller(settings)
+    storage = values.get("storage")
+    if not isinstance(storage, dict) or storage.get("kind", "spaces") == "spaces":
         problems += missing_access(access, environment)
-    if problems:
+    if settings is None or problems:
         raise SettingsError(problems)
     return settings, access
 

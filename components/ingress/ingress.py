@@ -147,8 +147,11 @@ class Ingress(pulumi.ComponentResource):
                 **ingress_annotations(args.settings, args.tls, namespace),
             }
         )
-        backend = {"service": {"name": args.service, "port": {"name": port}}}
-        paths = [{"path": path, "path_type": "Prefix", "backend": backend}]
+        to: kubernetes.networking.v1.HTTPIngressPathArgsDict = {
+            "path": path,
+            "path_type": "Prefix",
+            "backend": {"service": {"name": args.service, "port": {"name": port}}},
+        }
         kubernetes.networking.v1.Ingress(
             f"{self._name}-ingress",
             metadata={
@@ -160,7 +163,7 @@ class Ingress(pulumi.ComponentResource):
             spec={
                 "ingress_class_name": args.settings.class_name,
                 "tls": ingress_tls(args.tls, args.hostname),
-                "rules": [{"host": args.hostname, "http": {"paths": paths}}],
+                "rules": [{"host": args.hostname, "http": {"paths": [to]}}],
             },
             opts=self._child,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pulumi_kubernetes as kubernetes
+
 from settings.schema import (
     IngressSettings,
     TlsAcme,
@@ -85,7 +87,9 @@ def _traefik_router(ingress: IngressSettings, tls: TlsSettings, namespace: str) 
     return annotations
 
 
-def ingress_tls(tls: TlsSettings, hostname: str) -> list[dict[str, object]]:
+def ingress_tls(
+    tls: TlsSettings, hostname: str
+) -> list[kubernetes.networking.v1.IngressTLSArgsDict]:
     """Return the ``tls`` of the Ingress: the Secret with the certificate, if there is one.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import pulumi
@@ -64,7 +63,9 @@ def network_policies(
         opts: The options of each policy.
     """
 
-    def policy(purpose: str, spec: dict[str, Any]) -> pulumi.Resource:
+    def policy(
+        purpose: str, spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict
+    ) -> pulumi.Resource:
         return kubernetes.networking.v1.NetworkPolicy(
             f"{name}-policy" if purpose == "registry" else f"{name}-{purpose}-policy",
             metadata={"name": purpose, "namespace": args.namespace},
@@ -74,7 +75,7 @@ def network_policies(
 
     controller = _controller(args.ingress)
     egress = [_dns(), _storage(args.storage_endpoint)]
-    policies = [
+    policies: list[pulumi.Resource] = [
         kubernetes.networking.v1.NetworkPolicy(
             f"{name}-closed",
             metadata={"name": "closed", "namespace": args.namespace},
@@ -133,14 +134,16 @@ def network_policies(
     return policies
 
 
-def _controller(ingress: IngressSettings) -> list[dict[str, Any]]:
+def _controller(
+    ingress: IngressSettings,
+) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict]:
     if ingress.host_network:
         # Its pods have their nodes' addresses, which no selector selects.
         return [{"ip_block": {"cidr": everywhere}} for everywhere in LINK_LOCAL]
     return [{"namespace_selector": _named(ingress.controller_namespace)}]
 
 
-def _dns() -> dict[str, Any]:
+def _dns() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
     resolver = {"match_labels": {"k8s-app": "kube-dns"}}
     return {
         "to": [{"namespace_selector": _named("kube-system"), "pod_selector": resolver}],
@@ -148,7 +151,7 @@ def _dns() -> dict[str, Any]:
     }
 
 
-def _storage(endpoint: str) -> dict[str, Any]:
+def _storage(endpoint: str) -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
     """Return the rule for an S3 server.
 
     A policy cannot name a host, so the port of an outside server is open to any address. For a
@@ -156,7 +159,10 @@ def _storage(endpoint: str) -> dict[str, Any]:
     """
     url = urlsplit(endpoint)
     if service := re.fullmatch(_SERVICE, url.hostname or ""):
-        return {"to": [{"namespace_selector": _named(service[1])}]}
+        peer: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
+            "namespace_selector": _named(service[1])
+        }
+        return {"to": [peer]}
     return {
         "to": [
             {"ip_block": {"cidr": everywhere, "except_": [link_local]}}
@@ -166,9 +172,9 @@ def _storage(endpoint: str) -> dict[str, Any]:
     }
 
 
-def _named(namespace: str) -> dict[str, Any]:
+def _named(namespace: str) -> kubernetes.meta.v1.LabelSelectorArgsDict:
     return {"match_labels": {"kubernetes.io/metadata.name": namespace}}
 
 
-def _ports(*ports: int | str) -> list[dict[str, Any]]:
+def _ports(*ports: int | str) -> list[kubernetes.networking.v1.NetworkPolicyPortArgsDict]:
     return [{"protocol": "TCP", "port": port} for port in ports]
