@@ -144,9 +144,12 @@ def _controller(
 
 
 def _dns() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
-    resolver = {"match_labels": {"k8s-app": "kube-dns"}}
+    resolver: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
+        "namespace_selector": _named("kube-system"),
+        "pod_selector": {"match_labels": {"k8s-app": "kube-dns"}},
+    }
     return {
-        "to": [{"namespace_selector": _named("kube-system"), "pod_selector": resolver}],
+        "to": [resolver],
         "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
     }
 
