@@ -97,7 +97,7 @@ class NodeConfigurator(pulumi.ComponentResource):
         pulumi.log.info(
             "nodes are set up one at a time; what they say: "
             f"kubectl logs --namespace={args.namespace} --container=configure --prefix "
-            "--selector=app.kubernetes.io/component={NAME}",
+            f"--selector=app.kubernetes.io/component={NAME}",
             daemon_set,
         )
         self.register_outputs({})

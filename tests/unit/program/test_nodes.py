@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from tests.unit.program.conftest import CONFIG, DRAWN, SECRET, Run
+from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.program.engine import Secret
 
-PASSWORD = DRAWN["random:index/randomPassword:RandomPassword"]["result"]
+PASSWORD = "credentialspull00000000000000000"
 ENROLLED = {**CONFIG, "nodes": {"mirrorPrefix": "example.com", "configure": True}}
 TWO = {**CONFIG, "pullSecrets": {"namespaces": ["a", "b"]}}
 
@@ -61,7 +62,7 @@ def test_the_enrolments_file_is_a_secret_that_rolls_out_the_pods(run: Run) -> No
     files = made.inputs("nodes-configurator-files")
     assert files["immutable"] is True
     assert "name" not in files["metadata"], "a change must change the pods"
-    assert SECRET in made.resources["nodes-configurator-files"].inputs["stringData"]
+    assert isinstance(made.resources["nodes-configurator-files"].marked["stringData"], Secret)
     for name in ("nodes-configurator-daemon-set", "nodes-configurator-script"):
         assert PASSWORD not in json.dumps(made.inputs(name)), f"{name} shows a secret"
 
@@ -91,7 +92,7 @@ def test_each_chosen_namespace_gets_a_pull_secret_of_the_pull_user(run: Run) -> 
     secret = made.inputs("pull-secrets-b")
     assert secret["metadata"] == {"name": "registry-pull", "namespace": "b"}
     assert secret["type"] == "kubernetes.io/dockerconfigjson"
-    assert SECRET in made.resources["pull-secrets-b"].inputs["stringData"]
+    assert isinstance(made.resources["pull-secrets-b"].marked["stringData"], Secret)
     assert "pull-secrets-b-default" not in made.resources, "pods name it, unless told otherwise"
 
 
