@@ -1,6 +1,7 @@
 """A private container registry on k3s that keeps its images in a DigitalOcean Space."""
 
 import os
+import sys
 
 import pulumi
 
@@ -8,16 +9,22 @@ import outputs
 from components import PrivateRegistry, PrivateRegistryArgs
 from components.providers import cluster_provider, spaces_provider
 from preflight import check_cluster
-from settings import load
+from settings import SettingsError, load
 
-settings, access = load(
-    config=pulumi.runtime.get_config_env(),
-    secret_keys=frozenset(pulumi.runtime.get_config_secret_keys_env()),
-    environment=os.environ,
-    project=pulumi.get_project(),
-)
 stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-check_cluster(settings, access, stack)
+try:
+    settings, access = load(
+        config=pulumi.runtime.get_config_env(),
+        secret_keys=frozenset(pulumi.runtime.get_config_secret_keys_env()),
+        environment=os.environ,
+        project=pulumi.get_project(),
+    )
+    check_cluster(settings, access, stack)
+except SettingsError as error:
+    pulumi.log.error(str(error))
+    # Nothing else would keep the engine from reporting an unhandled error after that one:
+    # https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/python/cmd/pulumi-language-python-exec
+    sys.exit(32)
 
 providers: list[pulumi.ProviderResource] = [cluster_provider(access)]
 if settings.storage.kind == "spaces":

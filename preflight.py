@@ -16,8 +16,9 @@ from components.ingress.upload_timeout import traefik_patch
 from components.metadata import STACK_ANNOTATION
 from components.pull_secrets import SECRET_NAME
 from settings import Settings
+from settings.commands import set_command
 from settings.credentials import Access
-from settings.problems import Problem, SettingsError, set_command
+from settings.problems import Problem, SettingsError
 from settings.schema import TlsCertManager, TlsSettings
 
 TIMEOUT_SECONDS = 10

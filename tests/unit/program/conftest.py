@@ -25,6 +25,12 @@ ROOT = Path(__file__).parents[3]
 PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
 
+ENCRYPTED = (
+    *("digitalocean:token", "digitalocean:spacesSecretKey", "kubernetes:kubeconfig"),
+    f"{PROJECT}:storage",
+)
+"""The keys that hold secrets, where they are set."""
+
 
 class Run:
     """Runs the program once for each configuration; what it recorded is there to be read only."""
@@ -62,7 +68,7 @@ def _run(
     texts = {
         key if ":" in key else f"{PROJECT}:{key}": value
         if isinstance(value, str)
-        else json.dumps(value)
+        else json.dumps(value, separators=(",", ":"), sort_keys=True)  # as the engine does
         for key, value in values.items()
     }
     objects = cluster or [
@@ -72,6 +78,7 @@ def _run(
     environment = {
         "PATH": os.environ["PATH"],
         "PULUMI_CONFIG": json.dumps(texts),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps([key for key in texts if key in ENCRYPTED]),
         "DIGITALOCEAN_TOKEN": token,
     }
     loops: list[asyncio.AbstractEventLoop] = []
