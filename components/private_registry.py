@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 
 from components.credentials import Credentials, CredentialsArgs
 from components.ingress import Ingress, IngressArgs
@@ -22,11 +23,13 @@ class PrivateRegistryArgs:
 
     Attributes:
         settings: All settings.
+        namespace: The registry's namespace.
         stack: The full name of the stack.
         spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
     """
 
     settings: Settings
+    namespace: kubernetes.core.v1.Namespace
     stack: str
     spaces_endpoint: str
 
@@ -66,8 +69,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             "registry",
             RegistryArgs(
                 settings=settings.registry,
-                namespace=settings.namespace,
-                stack=args.stack,
+                namespace=args.namespace,
                 controller_namespace=settings.ingress.controller_namespace,
                 check_image=settings.scripts.image,
                 storage=self.storage,

@@ -192,7 +192,8 @@ def load(
     problems = Placement(texts, values, encrypted, _KEYS).problems()
     problems += _plaintext_secrets(values, encrypted)
     problems += _plaintext_credentials(config, secret_keys)
-    access = find_access(config, environment)
+    access, refused = find_access(config, environment)
+    problems += refused
     settings = None
     try:
         settings = Settings.model_validate(values)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +39,7 @@ class Problem:
     fix: str
 
 
-class SettingsError(pulumi.RunError):
+class SettingsError(Exception):
     """The configuration cannot be used."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -51,6 +53,20 @@ class SettingsError(pulumi.RunError):
             ]
         super().__init__("\n".join(lines))
         self.problems = list(problems)
+
+
+@contextmanager
+def explained_errors() -> Iterator[None]:
+    """End the program after a refusal, without the engine's own "an unhandled error occurred".
+
+    The engine adds that to every error but those that are said to be explained, by the code 32:
+    https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/python/cmd/pulumi-language-python-exec
+    """
+    try:
+        yield
+    except SettingsError as error:
+        pulumi.log.error(str(error))
+        sys.exit(32)
 
 
 def shown(value: object) -> str:

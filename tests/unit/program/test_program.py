@@ -154,11 +154,3 @@ def refusal(run: Run, **arguments: Any) -> str:
 
 def test_bad_settings_are_refused_before_any_resource_is_made(run: Run) -> None:
     assert "https://wrong" in refusal(run, config={"hostname": "https://wrong"})
-
-
-def test_a_cluster_with_another_stacks_registry_is_refused(run: Run) -> None:
-    theirs = {
-        "kind": "Namespace",
-        "metadata": {"name": "registry", "annotations": {"registry/stack": "theirs/x/prod"}},
-    }
-    assert "theirs/x/prod" in refusal(run, cluster=[theirs])

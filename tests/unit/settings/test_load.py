@@ -73,25 +73,9 @@ def test_a_long_value_is_cut() -> None:
     assert problem.value == '"' + "x" * 199 + "..."
 
 
-def test_a_missing_token_is_named_with_both_ways_to_give_it() -> None:
-    (problem,) = problems(GOOD, {})
-    assert problem.fix == "pulumi config set --secret digitalocean:token"
-    assert "DIGITALOCEAN_TOKEN" in problem.expected
-
-
 def test_a_missing_token_is_reported_beside_a_bad_key_of_the_space() -> None:
     found = problems({**GOOD, "storage": {"region": "mars"}}, {})
     assert [problem.key for problem in found] == ["storage.region", "digitalocean:token"]
-
-
-def test_a_spaces_key_without_its_secret_is_refused() -> None:
-    (problem,) = problems(GOOD, {**TOKEN, "SPACES_ACCESS_KEY_ID": "DO00"})
-    assert problem.key == "digitalocean:spacesSecretKey"
-
-
-def test_the_providers_own_key_for_the_address_of_spaces_is_honoured() -> None:
-    _, access = loaded({**GOOD, "digitalocean:spacesEndpoint": "http://{{.Region}}.test"})
-    assert access.spaces_endpoint == "http://{{.Region}}.test"
 
 
 def test_settings_cannot_be_changed_after_they_were_checked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,12 +162,12 @@ def test_a_private_key_is_not_shown() -> None:
     assert error.problems[0].value == "[secret]"
 
 
-def test_a_kubeconfig_may_be_a_path_in_plaintext() -> None:
-    assert loaded({**GOOD, "kubernetes:kubeconfig": "~/.kube/config"})[1].kubeconfig
+def test_a_kubeconfig_may_be_a_path_in_plaintext(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(KUBECONFIG)
+    loaded({**GOOD, "kubernetes:kubeconfig": str(path)})
 
 
 def test_secrets_are_not_in_the_representation_of_what_was_loaded() -> None:
-    settings, access = loaded({**GOOD, "digitalocean:token": Secret(PLAIN), "storage": S3})
-    assert access.token == PLAIN
-    assert PLAIN not in repr(access)
+    settings, _ = loaded({**GOOD, "storage": S3})
     assert PLAIN not in repr(settings)
