@@ -35,6 +35,13 @@ class Resources(Section):
     memory: Memory = "128Mi"
 
 
+CHUNK_BYTES = 10 * 2**20
+"""The size of an upload's parts; larger ones need more memory for no gain (docs/performance.md)."""
+
+_BASE_MEMORY_MIB = 64
+"""The registry at rest takes 25 to 40 MiB; the rest is room for listings."""
+
+
 class RegistrySettings(Section):
     """The registry's workload.
 
@@ -49,6 +56,31 @@ class RegistrySettings(Section):
     replicas: Annotated[Number, Field(ge=1, le=20)] = 1
     parallel_uploads: Annotated[Number, Field(ge=1, le=1000)] = 16
     resources: Resources = Resources()
+
+    @property
+    def memory_limit_mib(self) -> int:
+        """The memory limit of a registry pod, in MiB."""
+        return _memory_limit_mib(self.parallel_uploads)
+
+    @field_validator("resources")
+    @classmethod
+    def _request_within_limit(cls, resources: Resources, info: ValidationInfo) -> Resources:
+        if uploads := info.data.get("parallel_uploads"):
+            limit = _memory_limit_mib(uploads)
+            number, unit = int(resources.memory[:-2]), "KMGT".index(resources.memory[-2])
+            if number * 1024**unit > limit * 1024:
+                raise FixableError(
+                    f"expected at most {limit}Mi, the memory limit for {uploads} parallelUploads",
+                    f"{limit}Mi",
+                    key=("registry", "resources", "memory"),
+                )
+        return resources
+
+
+def _memory_limit_mib(parallel_uploads: int) -> int:
+    # An upload's part is buffered twice, and a quarter is added for garbage not yet collected:
+    # https://github.com/distribution/distribution/pull/4919
+    return _BASE_MEMORY_MIB + parallel_uploads * 2 * CHUNK_BYTES * 5 // 4 // 2**20
 
 
 class UserSettings(Section):

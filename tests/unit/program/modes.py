@@ -79,7 +79,7 @@ MODES: dict[str, dict[str, Any]] = {
         "registry": {
             "image": "mirror.example.com/registry:3.1.3",
             "parallelUploads": 4,
-            "resources": {"cpu": "1", "memory": "1Gi"},
+            "resources": {"cpu": "1", "memory": "100Mi"},
         },
         "ingress": {"className": "internal", "controllerNamespace": "traefik"},
         "tls": {"secretName": "wildcard"},

@@ -26,8 +26,8 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"registry.resources.cpu": "1"}, {"registry": {"resources": {"cpu": 1}}}),
     ({"registry": {"replcas": 2}}, {"registry": {"replicas": 2}}),
     (
-        {"regsitry": {"replicas": 2, "resources": {"memory": "1Gi"}}},
-        {"registry": {"replicas": 2, "resources": {"memory": "1Gi"}}},
+        {"regsitry": {"replicas": 2, "resources": {"memory": "64Mi"}}},
+        {"registry": {"replicas": 2, "resources": {"memory": "64Mi"}}},
     ),
     (
         {"pullSecrets.namespaces[0]": "a", "pullSecrets.namespaces[1]": "b"},

@@ -20,6 +20,26 @@ def test_the_pull_users_name_stays_short_enough() -> None:
     assert loaded({**GOOD, "adminUser": "a" * 64, "pullUser": name})[0].pull_user == name
 
 
+@pytest.mark.parametrize(("uploads", "mebibytes"), [(3, 139), (8, 264), (16, 464), (32, 864)])
+def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
+    settings, _ = loaded({**GOOD, "registry": {"parallelUploads": uploads}})
+    assert settings.registry.memory_limit_mib == mebibytes
+
+
+@pytest.mark.parametrize("memory", ["465Mi", "475137Ki", "1Gi", "1Ti"])
+def test_no_more_memory_is_reserved_than_a_pod_may_take(memory: str) -> None:
+    (problem,) = problems({**GOOD, "registry": {"resources": {"memory": memory}}})
+    assert (problem.key, problem.value) == ("registry.resources.memory", f'"{memory}"')
+    assert problem.expected == "expected at most 464Mi, the memory limit for 16 parallelUploads"
+    assert problem.fix == "pulumi config set --path registry.resources.memory 464Mi"
+
+
+def test_few_uploads_leave_less_memory_than_the_default_reserves() -> None:
+    (problem,) = problems({**GOOD, "registry": {"parallelUploads": 1}})
+    assert (problem.key, problem.value) == ("registry.resources.memory", "(not set)")
+    assert problem.fix == "pulumi config set --path registry.resources.memory 89Mi"
+
+
 def test_the_registry_is_not_in_the_ingress_controllers_namespace() -> None:
     (problem,) = problems({**GOOD, "ingress": {"controllerNamespace": "registry"}})
     assert (problem.key, problem.value) == ("namespace", "(not set)")
