@@ -64,7 +64,8 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"registry": ["x"]},
             "registry",
-            "expected an object of image, replicas, parallelUploads, resources",
+            "expected an object of image, replicas, parallelUploads, redirect, proxyImage, "
+            "resources",
         ),
         (
             {"registry": '{"replicas": 2}'},
