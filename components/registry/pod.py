@@ -130,7 +130,12 @@ def _auth_proxy(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsD
             {"name": name, "container_port": port, "protocol": "TCP"}
             for name, port in ports.items()
         ],
-        "security_context": restricted_container(),
+        "security_context": {
+            **restricted_container(),
+            # Its file has this capability, and does not start where it cannot be had:
+            # https://github.com/caddyserver/caddy-docker/issues/104
+            "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+        },
         "resources": {
             "requests": {"cpu": "50m", "memory": "32Mi"},
             "limits": {"memory": f"{PROXY_MEMORY_MIB}Mi"},
