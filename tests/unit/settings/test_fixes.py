@@ -20,7 +20,7 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage.region": "fra9"}, {"storage": {"region": "fra1"}}),
     (
         {"storage.region": "fra1", "storage": {"namePrefix": "x", "regoin": "ams3"}},
-        {"storage": {"namePrefix": "x", "region": "fra1"}},
+        {"storage": {"namePrefix": "x", "region": "ams3"}},
     ),
     ({"registry.replicas": "2"}, {"registry": {"replicas": 2}}),
     ({"registry.resources.cpu": "1"}, {"registry": {"resources": {"cpu": 1}}}),
@@ -33,6 +33,17 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"pullSecrets.namespaces[0]": "a", "pullSecrets.namespaces[1]": "b"},
         {"pullSecrets": {"namespaces": ["a", "b"]}},
     ),
+    (
+        {
+            "pullSecrets.namespaces[1]": "c",
+            "pullSecrets.namespaces[0]": "b",
+            "pullSecrets": {"namespaces": ["a"]},
+        },
+        {"pullSecrets": {"namespaces": ["a", "b", "c"]}},
+    ),
+    ({"pullSecret": {"namespaces": ["a", "b"]}}, {"pullSecrets": {"namespaces": ["a", "b"]}}),
+    ({"regsitry": ["x"], "hostnme": ["x"]}, {}),
+    ({"users": {"ci": {"push": "a"}}, "users.ci.push[0]": "b"}, {"users": {"ci": {"push": ["a"]}}}),
     ({"users.ci.push[0]": "a/*"}, {"users": {"ci": {"push": ["a/*"]}}}),
     ({"users": {"ci": {"pusch": ["a", "b"]}}}, {"users": {"ci": {"push": ["a", "b"]}}}),
     ({"nodes": {"mirror_prefix": "example.com"}}, {"nodes": {"mirrorPrefix": "example.com"}}),

@@ -36,8 +36,8 @@ def test_all_problems_are_reported_at_once() -> None:
     }
     assert [problem.key for problem in problems(values, {})] == [
         "registry",
-        "storage.region",
         "edge",
+        "storage.region",
         "tls.z",
         "hostname",
         "namespace",
