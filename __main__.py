@@ -7,6 +7,7 @@ import pulumi
 import outputs
 from components import PrivateRegistry, PrivateRegistryArgs
 from components.providers import cluster_provider, spaces_provider
+from components.storage import storage_record
 from preflight import check_cluster
 from settings import load
 
@@ -19,9 +20,10 @@ settings, access = load(
 stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
 check_cluster(settings, access, stack)
 
-providers: list[pulumi.ProviderResource] = [cluster_provider(access)]
+record = storage_record(settings.storage, access.spaces_endpoint)
+providers: list[pulumi.ProviderResource] = [cluster_provider(access, record)]
 if settings.storage.kind == "spaces":
-    providers.append(spaces_provider(access))
+    providers.append(spaces_provider(access, record))
 registry = PrivateRegistry(
     "private-registry",
     PrivateRegistryArgs(settings=settings, stack=stack, spaces_endpoint=access.spaces_endpoint),

@@ -57,6 +57,8 @@ class S3Settings(Section):
         secret_key: Its secret.
         path_style: Whether the bucket is named in the path instead of the host name.
         root_directory: The folder of the bucket to keep images in; empty for its top.
+        moved_from: The URL of the place that the images were copied from, which allows `pulumi up`
+            to switch to this bucket. None keeps the registry where its images are.
     """
 
     kind: Literal["s3"] = "s3"
@@ -67,6 +69,7 @@ class S3Settings(Section):
     secret_key: Annotated[Text, Field(repr=False)]
     path_style: bool = True
     root_directory: Folder = ""
+    moved_from: Text | None = None
 
     @field_validator("endpoint")
     @classmethod

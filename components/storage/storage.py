@@ -8,6 +8,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
+from components.storage.record import place, require_same_place
 from settings.schema import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
@@ -88,7 +89,6 @@ class Space(pulumi.ComponentResource):
     ) -> None:
         super().__init__("registry:index:Space", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # Replacing this renames the Space: all images would be left behind in the old one.
         suffix = random.RandomString(
             f"{name}-suffix", length=8, special=False, upper=False, opts=child
         )
@@ -109,22 +109,25 @@ class Space(pulumi.ComponentResource):
                 parent=self,
                 protect=args.settings.on_destroy == "protect",
                 retain_on_delete=args.settings.on_destroy == "retain",
-                # The provider would not rename the Space but address one that does not exist.
-                replace_on_changes=["name"],
+                # A Space is never replaced: its images would be left behind or deleted. The record
+                # refuses such settings; this holds where the state has no record.
+                ignore_changes=["name", "region"],
             ),
+        )
+        self.bucket = pulumi.Output.all(space.name, space.region).apply(
+            lambda actual: self._same(args, *actual)
         )
         key = digitalocean.SpacesKey(
             f"{name}-key",
             name=args.key_name,
-            grants=[{"bucket": space.name, "permission": "readwrite"}],
+            grants=[{"bucket": self.bucket, "permission": "readwrite"}],
             # A key's grants cannot be changed: https://docs.digitalocean.com/reference/api/
             opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["grants"]),
         )
-        self.bucket = space.name
         self.connection = StorageConnection(
             endpoint=args.endpoint.replace("{{.Region}}", args.settings.region),
             region=args.settings.region,
-            bucket=space.name,
+            bucket=self.bucket,
             access_key=key.access_key,
             secret_key=key.secret_key,
             path_style=True,
@@ -132,3 +135,11 @@ class Space(pulumi.ComponentResource):
             managed=True,
         )
         self.register_outputs({"bucket": self.bucket, "access_key": key.access_key})
+
+    @staticmethod
+    def _same(args: SpaceArgs, name: str, region: str) -> str:
+        """Return the Space's name, if it is the Space that the settings describe."""
+        wanted = place(args.settings, args.endpoint)
+        actual = {**wanted, "region": region, "namePrefix": name.rpartition("-")[0]}
+        require_same_place(actual, wanted, moved_from=None)
+        return name

@@ -39,6 +39,7 @@ class Run:
         preview: bool = False,
         token: str = "token",
         cluster: list[dict[str, Any]] | None = None,
+        state: dict[str, dict[str, Any]] | None = None,
     ) -> Engine:
         """Return what the program registers.
 
@@ -48,16 +49,23 @@ class Run:
             token: The DigitalOcean API token in the environment.
             cluster: The objects in the cluster; by default the namespaces that are to get pull
                 Secrets.
+            state: What the engine returns for a resource, by its name, instead of its inputs.
         """
         values = CONFIG if config is None else config
-        key = json.dumps([values, preview, token, cluster])
+        key = json.dumps([values, preview, token, cluster, state])
         if key not in self._done:
-            self._done[key] = contextvars.Context().run(_run, values, preview, token, cluster)
+            self._done[key] = contextvars.Context().run(
+                _run, values, preview, token, cluster, state or {}
+            )
         return self._done[key]
 
 
 def _run(
-    values: dict[str, Any], preview: bool, token: str, cluster: list[dict[str, Any]] | None
+    values: dict[str, Any],
+    preview: bool,
+    token: str,
+    cluster: list[dict[str, Any]] | None,
+    state: dict[str, dict[str, Any]],
 ) -> Engine:
     texts = {
         key if ":" in key else f"{PROJECT}:{key}": value
@@ -84,7 +92,7 @@ def _run(
     loop = loops[0]
     # The SDK makes a loop in each worker thread that has none, and never closes it.
     loop.set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
-    engine = Engine()
+    engine = Engine(state=state)
     settings = MockSettings(  # type: ignore[no-untyped-call] # upstream's has no types
         monitor=engine,
         engine=engine,
@@ -92,7 +100,10 @@ def _run(
         stack="dev",
         organization="organization",
         dry_run=preview,
+        outputs=set(),  # Or those of a program that failed are awaited by the next one.
     )
+    # With a real engine this is a server that it calls.
+    settings.callbacks = engine
     configure(settings)
 
     def program() -> None:
@@ -107,6 +118,12 @@ def _run(
     finally:
         # The program switches it off for the few seconds that it runs.
         gc.enable()
+        # Of a program that failed, what depends on the failure is still to be told.
+        loop.set_exception_handler(lambda *_: None)
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_default_executor())
         for used in loops:
             used.close()

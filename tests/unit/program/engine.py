@@ -15,7 +15,7 @@ import pulumi
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import engine_pb2, resource_pb2
-from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
+from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 
@@ -45,7 +45,7 @@ def received(value: Any) -> Any:
         return [received(inner) for inner in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # The wire has no integers.
-    return "[unknown]" if value == UNKNOWN else value
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -93,6 +93,8 @@ def computed(name: str, type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
     if type_.endswith(":RandomBytes"):
         value = hashlib.shake_128(name.encode()).digest(inputs["length"])
         return {"base64": base64.b64encode(value).decode(), "hex": value.hex()}
+    if type_.endswith(":Stash"):
+        return {"output": inputs["input"]}
     if type_.startswith("random:"):
         letters = "".join(filter(str.isalnum, name))
         return {"result": letters.ljust(inputs["length"], "0")[: inputs["length"]]}
@@ -105,6 +107,8 @@ class Engine(MockMonitor):
 
     resources: dict[str, Resource] = field(default_factory=dict)  # type: ignore[assignment] # theirs is of states
     messages: list[str] = field(default_factory=list)
+    hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
+    state: dict[str, dict[str, Any]] = field(default_factory=dict)
     _by_urn: dict[str, Resource] = field(default_factory=dict)
 
     @property
@@ -145,6 +149,7 @@ class Engine(MockMonitor):
         state = resource.inputs
         if not pulumi.runtime.is_dry_run():
             state |= computed(request.name, request.type, resource.inputs)
+        state |= self.state.get(request.name, {})
         resource.state = dict(state)
         for secret in set(request.additionalSecretOutputs) & set(state):
             state[secret] = {_special_sig_key: _special_secret_sig, "value": state[secret]}
@@ -168,6 +173,9 @@ class Engine(MockMonitor):
     ) -> empty_pb2.Empty:
         self._by_urn[request.urn].outputs = received(json_format.MessageToDict(request.outputs))
         return empty_pb2.Empty()
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        self.hooks[hook.name] = hook
 
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> NoReturn:  # noqa: N802 - likewise
         raise AssertionError(f"the program calls {request.tok}, but it must need no look-up")
