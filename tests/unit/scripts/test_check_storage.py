@@ -20,7 +20,7 @@ from scripts.check_storage import Storage, check
 from scripts.s3 import Bucket, Key
 from scripts.storage_errors import StorageError
 from tests.unit.program.conftest import ROOT
-from tests.unit.scripts.conftest import Handle, Request, Result, Serve
+from tests.unit.servers import Handle, Request, Result, Serve
 
 
 @pytest.fixture(autouse=True)
