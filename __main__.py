@@ -5,10 +5,11 @@ import os
 import pulumi
 
 import outputs
+import preflight
 from components import PrivateRegistry, PrivateRegistryArgs
+from components.namespace import registry_namespace
 from components.providers import cluster_provider, spaces_provider
-from components.storage import storage_record
-from preflight import check_cluster
+from components.storage.new_key import report_others
 from settings import load
 
 settings, access = load(
@@ -18,15 +19,23 @@ settings, access = load(
     project=pulumi.get_project(),
 )
 stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-check_cluster(settings, access, stack)
 
-record = storage_record(settings.storage, access.spaces_endpoint)
-providers: list[pulumi.ProviderResource] = [cluster_provider(access, record)]
+cluster = cluster_provider(access, preflight.run(settings, access, stack))
+namespace = registry_namespace(settings.namespace, stack, cluster)
+report_other_keys = report_others(access.api_endpoint, access.token)
+providers: list[pulumi.ProviderResource] = [cluster]
 if settings.storage.kind == "spaces":
-    providers.append(spaces_provider(access, record))
+    region = settings.storage.region
+    providers.append(spaces_provider(access, region, namespace, report_other_keys))
 registry = PrivateRegistry(
     "private-registry",
-    PrivateRegistryArgs(settings=settings, stack=stack, spaces_endpoint=access.spaces_endpoint),
+    PrivateRegistryArgs(
+        settings=settings,
+        namespace=namespace,
+        stack=stack,
+        spaces_endpoint=access.spaces_endpoint,
+        report_other_keys=report_other_keys,
+    ),
     opts=pulumi.ResourceOptions(providers=providers),
 )
 outputs.export(settings, registry)

@@ -32,7 +32,7 @@ class SmokeTestArgs:
     """
 
     namespace: pulumi.Input[str]
-    url: str
+    url: pulumi.Input[str]
     generation: pulumi.Input[int]
     image: str
     user: RegistryUser

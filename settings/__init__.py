@@ -108,19 +108,18 @@ def load(
         # An unset hostname comes as the empty default of Pulumi.yaml.
         if key.startswith(prefix) and (key, text) != (f"{prefix}hostname", "")
     }
-    access = find_access(config, environment)
+    access, problems = find_access(config, environment)
+    settings = None
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         hidden = {key.removeprefix(prefix) for key in secret_keys}
-        storage = values.get("storage")
-        spaces = not isinstance(storage, dict) or storage.get("kind", "spaces") == "spaces"
-        problems = problems_of(error, Settings, hidden)
-        raise SettingsError(
-            problems + (missing_access(access, environment) if spaces else [])
-        ) from None
-    if settings.storage.kind == "spaces" and (missing := missing_access(access, environment)):
-        raise SettingsError(missing)
+        problems += problems_of(error, Settings, hidden)
+    storage = values.get("storage")
+    if not isinstance(storage, dict) or storage.get("kind", "spaces") == "spaces":
+        problems += missing_access(access, environment)
+    if settings is None or problems:
+        raise SettingsError(problems)
     return settings, access
 
 

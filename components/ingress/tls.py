@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pulumi_kubernetes as kubernetes
+
 from settings.schema import TlsAcme, TlsCertManager, TlsNone, TlsSecret, TlsSettings
 
 TLS_OPTION = "registry"
@@ -59,7 +61,9 @@ def route_tls(tls: TlsSettings) -> dict[str, object]:
     return {"secretName": tls.secret_name, **options}
 
 
-def ingress_tls(tls: TlsSettings, hostname: str) -> list[dict[str, object]]:
+def ingress_tls(
+    tls: TlsSettings, hostname: str
+) -> list[kubernetes.networking.v1.IngressTLSArgsDict]:
     """Name the Secret with the certificate, if there is one.
 
     Args:

@@ -1,4 +1,4 @@
-"""The registry's workload: its namespace, configuration, pods and Service."""
+"""The registry's workload: its configuration, pods and Service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.metadata import SKIP_AWAIT, STACK_ANNOTATION
+from components.metadata import SKIP_AWAIT
 from components.registry.config import PORT, credentials_file, registry_config
 from components.registry.network_policies import (
     LABELS,
@@ -28,8 +28,7 @@ class RegistryArgs:
 
     Attributes:
         settings: The workload's settings.
-        namespace: The namespace to create.
-        stack: The full name of the stack.
+        namespace: The namespace to run in.
         controller_namespace: The namespace of the ingress controller's pods.
         check_image: The storage check's image, with Python 3.9 or newer as ``python3``.
         storage: The storage that holds the images.
@@ -38,8 +37,7 @@ class RegistryArgs:
     """
 
     settings: RegistrySettings
-    namespace: str
-    stack: str
+    namespace: kubernetes.core.v1.Namespace
     controller_namespace: str
     check_image: str
     storage: StorageConnection
@@ -59,7 +57,7 @@ class Registry(pulumi.ComponentResource):
 
     namespace: pulumi.Output[str]
     service: str
-    url: str
+    url: pulumi.Output[str]
     generation: pulumi.Output[int]
 
     def __init__(
@@ -68,22 +66,9 @@ class Registry(pulumi.ComponentResource):
         super().__init__("registry:index:Registry", name, None, opts)
         self._name, self._args = name, args
         self.service = NAME
-        self.url = f"http://{NAME}.{args.namespace}.svc:{PORT}"
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={
-                "name": args.namespace,
-                "annotations": {STACK_ANNOTATION: args.stack},
-                # https://kubernetes.io/docs/concepts/security/pod-security-standards/
-                "labels": {
-                    "pod-security.kubernetes.io/enforce": "restricted",
-                    "pod-security.kubernetes.io/warn": "restricted",
-                },
-            },
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.namespace = namespace.metadata.name
-        self._child = pulumi.ResourceOptions(parent=self, deleted_with=namespace)
+        self.namespace = args.namespace.metadata.name
+        self.url = pulumi.Output.format("http://{0}.{1}.svc:{2}", NAME, self.namespace, PORT)
+        self._child = pulumi.ResourceOptions(parent=self, deleted_with=args.namespace)
         policies = network_policies(
             name,
             NetworkPoliciesArgs(
@@ -129,8 +114,11 @@ class Registry(pulumi.ComponentResource):
         created = [
             kubernetes.core.v1.Secret(
                 f"{self._name}-{purpose}",
-                metadata={"namespace": self.namespace, "labels": LABELS}
-                | ({"name": f"{NAME}-{purpose}"} if mutable else {}),
+                metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                    name=f"{NAME}-{purpose}" if mutable else None,
+                    namespace=self.namespace,
+                    labels=LABELS,
+                ),
                 immutable=not mutable,
                 string_data={file: pulumi.Output.secret(text)},
                 opts=self._child,

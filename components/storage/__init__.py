@@ -1,7 +1,6 @@
 """Where images are kept: a Space that this stack creates, or an existing bucket."""
 
 from components.storage.check import StorageCheck, StorageCheckArgs
-from components.storage.record import storage_record
 from components.storage.storage import Space, SpaceArgs, StorageConnection, existing_bucket
 
 __all__ = [
@@ -11,5 +10,4 @@ __all__ = [
     "StorageCheckArgs",
     "StorageConnection",
     "existing_bucket",
-    "storage_record",
 ]

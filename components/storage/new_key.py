@@ -29,20 +29,22 @@ def wait_until_known(endpoint: str, region: str) -> Hook:
     """Return a hook that waits until Spaces accepts a new key for all Spaces.
 
     Args:
-        endpoint: The URL of Spaces in the region.
+        endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
         region: The region that requests are signed for.
     """
+
+    url = endpoint.replace("{{.Region}}", region)
 
     async def wait(args: pulumi.ResourceHookArgs) -> None:
         outputs: dict[str, Any] = dict(args.new_outputs or {})
         key = Key(outputs["accessKey"], await outputs["secretKey"].future())
-        spaces = Bucket(endpoint=endpoint, region=region, name="", path_style=True, key=key)
+        spaces = Bucket(endpoint=url, region=region, name="", path_style=True, key=key)
         started = time.monotonic()
         while not await asyncio.to_thread(_accepts, spaces):
             seconds = time.monotonic() - started
             if seconds > NEW_SECONDS:
                 raise pulumi.RunError(
-                    f"{endpoint} does not accept the new key {key.access} after {NEW_SECONDS} s; "
+                    f"{url} does not accept the new key {key.access} after {NEW_SECONDS} s; "
                     "fix: run `pulumi up` again later"
                 )
             pulumi.log.info(

@@ -8,7 +8,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
-from components.storage.record import place, require_same_place
+from components.storage.new_key import Hook
+from components.storage.place import place, require_same_place
 from settings.schema import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
@@ -66,11 +67,13 @@ class SpaceArgs:
         settings: Its region, name prefix and fate on destroy.
         endpoint: The URL of Spaces, without the bucket; ``{{.Region}}`` stands for the region.
         key_name: The storage key's name; the registry's hostname says what the key is for.
+        report_others: The hook that reports older keys of that name.
     """
 
     settings: SpacesSettings
     endpoint: str
     key_name: str
+    report_others: Hook
 
 
 class Space(pulumi.ComponentResource):
@@ -122,7 +125,11 @@ class Space(pulumi.ComponentResource):
             name=args.key_name,
             grants=[{"bucket": self.bucket, "permission": "readwrite"}],
             # A key's grants cannot be changed: https://docs.digitalocean.com/reference/api/
-            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["grants"]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                replace_on_changes=["grants"],
+                hooks=pulumi.ResourceHookBinding(after_create=[args.report_others]),
+            ),
         )
         self.connection = StorageConnection(
             endpoint=args.endpoint.replace("{{.Region}}", args.settings.region),

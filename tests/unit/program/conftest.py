@@ -24,6 +24,7 @@ from tests.unit.program.engine import Engine
 ROOT = Path(__file__).parents[3]
 PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
+CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 
 
 class Run:
@@ -38,7 +39,7 @@ class Run:
         *,
         preview: bool = False,
         token: str = "token",
-        cluster: list[dict[str, Any]] | None = None,
+        environment: dict[str, str] | None = None,
         state: dict[str, dict[str, Any]] | None = None,
     ) -> Engine:
         """Return what the program registers.
@@ -47,15 +48,15 @@ class Run:
             config: The stack's configuration, without the project's name in its keys.
             preview: Whether nothing that a provider would return is known.
             token: The DigitalOcean API token in the environment.
-            cluster: The objects in the cluster; by default the namespaces that are to get pull
-                Secrets.
+            environment: Other environment variables.
             state: What the engine returns for a resource, by its name, instead of its inputs.
         """
         values = CONFIG if config is None else config
-        key = json.dumps([values, preview, token, cluster, state])
+        variables = {"DIGITALOCEAN_TOKEN": token} | (environment or {})
+        key = json.dumps([values, preview, variables, state])
         if key not in self._done:
             self._done[key] = contextvars.Context().run(
-                _run, values, preview, token, cluster, state or {}
+                _run, values, preview, variables, state or {}
             )
         return self._done[key]
 
@@ -63,8 +64,7 @@ class Run:
 def _run(
     values: dict[str, Any],
     preview: bool,
-    token: str,
-    cluster: list[dict[str, Any]] | None,
+    variables: dict[str, str],
     state: dict[str, dict[str, Any]],
 ) -> Engine:
     texts = {
@@ -73,15 +73,7 @@ def _run(
         else json.dumps(value)
         for key, value in values.items()
     }
-    objects = cluster or [
-        {"kind": "Namespace", "metadata": {"name": name}}
-        for name in values.get("pullSecrets", {}).get("namespaces", [])
-    ]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PULUMI_CONFIG": json.dumps(texts),
-        "DIGITALOCEAN_TOKEN": token,
-    }
+    environment = {"PATH": os.environ["PATH"], "PULUMI_CONFIG": json.dumps(texts), **variables}
     loops: list[asyncio.AbstractEventLoop] = []
 
     def own_loop() -> None:
@@ -102,8 +94,6 @@ def _run(
         dry_run=preview,
         outputs=set(),  # Or those of a program that failed are awaited by the next one.
     )
-    # With a real engine this is a server that it calls.
-    settings.callbacks = engine
     configure(settings)
 
     def program() -> None:
@@ -112,7 +102,8 @@ def _run(
     try:
         with (
             mock.patch.dict(os.environ, environment, clear=True),
-            mock.patch.object(preflight, "look", lambda *_: objects),
+            # A cluster with nothing in the way.
+            mock.patch.object(preflight, "check", lambda *_: CLUSTER_UID),
         ):
             loop.run_until_complete(run_in_stack(program))
     finally:

@@ -24,6 +24,7 @@ NO_OPTIONS = {
     *("acceptSecrets", "acceptResources", "supportsPartialValues", "supportsResultReporting"),
     *("sourcePosition", "stackTrace", "parentStackTraceHandle", "packageRef"),
     "propertyDependencies",  # Each of them is in `dependencies` too.
+    "hooks",  # Every object of the cluster has the same: test_ownership.py.
 }
 """The fields of a registration that are no resource options, or that the SDK sets by itself."""
 
@@ -66,6 +67,7 @@ class Resource:
         type: Its type token.
         marked: Its inputs, with secrets marked.
         options: Its options, with other resources by their names.
+        hooks: The names of its hooks, by when they run.
         state: What the provider returned, secrets in plain text.
         outputs: The outputs that a component registered, with secrets marked.
     """
@@ -74,6 +76,7 @@ class Resource:
     type: str
     marked: dict[str, Any]
     options: dict[str, Any]
+    hooks: dict[str, list[str]]
     state: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] | None = None
 
@@ -93,7 +96,7 @@ def computed(name: str, type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
     if type_.endswith(":RandomBytes"):
         value = hashlib.shake_128(name.encode()).digest(inputs["length"])
         return {"base64": base64.b64encode(value).decode(), "hex": value.hex()}
-    if type_.endswith(":Stash"):
+    if type_ == "pulumi:index:Stash":
         return {"output": inputs["input"]}
     if type_.startswith("random:"):
         letters = "".join(filter(str.isalnum, name))
@@ -107,8 +110,9 @@ class Engine(MockMonitor):
 
     resources: dict[str, Resource] = field(default_factory=dict)  # type: ignore[assignment] # theirs is of states
     messages: list[str] = field(default_factory=list)
-    hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
     state: dict[str, dict[str, Any]] = field(default_factory=dict)
+    in_previews: dict[str, bool] = field(default_factory=dict)
+    """Whether a hook runs in previews, too, by its name."""
     _by_urn: dict[str, Resource] = field(default_factory=dict)
 
     @property
@@ -139,6 +143,7 @@ class Engine(MockMonitor):
             type=request.type,
             marked=received(json_format.MessageToDict(request.object)),
             options=options(request),
+            hooks=json_format.MessageToDict(request.hooks),
         )
         self._by_urn[urn] = resource
         if request.type == STACK_TYPE:
@@ -174,8 +179,11 @@ class Engine(MockMonitor):
         self._by_urn[request.urn].outputs = received(json_format.MessageToDict(request.outputs))
         return empty_pb2.Empty()
 
-    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
-        self.hooks[hook.name] = hook
+    def RegisterResourceHook(  # noqa: N802 - the protocol's name
+        self, request: resource_pb2.RegisterResourceHookRequest
+    ) -> empty_pb2.Empty:
+        self.in_previews[request.name] = request.on_dry_run
+        return empty_pb2.Empty()
 
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> NoReturn:  # noqa: N802 - likewise
         raise AssertionError(f"the program calls {request.tok}, but it must need no look-up")

@@ -144,12 +144,3 @@ def test_one_replica_may_always_be_moved_to_another_node(run: Run) -> None:
 def test_bad_settings_are_refused_before_any_resource_is_made(run: Run) -> None:
     with pytest.raises(SettingsError, match="https://wrong"):
         run({"hostname": "https://wrong"})
-
-
-def test_a_cluster_with_another_stacks_registry_is_refused(run: Run) -> None:
-    theirs = {
-        "kind": "Namespace",
-        "metadata": {"name": "registry", "annotations": {"registry/stack": "theirs/x/prod"}},
-    }
-    with pytest.raises(SettingsError, match="theirs/x/prod"):
-        run(cluster=[theirs])

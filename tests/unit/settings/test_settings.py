@@ -224,28 +224,6 @@ def test_an_image_may_be_pinned_by_digest_too() -> None:
     assert loaded({**GOOD, "registry": {"image": image}})[0].registry.image == image
 
 
-def test_a_missing_token_is_named_with_both_ways_to_give_it() -> None:
-    (problem,) = problems(GOOD, {})
-    assert problem.fix == "pulumi config set --secret digitalocean:token"
-    assert "DIGITALOCEAN_TOKEN" in problem.expected
-
-
-def test_a_spaces_key_without_its_secret_is_refused() -> None:
-    (problem,) = problems(GOOD, {**TOKEN, "SPACES_ACCESS_KEY_ID": "DO00"})
-    assert problem.key == "digitalocean:spacesSecretKey"
-
-
-def test_secrets_are_not_in_the_representation_of_what_was_loaded() -> None:
-    _, access = loaded({**GOOD, "digitalocean:token": "hunter2"})
-    assert access.token == "hunter2"
-    assert "hunter2" not in repr(access)
-
-
-def test_the_providers_own_key_for_the_address_of_spaces_is_honoured() -> None:
-    _, access = loaded({**GOOD, "digitalocean:spacesEndpoint": "http://{{.Region}}.test"})
-    assert access.spaces_endpoint == "http://{{.Region}}.test"
-
-
 def test_settings_cannot_be_changed_after_they_were_checked() -> None:
     settings, _ = loaded(GOOD)
     with pytest.raises(pydantic.ValidationError, match="frozen"):

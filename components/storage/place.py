@@ -1,11 +1,9 @@
-"""The record, in the state, of where the images are: `pulumi up` does not leave it unasked."""
+"""The place of the images, which `pulumi up` does not leave unless they have been copied."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-
-import pulumi
 
 from settings.problems import Problem, SettingsError, set_command
 from settings.schema import S3Settings, SpacesSettings
@@ -16,47 +14,8 @@ Place = Mapping[str, str]
 _PROCEDURE = "docs/storage.md#move-the-images"
 
 
-def storage_record(
-    settings: SpacesSettings | S3Settings, spaces_endpoint: str
-) -> pulumi.Output[pulumi.Resource]:
-    """Record where the images are, and refuse settings that lead elsewhere.
-
-    A stash compares the state with the settings before anything that depends on it is touched, in
-    previews too: https://www.pulumi.com/docs/iac/concepts/stash/
-
-    Args:
-        settings: Where the images are to be.
-        spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
-
-    Returns:
-        The record, known only if the images stay where they are. All providers depend on it.
-    """
-    wanted = place(settings, spaces_endpoint)
-    moved_from = settings.moved_from if settings.kind == "s3" else None
-
-    def compare(args: pulumi.ResourceHookArgs) -> None:
-        assert args.old_inputs and args.new_inputs  # noqa: S101 - an update has both
-        require_same_place(args.old_inputs["input"], args.new_inputs["input"], moved_from)
-
-    hook = pulumi.ResourceHook(
-        "storage-record", compare, pulumi.ResourceHookOptions(on_dry_run=True)
-    )
-    record = pulumi.Stash(
-        "storage-record",
-        input=wanted,
-        opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
-    )
-
-    def unmoved(recorded: Place) -> pulumi.Resource:
-        # `pulumi up --target` of something else neither updates the record nor runs its hook.
-        require_same_place(recorded, wanted, moved_from)
-        return record
-
-    return record.input.apply(unmoved)
-
-
 def place(settings: SpacesSettings | S3Settings, spaces_endpoint: str) -> Place:
-    """Return what is recorded of the settings.
+    """Return the place that the settings lead to.
 
     Args:
         settings: Where the images are to be.

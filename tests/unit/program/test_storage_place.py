@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pulumi
 import pytest
 from pydantic import TypeAdapter
 
-from components.storage.record import place, require_same_place, url
+from components.storage.place import place, require_same_place, url
 from settings.problems import SettingsError
 from settings.schema import S3Settings, SpacesSettings
-from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.modes import S3
 
 ENDPOINT = "https://{{.Region}}.digitaloceanspaces.com"
@@ -108,48 +106,3 @@ def test_a_space_that_stays_in_the_account_may_be_left() -> None:
 def test_a_new_space_is_never_moved_to(old: dict[str, Any]) -> None:
     message = refusal(recorded(old), recorded(SPACE), moved_from=url(recorded(old)))
     assert "another Space would be empty" in message
-
-
-def hook_args(old: Any, new: Any) -> pulumi.ResourceHookArgs:
-    return pulumi.ResourceHookArgs(
-        "", "", "", "", old_inputs={"input": old}, new_inputs={"input": new}
-    )
-
-
-def test_the_engine_compares_the_record_before_it_updates_it_in_previews_too(run: Run) -> None:
-    made = run({**CONFIG, "storage": S3})
-    assert made.resources["storage-record"].options["hooks"] == {
-        "before_update": ["storage-record"]
-    }
-    hook = made.hooks["storage-record"]
-    assert hook.opts and hook.opts.on_dry_run
-    hook(hook_args(recorded(S3), recorded(S3)))
-    with pytest.raises(SettingsError):
-        hook(hook_args(recorded(S3 | {"bucket": "old"}), made.inputs("storage-record")["input"]))
-
-
-def test_the_engine_takes_the_consent(run: Run) -> None:
-    hook = run({**CONFIG, "storage": {**S3, "movedFrom": BUCKET_URL}}).hooks["storage-record"]
-    hook(hook_args(recorded(S3), recorded(S3 | {"bucket": "other"})))
-
-
-def test_nothing_of_cloud_and_cluster_is_touched_before_the_record_is_compared(run: Run) -> None:
-    for name in ("cluster", "account"):
-        assert run().resources[name].options["dependencies"] == ["storage-record"], name
-    own = {"digitalocean:spacesAccessId": "DO00", "digitalocean:spacesSecretKey": "secret"}
-    assert run({**CONFIG, **own}).resources["spaces"].options["dependencies"] == ["storage-record"]
-
-
-@pytest.mark.parametrize(
-    ("name", "state"),
-    [
-        ("storage-record", {"input": recorded(SPACE | {"region": "fra1"})}),
-        ("storage-bucket", {"region": "fra1"}),
-        ("storage-bucket", {"name": "acme-12345678"}),
-    ],
-)
-def test_a_record_or_a_space_that_stays_behind_the_settings_stops_the_program(
-    run: Run, name: str, state: dict[str, Any]
-) -> None:
-    with pytest.raises(SettingsError, match="the images are in"):
-        run(state={name: state})
