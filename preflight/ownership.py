@@ -10,7 +10,7 @@ from components.metadata import STACK_ANNOTATION
 from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
 from settings import Settings
-from settings.problems import set_command
+from settings.commands import set_command
 
 
 def guard(settings: Settings, cluster: Cluster, stack: str) -> None:

@@ -12,8 +12,9 @@ from components.storage.place import place, require_same_place
 from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
 from settings import Settings
+from settings.commands import set_command
 from settings.credentials import Access
-from settings.problems import Problem, SettingsError, set_command
+from settings.problems import Problem, SettingsError
 
 _KINDS = (
     "secrets,configmaps,persistentvolumeclaims,services,deployments.apps,statefulsets.apps,"

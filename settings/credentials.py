@@ -133,7 +133,7 @@ def missing_access(access: Access, environment: Mapping[str, str]) -> list[Probl
                 "digitalocean:spacesAccessId",
                 "(not set)",
                 "expected the ID of the Spaces key whose secret is digitalocean:spacesSecretKey",
-                "pulumi config set digitalocean:spacesAccessId <access key ID>",
+                "pulumi config set digitalocean:spacesAccessId",
             )
         )
     return problems

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import yaml
 
+from settings.schema import CHUNK_BYTES
+
 PORT = 5000
 """The port that the registry listens on, as in its documentation."""
 
@@ -13,9 +15,6 @@ HTPASSWD = "/etc/registry/auth/htpasswd"
 DRAIN_SECONDS = 60
 """How long running uploads may take to finish when a pod stops. Without it they are cut at once:
 https://distribution.github.io/distribution/about/configuration/#http"""
-
-CHUNK_BYTES = 10 * 2**20
-"""The size of an upload's parts; larger ones need more memory for no gain (docs/performance.md)."""
 
 
 def registry_config(

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod_security import restricted_container, restricted_pod
-from components.registry.config import CHUNK_BYTES, DRAIN_SECONDS, HTPASSWD, PORT
+from components.registry.config import DRAIN_SECONDS, HTPASSWD, PORT
 from components.registry.network_policies import LABELS
 from settings.schema import RegistrySettings
 
@@ -18,9 +18,6 @@ NAME = "registry"
 
 PRE_STOP_SECONDS = 5
 """How long a stopping pod still takes requests, until the ingress controller knows of it."""
-
-BASE_MEMORY_MIB = 64
-"""The registry at rest takes 25 to 40 MiB; the rest is room for listings."""
 
 _CONFIG, _STORAGE_KEY = "/etc/registry/config", "/etc/registry/storage"
 
@@ -42,21 +39,9 @@ class PodArgs:
     users_secret: pulumi.Input[str]
 
 
-def memory_limit_mib(parallel_uploads: int) -> int:
-    """Return the memory limit of a registry pod, in MiB.
-
-    An upload's part is buffered twice, and a quarter is added for garbage not yet collected:
-    https://github.com/distribution/distribution/pull/4919
-
-    Args:
-        parallel_uploads: Layers that may be uploaded to one pod at a time.
-    """
-    return BASE_MEMORY_MIB + parallel_uploads * 2 * CHUNK_BYTES * 5 // 4 // 2**20
-
-
 def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
     """Return the spec of a registry pod."""
-    limit = memory_limit_mib(args.settings.parallel_uploads)
+    limit = args.settings.memory_limit_mib
     mounts = {
         "config": _CONFIG,
         "storage-key": _STORAGE_KEY,

@@ -32,7 +32,6 @@ def wait_until_known(endpoint: str, region: str) -> Hook:
         endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
         region: The region that requests are signed for.
     """
-
     url = endpoint.replace("{{.Region}}", region)
 
     async def wait(args: pulumi.ResourceHookArgs) -> None:

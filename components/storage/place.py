@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from settings.problems import Problem, SettingsError, set_command
-from settings.schema import S3Settings, SpacesSettings
+from settings.commands import KeyPath, fix_command, set_command
+from settings.problems import Problem, SettingsError
+from settings.storage import S3Settings, SpacesSettings
 
 Place = Mapping[str, str]
 """The settings that say where the images are, by key, and the fate of a Space on destroy."""
@@ -78,20 +79,14 @@ def require_same_place(old: Place, new: Place, moved_from: str | None) -> None:
 
 def _commands(old: Place, new: Place) -> str:
     """Return the commands that lead from the new settings back to the old ones."""
-    keys = [key for key in old if key != "onDestroy"]
     if old["kind"] != new["kind"]:
-        # The keys of the other kind are unknown ones for this.
-        commands = ["pulumi config rm --path storage"]
-        keys = [key for key in keys if old[key] and (old["kind"], key) != ("spaces", "endpoint")]
-    else:
-        commands = []
-        keys = [key for key in keys if old[key] != new[key]]
-    for key in keys:
-        path = ["storage", key]
-        if (old["kind"], key) == ("spaces", "endpoint"):
-            path = ["digitalocean:spacesEndpoint"]
-        if old[key]:
-            commands.append(set_command(path, old[key]))
-        else:
-            commands.append(f"pulumi config rm --path {'.'.join(path)}")
-    return " && ".join(commands)
+        # The keys of the other kind are unknown to this one.
+        kept = {key: value for key, value in old.items() if value}
+        if old["kind"] == "spaces":
+            del kept["endpoint"]
+        return fix_command(("storage",), kept)
+    paths: dict[str, KeyPath] = {key: ("storage", key) for key in old if key != "onDestroy"}
+    if old["kind"] == "spaces":
+        paths["endpoint"] = ("digitalocean:spacesEndpoint",)
+    changed = [key for key in paths if old[key] != new[key]]
+    return " && ".join(fix_command(paths[key], old[key] or None) for key in changed)

@@ -10,7 +10,7 @@ import pulumi_random as random
 
 from components.storage.new_key import Hook
 from components.storage.place import place, require_same_place
-from settings.schema import S3Settings, SpacesSettings
+from settings.storage import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
 """The registry's own purge deletes objects, not the open parts of an upload."""

@@ -26,6 +26,12 @@ PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
 CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 
+ENCRYPTED = (
+    *("digitalocean:token", "digitalocean:spacesSecretKey", "kubernetes:kubeconfig"),
+    f"{PROJECT}:storage",
+)
+"""The keys that hold secrets, where they are set."""
+
 
 class Run:
     """Runs the program once for each configuration; what it recorded is there to be read only."""
@@ -70,10 +76,15 @@ def _run(
     texts = {
         key if ":" in key else f"{PROJECT}:{key}": value
         if isinstance(value, str)
-        else json.dumps(value)
+        else json.dumps(value, separators=(",", ":"), sort_keys=True)  # as the engine does
         for key, value in values.items()
     }
-    environment = {"PATH": os.environ["PATH"], "PULUMI_CONFIG": json.dumps(texts), **variables}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PULUMI_CONFIG": json.dumps(texts),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps([key for key in texts if key in ENCRYPTED]),
+        **variables,
+    }
     loops: list[asyncio.AbstractEventLoop] = []
 
     def own_loop() -> None:

@@ -9,9 +9,9 @@ import yaml
 
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.engine import Engine, Secret
+from tests.unit.program.modes import PEM
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 MODES: dict[str, dict[str, Any]] = {
     "secret": {"mode": "secret"},
     "acme": {"mode": "acme"},

@@ -11,7 +11,6 @@ import yaml
 from components.credentials import htpasswd_line
 from components.ingress.upload_timeout import traefik_patch, traefik_values, upload_limit
 from components.registry.config import credentials_file, registry_config
-from components.registry.pod import memory_limit_mib
 from outputs import readme
 from scripts.s3 import Bucket, Key
 
@@ -107,11 +106,6 @@ def test_the_same_salt_gives_the_same_line_and_another_one_another() -> None:
     first = htpasswd_line("admin", "x", SALT)
     assert first == htpasswd_line("admin", "x", SALT), "a second `up` must change nothing"
     assert first != htpasswd_line("admin", "x", "D" + SALT[1:])
-
-
-@pytest.mark.parametrize(("uploads", "mebibytes"), [(1, 89), (8, 264), (16, 464), (32, 864)])
-def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
-    assert memory_limit_mib(uploads) == mebibytes
 
 
 def test_the_values_for_traefik_are_the_golden_ones() -> None:
