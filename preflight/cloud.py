@@ -47,7 +47,7 @@ def check_token(access: Access) -> None:
         NotReadyError: The token is refused, or the API does not respond.
     """
     # Joined as the provider joins it: https://github.com/digitalocean/godo/blob/main/godo.go
-    url = urljoin(str(access.digitalocean["api_endpoint"]), "v2/spaces/keys?per_page=1")
+    url = urljoin(access.api_endpoint, "v2/spaces/keys?per_page=1")
     try:
         request = urllib.request.Request(url)  # noqa: S310 (the user's own setting)
         # Not sent to where a redirect leads.

@@ -50,6 +50,11 @@ class Access:
     token: str = field(repr=False)
 
     @property
+    def api_endpoint(self) -> str:
+        """The URL of DigitalOcean's API."""
+        return str(self.digitalocean["api_endpoint"])
+
+    @property
     def spaces_endpoint(self) -> str:
         """The URL of Spaces; ``{{.Region}}`` in it stands for the region."""
         return str(self.digitalocean["spaces_endpoint"])
