@@ -90,7 +90,7 @@ def test_a_space_that_would_be_deleted_is_not_left(on_destroy: str) -> None:
     message = refusal(recorded(SPACE | {"onDestroy": on_destroy}), recorded(S3), SPACE_URL)
     stay, _, move = message.partition("fix: ")[2].partition("\n       and to move them: ")
     assert set(stay.split(" && pulumi config set --path storage.")) == {
-        "pulumi config rm --path storage",
+        "pulumi config rm storage",
         "kind spaces",
         "region nyc3",
         "namePrefix registry",
