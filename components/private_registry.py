@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 
 from components.credentials import Credentials, CredentialsArgs
 from components.ingress import Ingress, IngressArgs
@@ -22,11 +23,13 @@ class PrivateRegistryArgs:
 
     Attributes:
         settings: All settings.
+        namespace: The registry's namespace.
         stack: The full name of the stack.
         spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
     """
 
     settings: Settings
+    namespace: kubernetes.core.v1.Namespace
     stack: str
     spaces_endpoint: str
 
@@ -59,19 +62,21 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.storage = self._storage(child)
         self.users = Credentials(
             "credentials",
-            CredentialsArgs(admin_user=settings.admin_user, pull_user=settings.pull_user),
+            CredentialsArgs(
+                admin_user=settings.admin_user, pull_user=settings.pull_user, users=settings.users
+            ),
             opts=child,
         )
         registry = Registry(
             "registry",
             RegistryArgs(
                 settings=settings.registry,
-                namespace=settings.namespace,
-                stack=args.stack,
-                controller_namespace=settings.ingress.controller_namespace,
+                namespace=args.namespace,
+                ingress=settings.ingress,
+                tls=settings.tls,
                 check_image=settings.scripts.image,
                 storage=self.storage,
-                htpasswd=pulumi.Output.concat(self.users.admin.htpasswd, self.users.pull.htpasswd),
+                users=self.users.all,
                 http_secret=self.users.http_secret,
             ),
             opts=child,
@@ -84,7 +89,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 url=registry.url,
                 generation=registry.generation,
                 image=settings.scripts.image,
-                user=self.users.admin,
+                user=self.users.smoke_test,
             ),
             opts=child,
         )
@@ -113,10 +118,8 @@ class PrivateRegistry(pulumi.ComponentResource):
                 settings=settings.ingress,
                 tls=settings.tls,
                 namespace=registry.namespace,
-                stack=self._args.stack,
                 hostname=settings.hostname,
                 service=registry.service,
-                writers=self.users.admin.htpasswd,
             ),
             opts=child,
         )

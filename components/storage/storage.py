@@ -8,7 +8,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
-from settings.schema import S3Settings, SpacesSettings
+from settings.storage import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
 """The registry's own purge deletes objects, not the open parts of an upload."""
