@@ -111,6 +111,8 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
     ("scripts.image", "https://a.b/python:3", "name:tag", "a.b/python:3"),
     ("scripts.image", "python:3@sha256:00", "name:tag", None),
     ("scripts.image", "a//b:3", "name:tag", None),
+    ("scripts.image", "-a.b/python:3", "name:tag", None),
+    ("scripts.image", "a-:5000/python:3", "name:tag", None),
     ("scripts.image", "python:" + "a" * 129, "name:tag", None),
     ("scripts.image", "a" * 256 + ":1", "name:tag", None),
     ("scripts.image", "python:3 ", "name:tag", "python:3"),
