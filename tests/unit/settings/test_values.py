@@ -126,6 +126,7 @@ def test_a_bad_value_is_refused_with_what_is_expected_and_the_right_value_if_it_
 ) -> None:
     (problem,) = problems({**GOOD, **nested(path, value)})
     assert problem.key == path
+    assert problem.expected.startswith("expected ")
     assert expected in problem.expected
     flags = "--path " if "." in path else ""
     assert problem.fix == f"pulumi config set {flags}{path} {right or ''}".rstrip()
