@@ -5,7 +5,8 @@ from __future__ import annotations
 import pydantic
 import pytest
 
-from settings import load
+from settings import Settings, load
+from settings.schema import RegistrySettings
 from tests.unit.program.conftest import PROJECT
 from tests.unit.settings.helpers import GOOD, TOKEN, loaded, problems, refusal
 
@@ -76,6 +77,12 @@ def test_a_long_value_is_cut() -> None:
 def test_a_missing_token_is_reported_beside_a_bad_key_of_the_space() -> None:
     found = problems({**GOOD, "storage": {"region": "mars"}}, {})
     assert [problem.key for problem in found] == ["storage.region", "digitalocean:token"]
+
+
+def test_sections_may_be_models_already() -> None:
+    registry = RegistrySettings.model_validate({"replicas": 3})
+    settings = Settings.model_validate({**GOOD, "registry": registry})
+    assert settings.registry.replicas == 3
 
 
 def test_settings_cannot_be_changed_after_they_were_checked() -> None:

@@ -57,6 +57,19 @@ def test_what_an_s3_server_takes_is_taken(changed: dict[str, Any]) -> None:
     assert settings.storage.kind == "s3"
 
 
+EXPECTED = {
+    "bucket": ["expected the name of an existing bucket"],
+    "endpoint": [
+        "expected a URL without bucket and path, such as https://s3.eu-central-1.amazonaws.com",
+        "expected the server's URL, without the bucket",
+        "expected https: images would cross the internet in plaintext",
+    ],
+    "region": ["expected a region's name, such as us-east-1"],
+    "accessKey": ["expected an access key ID"],
+    "rootDirectory": ["expected a path such as images/registry"],
+}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "right"),
     [
@@ -111,6 +124,7 @@ def test_what_an_s3_server_does_not_take_is_refused(
 ) -> None:
     (problem,) = problems({**GOOD, "storage": S3 | {key: value}}, {})
     assert problem.key == f"storage.{key}"
+    assert problem.expected in EXPECTED[key]
     assert problem.fix == f"pulumi config set --path storage.{key} {right or ''}".rstrip()
     assert "hunter2" not in problem.value
 
