@@ -14,6 +14,7 @@ from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
 from components.smoke_test import SmokeTest, SmokeTestArgs
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
+from components.storage.new_key import Hook
 from settings import Settings
 
 
@@ -26,12 +27,14 @@ class PrivateRegistryArgs:
         namespace: The registry's namespace.
         stack: The full name of the stack.
         spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
+        report_other_keys: The hook that reports storage keys with the name of a new one.
     """
 
     settings: Settings
     namespace: kubernetes.core.v1.Namespace
     stack: str
     spaces_endpoint: str
+    report_other_keys: Hook
 
 
 class PrivateRegistry(pulumi.ComponentResource):
@@ -106,6 +109,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 settings=settings.storage,
                 endpoint=self._args.spaces_endpoint,
                 key_name=settings.hostname,
+                report_others=self._args.report_other_keys,
             ),
             opts=child,
         ).connection

@@ -10,7 +10,8 @@ from typing import Any
 
 from components.pull_secrets import SECRET_NAME
 from settings import Settings
-from settings.problems import Problem, set_command
+from settings.commands import set_command
+from settings.problems import Problem
 from settings.schema import TlsCertManager
 
 _HOSTS = re.compile(r"\bHost(?:SNI)?\(([^)]*)\)")
@@ -62,7 +63,7 @@ def _served(settings: Settings, kind: str, metadata: dict[str, Any]) -> Problem:
         "hostname",
         json.dumps(settings.hostname),
         f"the {kind} {metadata['namespace']}/{metadata['name']} serves this hostname already",
-        f"{set_command(['hostname'], '<another>')}, or delete that {kind}",
+        f"{set_command(['hostname'])}, or delete that {kind}",
     )
 
 

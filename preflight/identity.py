@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from settings.problems import Problem, SettingsError
+from settings.problems import Problem, SettingsError, explained_errors
 
 
 def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
@@ -20,7 +20,12 @@ def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
     recorded = pulumi.Stash(
         "cluster-uid", input=uid or "", opts=pulumi.ResourceOptions(ignore_changes=["input"])
     ).output
-    return recorded.apply(lambda recorded: same_cluster(recorded, uid))
+
+    def check(recorded: str) -> str:
+        with explained_errors():
+            return same_cluster(recorded, uid)
+
+    return recorded.apply(check)
 
 
 def same_cluster(recorded: str, uid: str | None) -> str:

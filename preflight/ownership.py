@@ -10,7 +10,7 @@ from components.metadata import STACK_ANNOTATION
 from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
 from settings import Settings
-from settings.problems import set_command
+from settings.commands import set_command
 
 
 def guard(settings: Settings, cluster: Cluster, stack: str) -> None:
@@ -81,4 +81,7 @@ def _refusal(
             "\n       or adopt it, to be managed and one day deleted by this stack:"
             f"\n       pulumi import {args.type} {args.name} {name} --protect=false"
         )
-    return f"the {kind} {where} exists, and is not in this stack's state: {whose}\n  fix: {fix}"
+    return (
+        f"the {kind} {where} exists, and is not in this stack's state, or would be replaced: "
+        f"{whose}\n  fix: {fix}"
+    )

@@ -1,4 +1,4 @@
-"""The sections of the settings: which keys there are, of which type, with which default."""
+"""The sections of the settings but storage: their keys, types and defaults."""
 
 from __future__ import annotations
 
@@ -6,84 +6,21 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from settings.commands import Ask
+from settings.section import LISTED, FixableError, Flag, Number, Section
 from settings.types import (
-    Bucket,
-    Certificate,
+    Certificates,
     Cpu,
-    Endpoint,
-    FixableError,
-    Folder,
     Hostname,
     Image,
     Label,
     Memory,
-    NamePrefix,
     NodePath,
+    ObjectName,
     RegistryImage,
     RepositoryPattern,
-    S3Region,
-    Section,
-    SpacesRegion,
-    Text,
+    Resolver,
 )
-
-
-class SpacesSettings(Section):
-    """A Space that this program creates.
-
-    Attributes:
-        kind: Says that it is this kind of store.
-        region: The datacenter region of the Space; best that of the cluster.
-        name_prefix: What the Space's name starts with. A random suffix follows it, since a deleted
-            Space's name stays blocked: https://docs.digitalocean.com/products/spaces/details/limits/
-        on_destroy: What `pulumi destroy` does to the Space: ``protect`` refuses to destroy it,
-            ``retain`` leaves the Space and its images in the account, ``delete`` deletes both.
-    """
-
-    kind: Literal["spaces"] = "spaces"
-    region: SpacesRegion = "nyc3"
-    name_prefix: NamePrefix = "registry"
-    on_destroy: Literal["protect", "retain", "delete"] = "protect"
-
-
-class S3Settings(Section):
-    """A bucket that exists already, on any S3 server: AWS, MinIO, another Space.
-
-    Attributes:
-        kind: Says that it is this kind of store.
-        bucket: The bucket's name.
-        endpoint: The server's URL.
-        region: The region that requests are signed for.
-        access_key: The key's public half.
-        secret_key: Its secret.
-        path_style: Whether the bucket is named in the path instead of the host name.
-        root_directory: The folder of the bucket to keep images in; empty for its top.
-    """
-
-    kind: Literal["s3"] = "s3"
-    bucket: Bucket
-    endpoint: Endpoint
-    region: S3Region = "us-east-1"
-    access_key: Text
-    secret_key: Annotated[Text, Field(repr=False)]
-    path_style: bool = True
-    root_directory: Folder = ""
-
-    @field_validator("endpoint")
-    @classmethod
-    def _without_bucket(cls, endpoint: str, info: ValidationInfo) -> str:
-        scheme, _, host = endpoint.partition("://")
-        bucket = info.data.get("bucket")
-        if bucket and host.startswith(f"{bucket}."):
-            raise FixableError(
-                "expected the server's own host name, without the bucket in it",
-                f"{scheme}://{host.removeprefix(f'{bucket}.')}",
-            )
-        if scheme == "http" and host.endswith((".amazonaws.com", ".digitaloceanspaces.com")):
-            raise FixableError(
-                "expected https: images would cross the internet in clear", f"https://{host}"
-            )
-        return endpoint
 
 
 class Resources(Section):
@@ -91,11 +28,18 @@ class Resources(Section):
 
     Attributes:
         cpu: Cores; a request only, there is no limit.
-        memory: Binary units of bytes.
+        memory: Bytes, in binary units.
     """
 
     cpu: Cpu = "50m"
     memory: Memory = "128Mi"
+
+
+CHUNK_BYTES = 10 * 2**20
+"""The size of an upload's parts; larger ones need more memory for no gain (docs/performance.md)."""
+
+_BASE_MEMORY_MIB = 64
+"""The registry at rest takes 25 to 40 MiB; the rest is room for listings."""
 
 
 class RegistrySettings(Section):
@@ -112,11 +56,36 @@ class RegistrySettings(Section):
     """
 
     image: RegistryImage = "docker.io/library/registry:3.1.2"
-    replicas: Annotated[int, Field(ge=1, le=20)] = 1
-    parallel_uploads: Annotated[int, Field(ge=1, le=1000)] = 16
-    redirect: bool = False
+    replicas: Annotated[Number, Field(ge=1, le=20)] = 1
+    parallel_uploads: Annotated[Number, Field(ge=1, le=1000)] = 16
+    redirect: Flag = False
     proxy_image: Image = "docker.io/library/caddy:2.11.9"
     resources: Resources = Resources()
+
+    @property
+    def memory_limit_mib(self) -> int:
+        """The memory limit of a registry pod, in MiB."""
+        return _memory_limit_mib(self.parallel_uploads)
+
+    @field_validator("resources")
+    @classmethod
+    def _request_within_limit(cls, resources: Resources, info: ValidationInfo) -> Resources:
+        if uploads := info.data.get("parallel_uploads"):
+            limit = _memory_limit_mib(uploads)
+            number, unit = int(resources.memory[:-2]), "KMGT".index(resources.memory[-2])
+            if number * 1024**unit > limit * 1024:
+                raise FixableError(
+                    f"expected at most {limit}Mi, the memory limit for {uploads} parallelUploads",
+                    f"{limit}Mi",
+                    key=("registry", "resources", "memory"),
+                )
+        return resources
+
+
+def _memory_limit_mib(parallel_uploads: int) -> int:
+    # An upload's part is buffered twice, and a quarter is added for garbage not yet collected:
+    # https://github.com/distribution/distribution/pull/4919
+    return _BASE_MEMORY_MIB + parallel_uploads * 2 * CHUNK_BYTES * 5 // 4 // 2**20
 
 
 class UserSettings(Section):
@@ -129,8 +98,8 @@ class UserSettings(Section):
             always among them.
     """
 
-    push: list[RepositoryPattern] = []  # noqa: RUF012 - pydantic copies it
-    pull: list[RepositoryPattern] = []  # noqa: RUF012
+    push: Annotated[list[RepositoryPattern], LISTED] = []  # noqa: RUF012 - pydantic copies it
+    pull: Annotated[list[RepositoryPattern], LISTED] = []  # noqa: RUF012
 
     @field_validator("pull")
     @classmethod
@@ -140,7 +109,9 @@ class UserSettings(Section):
     @model_validator(mode="after")
     def _require_a_right(self) -> Self:
         if not self.pull:
-            raise ValueError("expected at least one repository in push or pull")
+            raise FixableError(
+                "expected at least one repository in push or pull", {"pull": [Ask.VALUE]}
+            )
         return self
 
 
@@ -158,10 +129,10 @@ class IngressSettings(Section):
     """
 
     controller: Literal["traefik", "nginx", "haproxy"] = "traefik"
-    class_name: Label = "traefik"
+    class_name: ObjectName = "traefik"
     controller_namespace: Label = "kube-system"
-    host_network: bool = False
-    tcp_route: bool = True
+    host_network: Flag = False
+    tcp_route: Flag = True
 
     @property
     def by_tcp_route(self) -> bool:
@@ -170,61 +141,61 @@ class IngressSettings(Section):
 
 
 class _Terminated(Section):
-    """TLS that Traefik ends.
+    """TLS that the ingress controller terminates.
 
     Attributes:
-        client_ca: Certificates, in PEM, of who signs clients' certificates; clients without one
-            are refused. None asks for none.
+        client_ca: The certificates, in PEM, of the CAs that sign clients' certificates; clients
+            without one are refused. None asks for none.
     """
 
-    client_ca: Certificate | None = None
+    client_ca: Certificates | None = None
 
 
 class TlsAcme(_Terminated):
     """A certificate that Traefik gets itself.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
         resolver: The name of a certificate resolver in Traefik's own configuration.
     """
 
     mode: Literal["acme"] = "acme"
-    resolver: Label = "letsencrypt"
+    resolver: Resolver = "letsencrypt"
 
 
 class TlsCertManager(_Terminated):
     """A certificate that cert-manager gets.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
         issuer: The name of the issuer.
-        issuer_kind: Whether it is the cluster's, or of the registry's namespace.
+        issuer_kind: Whether the issuer is the cluster's, or of the registry's namespace.
         secret_name: The Secret that cert-manager keeps the certificate in.
     """
 
     mode: Literal["certManager"] = "certManager"
-    issuer: Label
+    issuer: ObjectName
     issuer_kind: Literal["ClusterIssuer", "Issuer"] = "ClusterIssuer"
-    secret_name: Label = "registry-tls"  # noqa: S105 - the name of a Secret
+    secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
 
 
 class TlsSecret(_Terminated):
     """A certificate that somebody puts into a Secret.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
         secret_name: The Secret of type kubernetes.io/tls in the registry's namespace.
     """
 
     mode: Literal["secret"] = "secret"
-    secret_name: Label = "registry-tls"  # noqa: S105 - the name of a Secret
+    secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
 
 
 class TlsNone(Section):
-    """No TLS: something in front of the ingress ends it.
+    """No TLS: something in front of the ingress terminates it.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
     """
 
     mode: Literal["none"] = "none"
@@ -238,22 +209,33 @@ class NodesSettings(Section):
     """How the cluster's nodes pull from the registry.
 
     Attributes:
-        mirror_prefix: A name that image references may start with instead of the host name, such as
+        mirror_prefix: A name that image references may start with instead of the hostname, such as
             example.com for example.com/app. None for none.
         override_docker_io: Pull images of docker.io from the registry, and only from there.
-        ca_file: Where the nodes have the certificates of who signed the registry's, if that is
-            nobody they know.
+        ca_file: The file on the nodes with the CA that signed the registry's certificate. None if
+            nodes trust it already.
         configure: Let a DaemonSet write registries.yaml on all nodes, and restart k3s there.
     """
 
     mirror_prefix: Hostname | None = None
-    override_docker_io: bool = False
+    override_docker_io: Flag = False
     ca_file: NodePath | None = None
-    configure: bool = False
+    configure: Flag = False
+
+    @field_validator("mirror_prefix")
+    @classmethod
+    def _leave_docker_io(cls, prefix: str | None) -> str | None:
+        if prefix in ("docker.io", "index.docker.io", "registry-1.docker.io"):
+            raise FixableError(
+                "expected nodes.overrideDockerIo instead, to pull images of docker.io from the "
+                "registry and only from there",
+                fixes={("nodes", "mirrorPrefix"): None, ("nodes", "overrideDockerIo"): True},
+            )
+        return prefix
 
 
 class PullSecretsSettings(Section):
-    """Secrets that let pods pull without their nodes being set up.
+    """Secrets that let pods pull on nodes that are not configured to.
 
     Attributes:
         namespaces: Existing namespaces that get one.
@@ -261,8 +243,8 @@ class PullSecretsSettings(Section):
             account.
     """
 
-    namespaces: list[Label] = []  # noqa: RUF012 - pydantic copies it
-    default_service_account: bool = False
+    namespaces: Annotated[list[Label], LISTED] = []  # noqa: RUF012 - pydantic copies it
+    default_service_account: Flag = False
 
 
 class ScriptsSettings(Section):

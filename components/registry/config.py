@@ -5,9 +5,7 @@ from __future__ import annotations
 import yaml
 
 from components.registry.auth_proxy import REGISTRY_ADDRESS
-
-CHUNK_BYTES = 10 * 2**20
-"""The size of an upload's parts; larger ones need more memory for no gain (docs/performance.md)."""
+from settings.schema import CHUNK_BYTES
 
 
 def registry_config(

@@ -15,7 +15,6 @@ from components.registry.auth_proxy import (
     REDIRECT_PORT,
     SHUTDOWN_DELAY_SECONDS,
 )
-from components.registry.config import CHUNK_BYTES
 from components.registry.network_policies import LABELS
 from settings.schema import RegistrySettings
 
@@ -27,9 +26,6 @@ PROXY_CONFIG_FILE = "caddy.json"
 
 DRAIN_SECONDS = 60
 """How long running uploads and downloads may take to finish when a pod stops."""
-
-BASE_MEMORY_MIB = 64
-"""The registry at rest takes 25 to 40 MiB; the rest is room for listings."""
 
 PROXY_MEMORY_MIB = 128
 """The auth proxy at rest takes 15 MiB, and 60 MiB with 200 clients (docs/performance.md)."""
@@ -53,18 +49,6 @@ class PodArgs:
     config_secret: pulumi.Input[str]
     storage_key_secret: pulumi.Input[str]
     proxy_secret: pulumi.Input[str]
-
-
-def memory_limit_mib(parallel_uploads: int) -> int:
-    """Return the memory limit of the registry's container, in MiB.
-
-    An upload's part is buffered twice, and a quarter is added for garbage not yet collected:
-    https://github.com/distribution/distribution/pull/4919
-
-    Args:
-        parallel_uploads: Layers that may be uploaded to one pod at a time.
-    """
-    return BASE_MEMORY_MIB + parallel_uploads * 2 * CHUNK_BYTES * 5 // 4 // 2**20
 
 
 def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
@@ -106,7 +90,7 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
 
 
 def _registry(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsDict:
-    limit = memory_limit_mib(settings.parallel_uploads)
+    limit = settings.memory_limit_mib
     return {
         "name": NAME,
         "image": settings.image,

@@ -26,6 +26,12 @@ PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
 CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 
+ENCRYPTED = (
+    *("digitalocean:token", "digitalocean:spacesSecretKey", "kubernetes:kubeconfig"),
+    f"{PROJECT}:storage",
+)
+"""The keys that hold secrets, where they are set."""
+
 
 class Run:
     """Runs the program once for each configuration; what it recorded is there to be read only."""
@@ -40,6 +46,7 @@ class Run:
         preview: bool = False,
         token: str = "token",
         environment: dict[str, str] | None = None,
+        state: dict[str, dict[str, Any]] | None = None,
     ) -> Engine:
         """Return what the program registers.
 
@@ -48,23 +55,36 @@ class Run:
             preview: Whether nothing that a provider would return is known.
             token: The DigitalOcean API token in the environment.
             environment: Other environment variables.
+            state: What the engine returns for a resource, by its name, instead of its inputs.
         """
         values = CONFIG if config is None else config
         variables = {"DIGITALOCEAN_TOKEN": token} | (environment or {})
-        key = json.dumps([values, preview, variables])
+        key = json.dumps([values, preview, variables, state])
         if key not in self._done:
-            self._done[key] = contextvars.Context().run(_run, values, preview, variables)
+            self._done[key] = contextvars.Context().run(
+                _run, values, preview, variables, state or {}
+            )
         return self._done[key]
 
 
-def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> Engine:
+def _run(
+    values: dict[str, Any],
+    preview: bool,
+    variables: dict[str, str],
+    state: dict[str, dict[str, Any]],
+) -> Engine:
     texts = {
         key if ":" in key else f"{PROJECT}:{key}": value
         if isinstance(value, str)
-        else json.dumps(value)
+        else json.dumps(value, separators=(",", ":"), sort_keys=True)  # as the engine does
         for key, value in values.items()
     }
-    environment = {"PATH": os.environ["PATH"], "PULUMI_CONFIG": json.dumps(texts), **variables}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PULUMI_CONFIG": json.dumps(texts),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps([key for key in texts if key in ENCRYPTED]),
+        **variables,
+    }
     loops: list[asyncio.AbstractEventLoop] = []
 
     def own_loop() -> None:
@@ -75,7 +95,7 @@ def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> En
     loop = loops[0]
     # The SDK makes a loop in each worker thread that has none, and never closes it.
     loop.set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
-    engine = Engine()
+    engine = Engine(state=state)
     settings = MockSettings(  # type: ignore[no-untyped-call] # upstream's has no types
         monitor=engine,
         engine=engine,
@@ -83,6 +103,7 @@ def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> En
         stack="dev",
         organization="organization",
         dry_run=preview,
+        outputs=set(),  # Or those of a program that failed are awaited by the next one.
     )
     configure(settings)
 
@@ -99,6 +120,12 @@ def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> En
     finally:
         # The program switches it off for the few seconds that it runs.
         gc.enable()
+        # Of a program that failed, what depends on the failure is still to be told.
+        loop.set_exception_handler(lambda *_: None)
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_default_executor())
         for used in loops:
             used.close()

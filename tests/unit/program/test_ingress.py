@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from settings.problems import SettingsError
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.engine import Engine
-from tests.unit.program.modes import PEM
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
 TLS_MODES: dict[str, dict[str, Any]] = {
@@ -62,17 +60,6 @@ def test_other_controllers_need_nothing_of_traefiks(run: Run, controller: str) -
     assert not [kind for kind in kinds if "traefik" in kind]
     assert not [key for key in annotated(engine) if "traefik" in key]
     assert backend_port(engine) == "http"
-
-
-@pytest.mark.parametrize("controller", ["nginx", "haproxy"])
-def test_traefiks_resolver_is_refused_without_traefik(run: Run, controller: str) -> None:
-    with pytest.raises(SettingsError, match="one of Traefik's"):
-        run_with(run, "acme", controller=controller)
-
-
-def test_client_certificates_are_refused_where_they_would_not_be_asked_for(run: Run) -> None:
-    with pytest.raises(SettingsError, match="clientCa"):
-        run({**CONFIG, "tls": {"clientCa": PEM}, "ingress": {"controller": "haproxy"}})
 
 
 def test_proxied_clients_are_told_by_the_protocol_that_their_way_has(run: Run) -> None:

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from components.credentials import hash_password
 from components.registry.config import credentials_file, registry_config
-from components.registry.pod import memory_limit_mib
 from outputs import readme
 from tests.unit.conftest import Golden
 
@@ -69,8 +68,3 @@ def test_the_hash_is_of_the_password_and_costs_little_at_each_request() -> None:
     assert hashed.startswith("$argon2id$v=19$m=8,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$")
     Argon2id.verify_phc_encoded(b"Passw0rd", hashed)
     assert hashed == hash_password("Passw0rd", SALT), "a second `up` must change nothing"
-
-
-@pytest.mark.parametrize(("uploads", "mebibytes"), [(1, 89), (8, 264), (16, 464), (32, 864)])
-def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
-    assert memory_limit_mib(uploads) == mebibytes

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from settings.schema import UserSettings
-from tests.unit.settings.test_settings import GOOD, loaded, problems
+from tests.unit.settings.helpers import GOOD, loaded, problems
 
 
 def users(values: dict[str, Any]) -> dict[str, UserSettings]:
@@ -26,11 +26,14 @@ def test_the_right_to_push_includes_the_right_to_pull_the_same_repositories() ->
     assert users({"ci": {"pull": ["a/*"]}})["ci"].push == []
 
 
-@pytest.mark.parametrize("rights", [{}, {"push": []}, {"push": [], "pull": []}])
+@pytest.mark.parametrize("rights", [None, {}, {"push": []}, {"push": [], "pull": []}])
 def test_a_user_without_any_right_is_refused(rights: dict[str, Any]) -> None:
     (problem,) = problems({**GOOD, "users": {"ci": rights}})
     assert problem.key == "users.ci"
     assert problem.expected == "expected at least one repository in push or pull"
+    assert problem.fix == (
+        "pulumi config rm --path users.ci && pulumi config set --path 'users.ci.pull[0]'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,5 +74,14 @@ def test_any_other_name_is_refused(name: str) -> None:
 )
 def test_a_name_that_the_admin_or_the_pull_user_has_is_refused(key: str, name: str) -> None:
     (problem,) = problems({**GOOD, key: name, "users": {name.lower(): {"pull": ["*"]}}})
-    assert problem.key == "users"
-    assert problem.expected == f"expected other names than that of {key}"
+    assert (problem.key, problem.value) == (f"users.{name.lower()}", "{...}")
+    assert problem.expected == f"expected another name than {key}'s"
+    assert problem.fix == f"pulumi config set {key}"
+
+
+def test_a_repository_has_no_hostname() -> None:
+    rights = {"push": [f"{GOOD['hostname']}/a"]}
+    (problem,) = problems({**GOOD, "users": {"ci": rights}})
+    assert problem.key == "users.ci"
+    assert problem.expected == "expected repositories without the hostname"
+    users({"ci": {"push": [f"{GOOD['hostname']}.example.org/a"]}})
