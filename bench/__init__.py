@@ -1,1 +1,1 @@
-"""Benchmarks: figures to publish, not tests; nothing here can fail because a machine is slow."""
+"""Benchmarks: figures to publish, not tests; a slow machine fails nothing."""

@@ -1,7 +1,7 @@
-"""Measure what docs/performance.md tells: `make bench`.
+"""Measure the figures in docs/performance.md: `make bench`.
 
-It brings up a sandbox of its own, uses it, and wipes it; about three minutes. Figures of a machine
-that does something else meanwhile are worth little.
+It starts a sandbox of its own, uses it, and wipes it; about three minutes. Run it on an otherwise
+idle machine.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ROOT = Path(__file__).parent.parent
 NAME = "sandbox-bench"
 ROUNDS = 5
 REST_SECONDS = 30
-"""After which the memory of a sandbox at rest is read."""
+"""After which the memory of an idle sandbox is measured."""
 
 IMAGES = {"20 layers of 100 kB": (20, 100_000), "1 layer of 400 MB": (1, 400_000_000)}
 
 
 def main() -> None:
-    """Measure everything, and print a table in Markdown."""
+    """Measure everything, and print a Markdown table."""
     layout = lifecycle.claim(ROOT, NAME)
     sandbox(layout, "wipe")
     try:
@@ -46,31 +46,30 @@ def main() -> None:
 
 
 def measure(layout: Layout) -> list[tuple[str, str]]:
-    """Measure a sandbox from its start to its stop.
+    """Measure a sandbox from start to stop.
 
     Args:
-        layout: The sandbox; nothing of it is there.
+        layout: The sandbox, wiped.
 
     Returns:
-        What was measured, and the figure with its unit.
+        Rows of a description and a figure with its unit.
     """
     rows = []
-    total, said = timed(lambda: sandbox(layout, "up"))
+    total, output = timed(lambda: sandbox(layout, "up"))
     rows.append(("`make up` of nothing, tools built", f"{total:.1f} s"))
-    first = re.search(r"^pulumi up +([\d.]+) s$", said, re.MULTILINE)
+    first = re.search(r"^pulumi up +([\d.]+) s$", output, re.MULTILINE)
     rows.append(("of it `pulumi up` with its smoke test", f"{first[1] if first else '?'} s"))
     again, _ = timed(lambda: sandbox(layout, "up"))
     rows.append(("`make up` again", f"{again:.1f} s"))
     for command in ("preview", "up --yes --skip-preview", "up --yes", "refresh --yes"):
-        arguments = command.split()
-        work = partial(run, layout, "pulumi", *arguments)
+        work = partial(run, layout, "pulumi", *command.split())
         figure = f"{median(timed(work)[0] for _ in range(ROUNDS)):.1f} s"
         rows.append((f"`pulumi {command}`, no changes, median of {ROUNDS}", figure))
     for what, (layers, size) in IMAGES.items():
         push, pull = transfer(layout, layers, size)
         rows.append((f"push {what}, then pull", f"{push:.2f} s, {pull:.2f} s"))
     time.sleep(REST_SECONDS)
-    rows.append(("memory at rest (PSS)", f"{memory(layout) / 2**20:.0f} MiB"))
+    rows.append(("memory when idle (PSS)", f"{memory(layout) / 2**20:.0f} MiB"))
     rows.append(("`make down`", f"{timed(lambda: sandbox(layout, 'down'))[0]:.1f} s"))
     rows.append(("`make up` after it", f"{timed(lambda: sandbox(layout, 'up'))[0]:.1f} s"))
     return rows
@@ -81,8 +80,8 @@ def transfer(layout: Layout, layers: int, size: int) -> tuple[float, float]:
 
     Args:
         layout: The sandbox.
-        layers: How many layers.
-        size: Bytes of each.
+        layers: The number of layers.
+        size: The size of each, in bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         files = [f"{folder}/{number}.tar.gz" for number in range(layers)]
@@ -91,7 +90,7 @@ def transfer(layout: Layout, layers: int, size: int) -> tuple[float, float]:
         target = f"{layout.hostname}/bench/image:{layers}"
         environment = {"DOCKER_CONFIG": folder}
         login = ["crane", "auth", "login", layout.hostname, "--username=admin", "--password-stdin"]
-        run(layout, *login, given=engine.outputs(layout)["password"], **environment)
+        run(layout, *login, stdin=engine.outputs(layout)["password"], **environment)
         append = ["crane", "append", *(f"--new_layer={file}" for file in files)]
         push, _ = timed(lambda: run(layout, *append, f"--new_tag={target}", **environment))
         pull, _ = timed(
@@ -103,7 +102,7 @@ def transfer(layout: Layout, layers: int, size: int) -> tuple[float, float]:
 
 
 def memory(layout: Layout) -> int:
-    """Add up what all processes of the sandbox take, in bytes; what they share counts once."""
+    """Return the proportional set size of all processes of the sandbox, in bytes."""
     parents = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -120,31 +119,31 @@ def memory(layout: Layout) -> int:
 
 
 def timed(work: Callable[[], str]) -> tuple[float, str]:
-    """Do something, and answer how many seconds it took, and what it said."""
+    """Return how many seconds the work took, and its result."""
     start = time.monotonic()
-    said = work()
-    return time.monotonic() - start, said
+    output = work()
+    return time.monotonic() - start, output
 
 
 def sandbox(layout: Layout, command: str) -> str:
-    """Run one command of the sandbox, and answer what it said."""
+    """Run a command of the sandbox; return its output."""
     return call([sys.executable, "-m", "sandbox", "--name", layout.name, command], os.environ, "")
 
 
-def run(layout: Layout, *command: str, given: str = "", **variables: str) -> str:
-    """Run a client in the sandbox, and answer what it said."""
-    return call(command, engine.environment(layout) | variables, given)
+def run(layout: Layout, *command: str, stdin: str = "", **variables: str) -> str:
+    """Run a client in the sandbox; return its output."""
+    return call(command, engine.environment(layout) | variables, stdin)
 
 
-def call(command: Sequence[str], environment: Mapping[str, str], given: str) -> str:
-    """Run a command that must succeed."""
+def call(command: Sequence[str], environment: Mapping[str, str], stdin: str) -> str:
+    """Run a command that must succeed; return its output."""
     print(f"... {' '.join(command[:6])}", file=sys.stderr)
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, input=given, capture_output=True, text=True, check=False
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, input=stdin, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return done.stdout
+    if result.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}")
+    return result.stdout
 
 
 if __name__ == "__main__":

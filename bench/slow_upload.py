@@ -1,10 +1,10 @@
-"""Push layers as slowly as a thin uplink does, and tell whether they arrive.
+"""Push layers at the rate of a slow uplink, and report whether they arrive.
 
     pulumi stack output password --show-secrets |
         venv/bin/python -m bench.slow_upload https://registry.example.com --username admin \
             --password-file - --size 1024 --rate 20 --count 10
 
-At these, the defaults, it takes 72 minutes.
+These are the defaults; it takes 72 minutes.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from pathlib import Path
 from scripts import smoke_test
 
 REPOSITORY = "slow"
-"""The repository that gets the layers. No manifest names them: the next collection takes them."""
+"""The repository of the layers. No manifest refers to them: a garbage collection deletes them."""
 
 
-ANSWER_SECONDS = 600
-"""How long an answer may take: to close an upload, the registry has the store copy all of it."""
+RESPONSE_SECONDS = 600
+"""Timeout of a response: to close an upload, the registry makes the storage copy all of it."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """How one upload ended.
+    """The result of one upload.
 
     Attributes:
-        arrived: Whether the registry has the layer, with the digest that was sent.
-        seconds: How long the request took that sent it; until the end if it did not arrive.
-        answer: What was answered in the end: a status, or the connection's error.
+        arrived: Whether the registry has the layer, with the correct digest.
+        seconds: The duration of the request with the layer, or until the failure.
+        response: The last status, or the connection's error.
     """
 
     arrived: bool
     seconds: float
-    answer: str
+    response: str
 
 
 class Layer:
-    """Random bytes that are handed out no faster than a rate.
+    """An iterable of random bytes with a limited rate.
 
     Args:
-        size: Bytes.
-        rate: Bytes a second.
+        size: In bytes.
+        rate: In bytes per second.
     """
 
     def __init__(self, size: int, rate: int) -> None:
@@ -60,7 +60,7 @@ class Layer:
 
     @property
     def digest(self) -> str:
-        """The digest of what was handed out so far."""
+        """The digest of the bytes so far."""
         return f"sha256:{self._hash.hexdigest()}"
 
     def __iter__(self) -> Iterator[bytes]:
@@ -74,16 +74,16 @@ class Layer:
 
 
 def upload(registry: smoke_test.Registry, size: int, rate: int) -> Upload:
-    """Push one layer, as clients do: open an upload, send all in one PATCH, close it.
+    """Push one layer as clients do: open an upload, send everything in one PATCH, close it.
 
     Args:
-        registry: The registry, with the login of who may push.
+        registry: The registry, with the login of a user who may push.
         size: Of the layer, in bytes.
-        rate: Bytes a second.
+        rate: In bytes per second.
 
     Raises:
-        smoke_test.SmokeTestError: If the registry takes no upload at all.
-        OSError: If there is no answer.
+        smoke_test.SmokeTestError: The registry rejects uploads.
+        OSError: There is no response.
     """
     location = registry.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202]).headers["location"]
     layer = Layer(size, rate)
@@ -103,46 +103,46 @@ def upload(registry: smoke_test.Registry, size: int, rate: int) -> Upload:
 def _send(
     registry: smoke_test.Registry, method: str, path: str, body: Iterable[bytes] | bytes
 ) -> tuple[int, str]:
-    """Send one request, and answer the status and where to go on."""
+    """Send one request; return the status and the next location."""
     request = urllib.request.Request(  # noqa: S310 - checked by main
         urllib.parse.urljoin(registry.url, path),
         body,
         {"Authorization": registry.authorization or "", "Content-Type": "application/octet-stream"},
         method=method,
     )
-    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=RESPONSE_SECONDS) as response:  # noqa: S310
         return response.status, response.headers["Location"]
 
 
 def main() -> int:
-    """Run from the command line, and answer the exit status."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
-        description="Push layers as slowly as a thin uplink does, and tell whether they arrive.",
-        epilog="Exits with 0 if all of them did. The layers stay until the next collection.",
+        description="Push layers at the rate of a slow uplink, and report whether they arrive.",
+        epilog="The exit status is 0 if all arrive. A garbage collection deletes the layers.",
     )
     parser.add_argument("url", help="such as https://registry.example.com")
-    parser.add_argument("--username", required=True, help="whom to log in as")
+    parser.add_argument("--username", required=True, help="a user who may push")
     parser.add_argument("--password-file", required=True, help="that user's password; - for stdin")
     parser.add_argument("--size", type=float, default=1024, metavar="MIB", help="default 1024")
     parser.add_argument("--rate", type=float, default=20, metavar="MBIT/S", help="default 20")
     parser.add_argument("--count", type=int, default=10, help="how many, one by one; default 10")
-    given = parser.parse_args()
-    if not given.url.startswith(("https://", "http://")):
-        parser.error(f"{given.url}: expected a URL, such as https://registry.example.com")
-    source = given.password_file
+    args = parser.parse_args()
+    if not args.url.startswith(("https://", "http://")):
+        parser.error(f"{args.url}: expected a URL, such as https://registry.example.com")
+    source = args.password_file
     password = (sys.stdin.read() if source == "-" else Path(source).read_text()).rstrip("\n")
-    registry = smoke_test.Registry(given.url, smoke_test.basic(given.username, password))
+    registry = smoke_test.Registry(args.url, smoke_test.basic(args.username, password))
     arrived = 0
-    for number in range(1, given.count + 1):
-        one = upload(registry, int(given.size * 2**20), int(given.rate * 10**6 / 8))
+    for number in range(1, args.count + 1):
+        one = upload(registry, int(args.size * 2**20), int(args.rate * 10**6 / 8))
         arrived += one.arrived
         print(
-            f"{number}/{given.count}: {'arrived' if one.arrived else 'LOST'} "
-            f"after {one.seconds:.1f} s: {one.answer}",
+            f"{number}/{args.count}: {'arrived' if one.arrived else 'LOST'} "
+            f"after {one.seconds:.1f} s: {one.response}",
             flush=True,
         )
-    print(f"{arrived} of {given.count} arrived")
-    return 0 if arrived == given.count else 1
+    print(f"{arrived} of {args.count} arrived")
+    return 0 if arrived == args.count else 1
 
 
 if __name__ == "__main__":

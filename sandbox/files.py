@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def write_private(path: Path, data: bytes | str) -> None:
-    """Write a file that nobody but its owner could read at any moment."""
+    """Write a file that only its owner can read, at any time."""
     _write(path, data, 0o600)
 
 
 def write_public(path: Path, data: bytes | str) -> None:
-    """Write a file that all may read."""
+    """Write a file that everybody can read."""
     _write(path, data, 0o644)
 
 

@@ -1,4 +1,4 @@
-"""Where a sandbox keeps its things, and the names and addresses it goes by.
+"""The folders, names and addresses of a sandbox.
 
 Everything that two sandboxes on one machine must not share is derived here: the state folder
 from the sandbox's name, and the subnet, interface, cgroup and DNS domain from its number.
@@ -26,7 +26,7 @@ _NUMBERS = range(256)
 
 
 class SandboxError(RuntimeError):
-    """Something about a sandbox failed; the message says what, and how to go on."""
+    """A sandbox cannot do what it should; the message says why, and how to go on."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Layout:
 
     @property
     def tools(self) -> Path:
-        """Built binaries; shared by the sandboxes of one checkout."""
+        """Built binaries, shared by the sandboxes of one checkout."""
         return self.root / ".sandbox" / "tools"
 
     @property
@@ -70,12 +70,12 @@ class Layout:
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's way into the node's API server."""
+        """The administrator's kubeconfig."""
         return self.state / "kubeconfig"
 
     @property
     def interface(self) -> str:
-        """The machine's end of the cable to the node; at most 15 characters, a kernel limit."""
+        """The machine's end of the veth pair; at most 15 characters, a limit of the kernel."""
         return f"sandbox{self.number}"
 
     @property
@@ -100,22 +100,22 @@ class Layout:
 
     @property
     def cloud_ip(self) -> str:
-        """The outside world's stand-ins: DigitalOcean's API, Spaces, docker.io."""
+        """The stand-ins for the outside world: DigitalOcean's API, Spaces, docker.io, ACME."""
         return f"10.77.{self.number}.3"
 
     @property
     def domain(self) -> str:
-        """The domain of all names; ``.test`` is reserved for this use (RFC 6761, section 6.2)."""
+        """The domain of all names; ``.test`` is reserved for tests (RFC 6761, section 6.2)."""
         return f"{self.name}-{self.number}.test"
 
     @property
     def hostname(self) -> str:
-        """The registry's host name."""
+        """The registry's hostname."""
         return f"registry.{self.domain}"
 
     @property
     def hosts(self) -> dict[str, str]:
-        """Names that machine, node and pods resolve, with their addresses."""
+        """The names that machine, node and pods resolve, with their addresses."""
         return {
             self.hostname: self.node_ip,
             f"api.{self.domain}": self.cloud_ip,
@@ -126,37 +126,37 @@ class Layout:
 
     @property
     def api_endpoint(self) -> str:
-        """The DigitalOcean API's stand-in."""
+        """The URL of the stand-in for DigitalOcean's API."""
         return f"http://api.{self.domain}:8080/"
 
     @property
     def spaces_endpoint(self) -> str:
-        """The Spaces stand-in, as a template of the region, as the provider takes it."""
+        """The URL of the stand-in for Spaces: the provider's template, with the region in it."""
         return f"http://{{{{.Region}}}}.spaces.{self.domain}:7070"
 
     @property
     def acme_host(self) -> str:
-        """The host of the certificate authority that speaks ACME."""
+        """The hostname of the ACME server."""
         return f"acme.{self.domain}"
 
     @property
     def acme_server(self) -> str:
-        """The URL that its clients are given."""
+        """The URL of the ACME server's directory."""
         return f"https://{self.acme_host}:14000/dir"
 
     @property
     def docker_io_endpoint(self) -> str:
-        """The registry that stands in for docker.io."""
+        """The URL of the registry that stands in for docker.io."""
         return f"http://docker-io.{self.domain}:5000"
 
 
 @dataclass(frozen=True)
 class Route:
-    """A network that this machine reaches.
+    """A route of this machine.
 
     Attributes:
-        network: The destination, an interface's own subnet included.
-        interface: Through which it goes.
+        network: The destination; may be the subnet of an interface.
+        interface: The interface that leads there.
     """
 
     network: ipaddress.IPv4Network
@@ -164,28 +164,25 @@ class Route:
 
 
 class NumberTakenError(SandboxError):
-    """No number, or not the recorded one, can be had; the message names the cure."""
+    """No number is free, or the recorded one is another sandbox's; the message says what to do."""
 
 
 def claim(
     root: Path, name: str, routes: list[Route] | None = None, claims: Path = CLAIMS
 ) -> Layout:
-    """Give a sandbox the number under which it lives on this machine.
+    """Return the layout of a sandbox, with the number under which it lives on this machine.
 
-    The number recorded in its state folder stays, else the lowest that is free is recorded: no
-    route of the machine overlaps its subnet, and no other sandbox holds it.
+    The number recorded in its state folder stays. Without one, the lowest free number is recorded:
+    no route of the machine overlaps its subnet, and no other sandbox holds it.
 
     Args:
         root: The checkout.
         name: ``sandbox``, or ``sandbox-<x>``.
-        routes: The machine's routes; asked of the kernel when None.
-        claims: The folder in which sandboxes say which numbers they hold.
-
-    Returns:
-        The sandbox's layout; its state folder exists.
+        routes: The machine's routes; None reads them from the kernel.
+        claims: The folder in which sandboxes record which numbers they hold.
 
     Raises:
-        NumberTakenError: All numbers are taken, or the recorded one is, by another.
+        NumberTakenError: All numbers are taken, or another sandbox took the recorded one.
         SandboxError: Not root.
     """
     state = Layout(root, name, 0).state
@@ -195,22 +192,16 @@ def claim(
         claims.mkdir(parents=True, exist_ok=True)
     except PermissionError as error:
         raise SandboxError(f"a sandbox needs root: {error}") from error
-    known = machine_routes() if routes is None else routes
     with exclusive(claims / "lock", "another sandbox is taking a number"):
         if recorded.exists():
             layout = Layout(root, name, int(recorded.read_text()))
-            if reason := _taken(layout, known, claims):
+            if reason := _taken(layout, claims):
                 raise NumberTakenError(
-                    f"{layout.subnet} is what {name} was set up with, but {reason}; "
-                    "`make wipe` gives up its data and lets it choose anew"
+                    f"{reason}, while {name} was down; to give up the data of {name} "
+                    f"and let it choose another subnet: rm -r {state}"
                 )
         else:
-            candidates = (Layout(root, name, number) for number in _NUMBERS)
-            free = (x for x in candidates if not _taken(x, known, claims))
-            if not (found := next(free, None)):
-                reason = _taken(Layout(root, name, 0), known, claims)
-                raise NumberTakenError(f"no subnet of 10.77.0.0/16 is free: {reason}, and so on")
-            layout = found
+            layout = _choose(root, name, machine_routes() if routes is None else routes, claims)
         # The claim first: without the record below it counts as stale, and so frees itself.
         (claims / str(layout.number)).write_text(str(state))
         write_public(recorded, str(layout.number))
@@ -218,8 +209,8 @@ def claim(
 
 
 def machine_routes() -> list[Route]:
-    """List this machine's IPv4 routes, but for default routes, which go everywhere."""
-    listed = subprocess.run(
+    """Return this machine's IPv4 routes, without default routes, which overlap everything."""
+    result = subprocess.run(
         ["ip", "-json", "-4", "route", "show", "table", "all"],
         check=True,
         capture_output=True,
@@ -227,14 +218,32 @@ def machine_routes() -> list[Route]:
     )
     return [
         Route(ipaddress.IPv4Network(x["dst"]), x.get("dev", ""))
-        for x in json.loads(listed.stdout or "[]")
+        for x in json.loads(result.stdout or "[]")
         if x["dst"] != "default"
     ]
 
 
-def _taken(layout: Layout, routes: list[Route], claims: Path) -> str:
-    """Say why the layout's number cannot be had; empty when it can."""
+def overlap(layout: Layout, routes: list[Route]) -> str:
+    """Return which route leads the sandbox's subnet elsewhere; empty if none does."""
     subnet = ipaddress.IPv4Network(layout.subnet)
+    for route in routes:
+        if route.interface != layout.interface and route.network.overlaps(subnet):
+            return f"{layout.subnet} overlaps {route.network} on {route.interface}"
+    return ""
+
+
+def _choose(root: Path, name: str, routes: list[Route], claims: Path) -> Layout:
+    reasons = []
+    for number in _NUMBERS:
+        layout = Layout(root, name, number)
+        if not (reason := _taken(layout, claims) or overlap(layout, routes)):
+            return layout
+        reasons.append(reason)
+    raise NumberTakenError(f"no subnet of 10.77.0.0/16 is free: {reasons[0]}, and so on")
+
+
+def _taken(layout: Layout, claims: Path) -> str:
+    """Return which other sandbox holds the layout's number; empty if none does."""
     held = claims / str(layout.number)
     if held.exists():
         holder = Path(held.read_text())
@@ -242,7 +251,4 @@ def _taken(layout: Layout, routes: list[Route], claims: Path) -> str:
         live = record.exists() and record.read_text() == str(layout.number)
         if live and holder != layout.state:
             return f"{layout.subnet} belongs to the sandbox in {holder}"
-    for route in routes:
-        if route.interface != layout.interface and route.network.overlaps(subnet):
-            return f"{layout.subnet} overlaps {route.network} on {route.interface}"
     return ""

@@ -17,7 +17,7 @@ from sandbox.enclosure.process import Process
 from sandbox.enclosure.supervisor import Plan
 from sandbox.k3s.manifests import manifests
 from sandbox.kube_api import KubeApi
-from sandbox.layout import Layout, SandboxError, claim
+from sandbox.layout import Layout, SandboxError, claim, machine_routes, overlap
 from sandbox.node import config, processes
 from sandbox.progress import step
 
@@ -46,6 +46,10 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
         return
     # Whatever a crash left half made: to clean up and start anew is simpler than to go on.
     down(layout)
+    if reason := overlap(layout, machine_routes()):
+        raise SandboxError(
+            f"{reason}: remove that route, or `make wipe` and let {layout.name} choose another"
+        )
     since = time.time()
     config.write(layout)
     enclosure.start(layout, _plan(layout, extra_processes))

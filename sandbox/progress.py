@@ -1,4 +1,4 @@
-"""What a person sees while the sandbox works."""
+"""The output of a command while it works."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 QUIET = 1.0
-"""Seconds under which a step is not worth a line."""
+"""Seconds; a shorter step gets no line."""
 
 _LINE_EVERY = 15.0
-"""Seconds between the lines of a long step where no terminal shows a running clock."""
+"""Seconds between the lines of a long step when the output is no terminal."""
 
 
 def say(text: str) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line immediately, even to a pipe."""
     print(text, flush=True)
 
 

@@ -23,7 +23,7 @@ _PACKAGES = {
     "podman": "podman",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
 }
-"""A command, or a file, and the package that brings it; the names are Debian's and Ubuntu's."""
+"""A command, or a file, and the package that contains it, in Debian and Ubuntu."""
 
 
 _LOCK_SECONDS = 600
@@ -31,16 +31,16 @@ _LOCK_SECONDS = 600
 
 
 class PackagesMissingError(RuntimeError):
-    """Packages are missing and cannot be installed from here; the message names them."""
+    """Packages are missing and cannot be installed; the message names them."""
 
 
 def missing() -> list[str]:
-    """List the packages that this machine lacks, in alphabetical order."""
+    """Return the missing packages, in alphabetical order."""
     return sorted(package for need, package in _PACKAGES.items() if not _has(need))
 
 
 def install() -> None:
-    """Install the packages that are missing; says so first, and does nothing when none is.
+    """Install the missing packages, after a message that says so.
 
     Raises:
         PackagesMissingError: Not root, no apt-get, or apt-get failed.
@@ -53,7 +53,7 @@ def install() -> None:
     with step(f"installing Debian packages: {' '.join(packages)}"):
         say(f"installing Debian packages: {' '.join(packages)}")
         install_argv = ["install", "--yes", "--no-install-recommends", *packages]
-        # The lists may be missing, or name files that the mirror no longer has: then, once, anew.
+        # Lists that are missing or older than the mirror are updated once.
         if _apt(*install_argv) and (_apt("update") or (error := _apt(*install_argv))):
             raise PackagesMissingError(f"`{line}` failed:\n{error}")
 
@@ -62,14 +62,14 @@ def _has(need: str) -> bool:
     return Path(need).exists() if need.startswith("/") else shutil.which(need) is not None
 
 
-def _apt(*arguments: str) -> str:
+def _apt(*args: str) -> str:
     """Run apt-get; return its output if it fails, else nothing."""
     # Another apt-get, such as that of a second `up`, is waited for.
-    run = subprocess.run(
-        ["apt-get", "--quiet=2", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *arguments],
+    result = subprocess.run(
+        ["apt-get", "--quiet=2", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *args],
         env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    return run.stdout or "no output" if run.returncode else ""
+    return result.stdout or "no output" if result.returncode else ""

@@ -1,6 +1,6 @@
-"""Container images of the sandbox, made of what the machine has: no registry is asked.
+"""The sandbox's container images, built from its tools and Debian packages, without a registry.
 
-Each lies as an OCI archive of one layer in ``Layout.tools/images``.
+Each is an OCI archive of one layer in ``Layout.tools/images``.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from sandbox.lock import exclusive
 from sandbox.progress import step
 
 _PYTHON = ("python3-minimal", "libpython3-stdlib")
-"""Debian's Python with all of its standard library, but for Tk, venv and the like."""
+"""Debian's Python with its standard library, except Tk, venv and the like."""
 
 _NOT_NEEDED = {"debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "tar"}
-"""What those depend on for their installation, or for a desktop, only."""
+"""Dependencies that are needed only for the installation or for a desktop."""
 
 _DROPPED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/")
-"""Folders of packages that no program reads."""
+"""Folders that no program reads."""
 
 _MERGED = ("bin", "lib", "lib64", "sbin")
-"""Links to the folder of the same name in /usr, as Debian's base-files makes them."""
+"""Symbolic links to the folder of the same name in /usr, as in Debian's base-files."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """What an image consists of.
+    """An image.
 
     Attributes:
         name: Its name, under ``localhost/``; also that of the tool in it.
@@ -55,7 +55,7 @@ class Image:
 
     @property
     def ref(self) -> str:
-        """The reference by which pods use it."""
+        """The reference for pods."""
         return f"localhost/{self.name}:{self.version}"
 
 
@@ -86,25 +86,24 @@ REGISTRY, CADDY, PYTHON = (IMAGES[x].ref for x in ("registry", "caddy", "python"
 
 
 def archive_path(tools: Path, name: str) -> Path:
-    """Say where an image's OCI archive lies.
+    """Return the path of an image's OCI archive.
 
     Args:
         tools: ``Layout.tools``.
-        name: A key of :data:`IMAGES`. The file of ``whoami`` is also what stands in for
-            ``docker.io/containous/whoami``: push it to the stand-in registry.
+        name: A key of :data:`IMAGES`.
     """
     return tools / "images" / f"{name}.tar"
 
 
 def build(tools: Path) -> None:
-    """Write the archives that are missing or whose inputs changed.
+    """Write the archives that are missing or outdated.
 
     Args:
         tools: ``Layout.tools``, with the tools built.
 
     Raises:
-        FileNotFoundError: A tool was not built yet.
-        subprocess.CalledProcessError: Debian's packages for the Python image cannot be had.
+        FileNotFoundError: A tool does not exist.
+        subprocess.CalledProcessError: Debian's packages for the Python image are not available.
     """
     with exclusive(tools / "lock", "another sandbox of this checkout is building the images"):
         for image in IMAGES.values():
@@ -134,54 +133,54 @@ def _build(image: Image, tools: Path) -> None:
 
 
 def _inputs(image: Image, tools: Path) -> str:
-    """Tell one state of an image's inputs from another, without reading its big files."""
+    """Return a description of an image's inputs, without reading its large files."""
     recipe = [Path(__file__), Path(oci.__file__)]
-    told = [image.ref, *(hashlib.sha256(x.read_bytes()).hexdigest() for x in recipe)]
+    inputs = [image.ref, *(hashlib.sha256(x.read_bytes()).hexdigest() for x in recipe)]
     if image.program:
         state = (tools / image.name).stat()
-        told.append(f"{state.st_size} {state.st_mtime_ns}")
+        inputs.append(f"{state.st_size} {state.st_mtime_ns}")
     else:
-        told.append(Path("/etc/os-release").read_text())
-    return "\n".join(told)
+        inputs.append(Path("/etc/os-release").read_text())
+    return "\n".join(inputs)
 
 
 def _python_files() -> list[File]:
-    """Take Python out of the packages of the machine's own release."""
+    """Return the files of Python from the packages of the machine's Debian release."""
     files = {x: File(x, link=f"usr/{x}") for x in _MERGED}
     with tempfile.TemporaryDirectory() as folder:
-        # As root, apt-get would download as the user _apt, who may not write here: as it is told.
+        # By default root's apt-get downloads as the user _apt, who cannot write to this folder.
         argv = ["apt-get", "--quiet=2", "-o", "APT::Sandbox::User=root", "download"]
         packages = _closure(_dependencies(), _PYTHON)
         subprocess.run([*argv, *packages], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         for package in sorted(Path(folder).glob("*.deb")):
-            opened = subprocess.run(
+            result = subprocess.run(
                 ["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True
             )
-            with tarfile.open(fileobj=io.BytesIO(opened.stdout)) as tar:
+            with tarfile.open(fileobj=io.BytesIO(result.stdout)) as tar:
                 files |= {x.path: x for x in _contents(tar)}
     return list(files.values())
 
 
 def _dependencies() -> dict[str, list[str]]:
-    """Ask apt what depends on what, from Python on down."""
+    """Return the direct dependencies of each package, from Python on down."""
     no = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
-    listed = subprocess.run(
+    result = subprocess.run(
         ["apt-cache", "depends", "--recurse", *(f"--no-{x}" for x in no), *_PYTHON],
         check=True,
         capture_output=True,
         text=True,
     )
-    found: dict[str, list[str]] = {}
-    for line in listed.stdout.splitlines():
+    dependencies: dict[str, list[str]] = {}
+    for line in result.stdout.splitlines():
         if not line.startswith(" "):
-            found[line] = needs = []
+            dependencies[line] = needs = []
         elif "Depends: " in line:
             needs.append(line.partition("Depends: ")[2])
-    return found
+    return dependencies
 
 
 def _closure(dependencies: dict[str, list[str]], roots: Iterable[str]) -> list[str]:
-    """List all packages that the roots need; virtual ones, in angle brackets, are nothing."""
+    """Return all packages that the roots need, except virtual ones, which have angle brackets."""
     todo, closure = list(roots), set[str]()
     while todo:
         package = todo.pop()

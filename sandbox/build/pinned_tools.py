@@ -1,4 +1,4 @@
-"""Which tools the sandbox builds; their versions are what the go.mod files under ``tools/`` pin."""
+"""The tools that the sandbox builds; the go.mod files in ``tools/`` pin their versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SOURCES = Path(__file__).parent / "tools"
 
 
 class ToolchainError(RuntimeError):
-    """A tool could not be built; the message says how to go on."""
+    """A tool cannot be built; the message says how to go on."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Tool:
 
     Attributes:
         name: The file's name in ``Layout.tools``.
-        package: The Go package of its ``main``, as seen from its folder.
-        folder: Its folder under ``tools/``; its name when empty.
-        module: The module whose version is the tool's; empty for the sandbox's own.
-        ldflags: Linker flags that tell the tool its version. ``{version}`` is the module's without
-            the leading v, ``{major}`` and ``{minor}`` are its parts.
-        aliases: Further names under which it is called.
-        may_be_on_path: Whether one of the same version on PATH will do.
+        package: The Go package of its ``main``, relative to its folder.
+        folder: Its folder in ``tools/``; by default its name.
+        module: The module whose version is the tool's; empty for the sandbox's own tools.
+        ldflags: Linker flags that set the tool's version. ``{version}`` is the module's without the
+            leading v, ``{major}`` and ``{minor}`` are its parts.
+        aliases: Additional names under which it is called.
+        may_be_on_path: Whether one of the same version on PATH can be used instead.
     """
 
     name: str
@@ -44,27 +44,32 @@ class Tool:
 
     @property
     def version(self) -> str:
-        """Its version as go.mod pins it, such as ``3.1.2``; empty for the sandbox's own."""
+        """Its version in go.mod, such as ``3.1.2``; empty for the sandbox's own tools."""
         return pinned(self.source, self.module) if self.module else ""
 
     def flags(self) -> list[str]:
-        """Give the flags of ``go build``."""
+        """Return the flags of ``go build``."""
         major, _, rest = self.version.partition(".")
         minor = rest.partition(".")[0]
-        told = self.ldflags.format(version=self.version, major=major, minor=minor)
-        # No stamp of the checkout: as another user's, git refuses to tell about it.
-        return ["-mod=readonly", "-trimpath", "-buildvcs=false", f"-ldflags=-s -w {told}".rstrip()]
+        ldflags = self.ldflags.format(version=self.version, major=major, minor=minor)
+        # No version control stamp: git refuses to read a checkout of another user.
+        return [
+            "-mod=readonly",
+            "-trimpath",
+            "-buildvcs=false",
+            f"-ldflags=-s -w {ldflags}".rstrip(),
+        ]
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One file taken from a module, as its license allows to use but nobody need commit.
+    """One file to copy from a module, so that it need not be committed.
 
     Attributes:
         name: The file's name in ``Layout.tools``.
-        folder: The folder under ``tools/`` whose go.mod pins the module.
+        folder: The folder in ``tools/`` whose go.mod pins the module.
         module: The module.
-        path: Where the file lies in it.
+        path: The file's path in the module.
     """
 
     name: str
@@ -76,7 +81,6 @@ class Copy:
 _KUBERNETES_VERSION = "k8s.io/component-base/version"
 
 TOOLS = (
-    # The biggest first: what fails, fails after the shortest wait for its own error.
     Tool(
         "kubernetes",
         ".",
@@ -110,7 +114,7 @@ TOOLS = (
     Tool(
         "kubernetes-provider",
         ".",
-        # Not its module's version, a commit: the engine asks for that of the installed SDK.
+        # The module's version is a commit; the engine asks for the version of the installed SDK.
         ldflags=f"-X main.version={importlib.metadata.version('pulumi-kubernetes')}",
     ),
     Tool(
@@ -149,7 +153,7 @@ TOOLS = (
 )
 
 MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio")
-"""A second S3 server, built and run by tests only: no sandbox of a user's has it."""
+"""A second S3 server, only for tests."""
 
 COPIES = (
     Copy(
@@ -173,7 +177,7 @@ COPIES = (
 )
 
 CERT_MANAGER = Tool("cert-manager", ".", module="github.com/cert-manager/cert-manager")
-"""Not one of :data:`TOOLS`: of 65 MB and minutes to build, and needed by one test only."""
+"""Only for one test: it takes minutes to build."""
 
 CERT_MANAGER_CRDS = tuple(
     Copy(
@@ -186,11 +190,11 @@ CERT_MANAGER_CRDS = tuple(
 )
 
 CRDS = ("traefik-crds.yaml", "helm-crds.yaml")
-"""Those of the copies that a cluster must know before the sandbox's own objects."""
+"""The copies that a cluster needs before the sandbox's own objects."""
 
 
 def pinned(folder: Path, module: str) -> str:
-    """Read a module's version from a go.mod, without the leading v.
+    """Return a module's version from a go.mod, without the leading v.
 
     Args:
         folder: The folder of the go.mod.
@@ -200,6 +204,6 @@ def pinned(folder: Path, module: str) -> str:
         ToolchainError: The go.mod does not require the module.
     """
     required = rf"^(?:require)?\s+{re.escape(module)} v(\S+)"
-    if not (found := re.search(required, (folder / "go.mod").read_text(), re.MULTILINE)):
+    if not (match := re.search(required, (folder / "go.mod").read_text(), re.MULTILINE)):
         raise ToolchainError(f"{folder}/go.mod does not require {module}")
-    return found[1]
+    return match[1]

@@ -1,7 +1,7 @@
 """Builds the sandbox's tools from the Go modules pinned under ``tools/``.
 
-A tool is built again only when its sources, flags or compiler change. Go's own build cache makes
-the second checkout on a machine quick.
+A tool is built again only when its sources, flags or compiler change. Go's build cache makes the
+build in a second checkout on the same machine fast.
 """
 
 from __future__ import annotations
@@ -29,40 +29,37 @@ _TAIL = 20
 """Lines of a failed build that are shown."""
 
 
-def build(tools: Path, wanted: Sequence[Tool] = TOOLS, copies: Sequence[Copy] = COPIES) -> None:
-    """Build what is missing or out of date, one tool at a time: Go uses all cores for one.
+def build(tools: Path, selection: Sequence[Tool] = TOOLS, copies: Sequence[Copy] = COPIES) -> None:
+    """Build what is missing or outdated, one tool at a time: Go uses all cores for one.
 
     Args:
-        tools: ``Layout.tools``; made when missing.
-        wanted: The tools; by default those of every sandbox.
-        copies: The files that are copied; likewise.
+        tools: ``Layout.tools``; created if missing.
+        selection: The tools; by default those of every sandbox.
+        copies: The files to copy; likewise.
 
     Raises:
-        ToolchainError: No fitting Go, or a build failed.
+        ToolchainError: No suitable Go, or a build failed.
     """
     with exclusive(tools / "lock", "another sandbox of this checkout is building the tools"):
         compiler = ""
-        for tool in wanted:
+        for tool in selection:
             if tool.may_be_on_path and _from_path(tool, tools):
                 continue
             compiler = compiler or _compiler(tool.source)
-            _keep(tools, tool.name, fingerprint(tool, compiler), partial(_build, tool, tools))
+            _update(tools, tool.name, fingerprint(tool, compiler), partial(_build, tool, tools))
             for alias in tool.aliases:
                 _link(tools / alias, tool.name)
         for copy in copies:
             version = pinned(SOURCES / copy.folder, copy.module)
-            _keep(tools, copy.name, f"{version} {copy.path}", partial(_copy, copy, tools))
+            _update(tools, copy.name, f"{version} {copy.path}", partial(_copy, copy, tools))
 
 
 def fingerprint(tool: Tool, compiler: str) -> str:
-    """Tell one state of a tool's inputs from another.
+    """Return a hash of a tool's inputs: sources, flags and compiler.
 
     Args:
         tool: The tool.
-        compiler: What ``go version`` says.
-
-    Returns:
-        A SHA-256, in hex, of sources, flags and compiler.
+        compiler: The output of ``go version``.
     """
     inputs = hashlib.sha256(json.dumps([compiler, tool.package, tool.flags()]).encode())
     for path in sorted([*tool.source.glob("go.*"), *tool.source.rglob("*.go")]):
@@ -72,19 +69,21 @@ def fingerprint(tool: Tool, compiler: str) -> str:
 
 
 def _compiler(folder: Path) -> str:
-    """Ask Go for its version where a go.mod says what it must at least be."""
-    wanted = re.search(r"^go (\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
-    need = f"the sandbox's tools need Go {wanted[1] if wanted else ''} or newer (https://go.dev/dl)"
+    """Return the output of ``go version``, which checks the minimum version in a go.mod."""
+    minimum = re.search(r"^go (\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
+    need = (
+        f"the sandbox's tools need Go {minimum[1] if minimum else ''} or newer (https://go.dev/dl)"
+    )
     if not shutil.which("go"):
         raise ToolchainError(f"no `go` on PATH: {need}")
-    asked = subprocess.run(["go", "version"], cwd=folder, capture_output=True, text=True)
-    if asked.returncode:
-        raise ToolchainError(f"{need}: {asked.stderr.strip()}")
-    return asked.stdout.strip()
+    result = subprocess.run(["go", "version"], cwd=folder, capture_output=True, text=True)
+    if result.returncode:
+        raise ToolchainError(f"{need}: {result.stderr.strip()}")
+    return result.stdout.strip()
 
 
-def _keep(tools: Path, name: str, inputs: str, make: Callable[[], None]) -> None:
-    """Make a file unless it is there and was made of the same inputs."""
+def _update(tools: Path, name: str, inputs: str, make: Callable[[], None]) -> None:
+    """Make a file unless it exists and was made from the same inputs."""
     record = tools / f".{name}.fingerprint"
     if (tools / name).exists() and record.exists() and record.read_text() == inputs:
         return
@@ -117,31 +116,31 @@ def _build(tool: Tool, tools: Path) -> None:
 
 
 def _copy(copy: Copy, tools: Path) -> None:
-    asked = subprocess.run(
+    result = subprocess.run(
         ["go", "mod", "download", "-json", copy.module],
         cwd=SOURCES / copy.folder,
         capture_output=True,
         text=True,
     )
-    if asked.returncode:
-        raise ToolchainError(f"{copy.module} could not be downloaded: {asked.stderr.strip()}")
+    if result.returncode:
+        raise ToolchainError(f"{copy.module} could not be downloaded: {result.stderr.strip()}")
     new = tools / f"{copy.name}.new"
-    # Contents only: Go keeps its modules read-only.
-    shutil.copyfile(Path(json.loads(asked.stdout)["Dir"]) / copy.path, new)
+    # Without the mode: Go's module cache is read-only.
+    shutil.copyfile(Path(json.loads(result.stdout)["Dir"]) / copy.path, new)
     new.replace(tools / copy.name)
 
 
 def _from_path(tool: Tool, tools: Path) -> bool:
-    """Use the tool that is on PATH, if it is of exactly the pinned version."""
-    found = shutil.which(tool.name)
-    if not found or Path(found).resolve().parent == tools.resolve():
+    """Link to the tool on PATH if it has exactly the pinned version; return whether it has."""
+    installed = shutil.which(tool.name)
+    if not installed or Path(installed).resolve().parent == tools.resolve():
         return False
-    asked = subprocess.run([found, "version"], capture_output=True, text=True)
-    if asked.returncode or asked.stdout.strip().removeprefix("v") != tool.version:
+    result = subprocess.run([installed, "version"], capture_output=True, text=True)
+    if result.returncode or result.stdout.strip().removeprefix("v") != tool.version:
         return False
-    if (tools / tool.name).resolve() != Path(found).resolve():
-        say(f"using {found}, which is {tool.name} {tool.version} already")
-        _link(tools / tool.name, found)
+    if (tools / tool.name).resolve() != Path(installed).resolve():
+        say(f"using {installed}, which is {tool.name} {tool.version}")
+        _link(tools / tool.name, installed)
     return True
 
 

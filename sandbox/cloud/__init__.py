@@ -1,1 +1,1 @@
-"""What the sandbox has in place of the outside world: DigitalOcean and docker.io."""
+"""Stand-ins for the outside world: DigitalOcean, docker.io and Let's Encrypt."""

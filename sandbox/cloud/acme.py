@@ -1,7 +1,7 @@
-"""The certificate authority that stands in for Let's Encrypt: pebble, which is made for tests.
+"""The stand-in for Let's Encrypt: pebble, an ACME server made for tests.
 
-It speaks the real protocol and checks for real that who asks answers under the name. Not covered:
-Let's Encrypt's rate limits, and that anybody trusts it: its root is a new one at each start.
+It speaks the real protocol, and validates that the client controls the name. Not covered: Let's
+Encrypt's rate limits, and that clients trust it: it has a new root certificate at each start.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from sandbox.enclosure.process import Process
 from sandbox.layout import Layout
 
 _PORT, _MANAGEMENT_PORT = 14000, 15000
-"""pebble's own choices: https://github.com/letsencrypt/pebble"""
+"""pebble's defaults: https://github.com/letsencrypt/pebble"""
 
 
 def processes(layout: Layout) -> list[Process]:
-    """Give pebble's process, and write its configuration.
+    """Return pebble's process; write its configuration.
 
     Args:
         layout: The sandbox; its ``cloud_ip`` must be an address of the network namespace in which
@@ -33,7 +33,7 @@ def processes(layout: Layout) -> list[Process]:
         "managementListenAddress": f"{layout.cloud_ip}:{_MANAGEMENT_PORT}",
         "certificate": str(certificate),
         "privateKey": str(key),
-        # Where it looks for who asks, which are the node's.
+        # The ports at which it validates a name: the node's.
         "httpPort": 80,
         "tlsPort": 443,
         "retryAfter": {"authz": 1, "order": 1},
@@ -44,7 +44,7 @@ def processes(layout: Layout) -> list[Process]:
         Process(
             "acme",
             [str(layout.tools / "pebble"), "-config", str(path)],
-            # Or it waits up to 15 s before each check, to catch clients that cannot wait.
+            # By default it waits up to 15 s before each validation, to find clients that cannot.
             {"PEBBLE_VA_NOSLEEP": "1"},
             stop=STOP,
         )

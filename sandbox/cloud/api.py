@@ -1,11 +1,12 @@
 """The stand-in for DigitalOcean's API: ``/v2/spaces/keys`` and nothing else.
 
-Keys made here really open, or do not open, the sandbox's Spaces. Beyond DigitalOcean's protocol,
-https://docs.digitalocean.com/reference/api/reference/spaces-keys/, tests make it misbehave by
-``POST /_control`` with ``{"faults": [{"status": 429, "times": 2, "retry_after": 1}, {"delay": 2}],
-"block": false}``: the next calls fail or wait in that order, and names of deleted Spaces are free
-again; ``GET /_control`` shows what is set. Not covered: token scopes, rate limits, links between
-the pages of a list, PATCH, delays until a new key works, and the wording of most errors.
+The keys created here have the access to the sandbox's Spaces that their grants say. Besides
+DigitalOcean's protocol (https://docs.digitalocean.com/reference/api/reference/spaces-keys/), tests
+inject faults by ``POST /_control`` with ``{"faults": [{"status": 429, "times": 2, "retry_after":
+1}, {"delay": 2}], "block": false}``: the next calls fail or wait in that order, and the names of
+deleted Spaces are free again. ``GET /_control`` returns the current faults. Not covered: token
+scopes, rate limits, links between the pages of a list, PATCH, delays until a new key works, and the
+wording of most errors.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _IDS: dict[int, str] = {HTTPStatus.INTERNAL_SERVER_ERROR: "server_error"}
-"""Names of errors that are not simply those of their status."""
+"""Error names that differ from the phrase of their status."""
 
 
 class Server(ThreadingHTTPServer):
     """The API's HTTP server.
 
     Args:
-        address: Where to listen: host and port.
-        token: The one token that may call it.
+        address: Host and port to listen on.
+        token: The only token that is accepted.
         keys: The account's storage keys.
     """
 
@@ -50,7 +51,7 @@ class Server(ThreadingHTTPServer):
         self._faults: list[Body] = []
 
     def control(self, body: Body) -> Body:
-        """Set what the body has of faults and blocking, and show both."""
+        """Set the faults and the blocking that the body contains, and return both."""
         with self.keys.lock:
             self._faults = body.get("faults", self._faults)
             if "block" in body:
@@ -61,11 +62,11 @@ class Server(ThreadingHTTPServer):
                 "blocked": self.keys.blocked,
             }
 
-    def misbehave(self) -> None:
-        """Commit the next fault, if one is set.
+    def inject_fault(self) -> None:
+        """Wait or fail as the next fault says, if one is set.
 
         Raises:
-            ApiError: The fault is a refusal.
+            ApiError: The fault has a status.
         """
         with self.keys.lock:
             if not self._faults:
@@ -98,13 +99,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
-        received = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             try:
-                body = json.loads(received or b"{}")
+                body = json.loads(content or b"{}")
             except ValueError:
                 raise ApiError(HTTPStatus.BAD_REQUEST, "invalid JSON") from None
-            self._answer(*self._route(body))
+            self._respond(*self._route(body))
         except ApiError as error:
             self._fail(error.status, error.message, error.headers)
         except Exception:
@@ -116,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path == "/_control":
             return HTTPStatus.OK, self.server.control(body if self.command == "POST" else {})
-        self.server.misbehave()
+        self.server.inject_fault()
         if self.headers.get("Authorization") != f"Bearer {self.server.token}":
             raise ApiError(HTTPStatus.UNAUTHORIZED, "Unable to authenticate you")
         keys = self.server.keys
@@ -138,25 +139,25 @@ class _Handler(BaseHTTPRequestHandler):
     def _fail(self, status: int, message: str, headers: Mapping[str, str]) -> None:
         name = _IDS.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
         body = {"id": name, "message": message, "request_id": str(uuid.uuid4())}
-        self._answer(status, body, headers)
+        self._respond(status, body, headers)
 
-    def _answer(
+    def _respond(
         self, status: int, body: Body | None, headers: Mapping[str, str] | None = None
     ) -> None:
-        sent = b"" if body is None else json.dumps(body).encode()
+        content = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         # A 204 has neither a body nor the length of one (RFC 9110, section 8.6).
         if body is not None:
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(sent)))
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(sent)
+        self.wfile.write(content)
 
 
 def spaces_in(folder: Path) -> set[str]:
-    """List the Spaces that the S3 server keeps in a folder, each as a folder of its own."""
+    """Return the names of the Spaces: each is a folder in the S3 server's data folder."""
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
@@ -169,28 +170,28 @@ def _iam(endpoint: str) -> BaseClient:
         endpoint_url=endpoint,
         aws_access_key_id=os.environ["ROOT_ACCESS_KEY"],
         aws_secret_access_key=os.environ["ROOT_SECRET_KEY"],
-        region_name="us-east-1",  # IAM's only one
+        region_name="us-east-1",  # IAM has no other
         config=Config(proxies={}),
     )
 
 
 def main() -> None:
-    """Serve for ever."""
+    """Serve forever."""
     parser = argparse.ArgumentParser(
         description="Stand-in for DigitalOcean's API: /v2/spaces/keys only, without token scopes, "
-        "rate limits and delays. From the environment: DIGITALOCEAN_TOKEN, which may call it, and "
-        "ROOT_ACCESS_KEY with ROOT_SECRET_KEY, which open the IAM server."
+        "rate limits and delays. Environment: DIGITALOCEAN_TOKEN, the accepted token, and the IAM "
+        "server's ROOT_ACCESS_KEY and ROOT_SECRET_KEY."
     )
-    parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where to serve")
+    parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="address to listen on")
     parser.add_argument("--iam", required=True, metavar="URL", help="the IAM server")
     parser.add_argument("--spaces", required=True, type=Path, help="the S3 server's data folder")
-    parser.add_argument("--state", required=True, type=Path, help="the file that keeps the keys")
-    given = parser.parse_args()
-    keys = Keys(given.state, _iam(given.iam), lambda: spaces_in(given.spaces))
-    host, port = given.listen.rsplit(":", 1)
+    parser.add_argument("--state", required=True, type=Path, help="the file that stores the keys")
+    args = parser.parse_args()
+    keys = Keys(args.state, _iam(args.iam), lambda: spaces_in(args.spaces))
+    host, port = args.listen.rsplit(":", 1)
     server = Server((host, int(port)), os.environ["DIGITALOCEAN_TOKEN"], keys)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    # In the main thread: should the IAM server be gone, so is this process, to be started anew.
+    # In the main thread: without the IAM server this process ends, and the supervisor restarts it.
     keys.watch()
 
 

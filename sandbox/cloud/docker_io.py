@@ -1,6 +1,6 @@
-"""The registry that stands in for docker.io: a real one, with what the sandbox put into it.
+"""The stand-in for docker.io: a real registry, with the images that the sandbox pushes to it.
 
-Not covered: Docker Hub's own names, its logins and its limits. Anybody may push and pull.
+Not covered: Docker Hub's images, logins and rate limits. Anonymous clients may push and pull.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _PORT = 5000
 
 
 def config(address: str, folder: Path) -> str:
-    """Write the registry's configuration as YAML.
+    """Return the registry's configuration, as YAML.
 
     Args:
-        address: Where it listens: host and port.
-        folder: Where it keeps images.
+        address: Host and port to listen on.
+        folder: Where it stores images.
     """
     return yaml.safe_dump(
         {
@@ -33,7 +33,7 @@ def config(address: str, folder: Path) -> str:
 
 
 def processes(layout: Layout) -> list[Process]:
-    """Give the registry's process, and write its configuration.
+    """Return the registry's process; write its configuration.
 
     Args:
         layout: The sandbox; its ``cloud_ip`` must be an address of the network namespace in which
@@ -44,7 +44,7 @@ def processes(layout: Layout) -> list[Process]:
     path = cloud / "docker-io.yml"
     path.write_text(config(f"{layout.cloud_ip}:{_PORT}", cloud / "docker-io"))
     registry = str(layout.tools / "registry")
-    # Without it the registry, which traces by default, looks for a collector on the loopback:
+    # Without it the registry, which traces by default, looks for a collector on loopback:
     # https://github.com/distribution/distribution/issues/4270
     return [
         Process(

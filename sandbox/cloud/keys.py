@@ -1,7 +1,7 @@
-"""The account's storage keys: what DigitalOcean's API stand-in keeps, and enforces on the Spaces.
+"""The account's storage keys, which DigitalOcean's API stand-in stores and the S3 server enforces.
 
 Each key is a user of the S3 server's IAM with one access key and one inline policy. So a grant may
-name a Space that is not there yet, and ends with its key, without any policy on the Space itself.
+name a Space that does not exist yet, and ends with its key, without any policy on the Space itself.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ LIMIT = 200
 """Keys of one account: https://docs.digitalocean.com/products/spaces/details/limits/"""
 
 _PAGE = 20
-"""Keys in a list by default, and the most that may be asked for; DigitalOcean's for all lists."""
+"""Keys on a page by default, as in all of DigitalOcean's lists."""
 
 _LARGEST_PAGE = 200
 
 _POLICY = "grants"
-"""What the one policy of each user is called."""
+"""The name of each user's only policy."""
 
 _BLOCKED = 20
-"""Names that stay blocked; with more, the policy that blocks them would outgrow the 2048 bytes
-that the IAM server, like AWS, takes per user."""
+"""How many names stay blocked. With more, the policy that blocks them would exceed the 2048 bytes
+per user that the IAM server accepts, like AWS."""
 
 _INTERVAL = 0.2
-"""Seconds between two looks for Spaces that went away; the name of one is free for that long."""
+"""Seconds between two checks for deleted Spaces; the name of one is free for that long."""
 
 
 class ApiError(Exception):
@@ -49,8 +49,8 @@ class ApiError(Exception):
 
     Args:
         status: The HTTP status.
-        message: The sentence in the answer.
-        headers: Of the answer, beyond the usual ones.
+        message: The message in the response.
+        headers: Additional headers of the response.
     """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -70,14 +70,14 @@ class NotFoundError(ApiError):
 
 @dataclass
 class Key:
-    """One storage key; its secret is with the IAM server only.
+    """One storage key; only the IAM server has its secret.
 
     Attributes:
         user: The IAM user behind it.
-        name: What its owner calls it.
+        name: Chosen by its owner.
         access_key: Its public half.
-        grants: Objects of a bucket and a permission, in the order given.
-        created_at: UTC, as RFC 3339 has it.
+        grants: Buckets with a permission each, in their original order.
+        created_at: UTC, in the format of RFC 3339.
     """
 
     user: str
@@ -86,19 +86,19 @@ class Key:
     grants: list[Grant]
     created_at: str
 
-    def shown(self) -> Body:
-        """Give the key as the API shows it."""
+    def public(self) -> Body:
+        """Return the key as the API shows it."""
         return {key: value for key, value in asdict(self).items() if key != "user"}
 
 
 @dataclass
 class Account:
-    """What outlives a restart.
+    """The account, which outlives a restart.
 
     Attributes:
         keys: By access key.
-        spaces: Names of the Spaces when last looked at.
-        blocked: Names of Spaces that are gone, the latest last.
+        spaces: Names of the Spaces at the last check.
+        blocked: Names of deleted Spaces, the latest last.
     """
 
     keys: dict[str, Key] = field(default_factory=dict)
@@ -107,12 +107,12 @@ class Account:
 
 
 class Keys:
-    """The storage keys of the one account that there is.
+    """The storage keys of the only account.
 
     Args:
-        path: The file that keeps the account.
+        path: The file that stores the account.
         iam: A client of the IAM server, with the root key.
-        spaces: Lists the names of the Spaces.
+        spaces: Returns the names of the Spaces.
     """
 
     def __init__(self, path: Path, iam: BaseClient, spaces: Callable[[], set[str]]) -> None:
@@ -120,7 +120,7 @@ class Keys:
         self._iam = iam
         self._spaces = spaces
         self.lock = threading.RLock()
-        """To be held during each call."""
+        """Held during each call."""
         self._blocking = True
         self._account = Account()
         if path.exists():
@@ -130,7 +130,7 @@ class Keys:
 
     @property
     def blocking(self) -> bool:
-        """Whether the name of a Space that went away is refused to a new one.
+        """Whether a new Space cannot have the name of a deleted one.
 
         DigitalOcean does that for a week: https://docs.digitalocean.com/products/spaces/details/limits/
         """
@@ -143,11 +143,11 @@ class Keys:
 
     @property
     def blocked(self) -> list[str]:
-        """The names of Spaces that went away."""
+        """The names of deleted Spaces."""
         return self._account.blocked
 
     def create(self, body: Body) -> Body:
-        """Make a key; only this answer has its secret."""
+        """Create a key; only this response contains its secret."""
         name, grants = _checked(body)
         if len(self._account.keys) >= LIMIT:
             raise ApiError(HTTPStatus.BAD_REQUEST, "key limit reached")
@@ -156,21 +156,21 @@ class Keys:
         key = Key(user, name, access_key="", grants=grants, created_at=now)
         self._iam.create_user(UserName=user)
         self._grant(key)
-        made = self._iam.create_access_key(UserName=user)["AccessKey"]
-        key.access_key = made["AccessKeyId"]
+        created = self._iam.create_access_key(UserName=user)["AccessKey"]
+        key.access_key = created["AccessKeyId"]
         self._account.keys[key.access_key] = key
         self._save()
-        return {"key": key.shown() | {"secret_key": made["SecretAccessKey"]}}
+        return {"key": key.public() | {"secret_key": created["SecretAccessKey"]}}
 
     def list(self, query: Mapping[str, str]) -> Body:
-        """List keys, by name, bucket or permission if asked, a page at a time."""
+        """Return a page of the keys, filtered as the query says by name, bucket or permission."""
         try:
             page = int(query.get("page", 1))
             size = min(int(query.get("per_page", _PAGE)), _LARGEST_PAGE)
         except ValueError:
             raise ApiError(HTTPStatus.BAD_REQUEST, "invalid page") from None
-        found = [
-            key.shown()
+        matches = [
+            key.public()
             for key in self._account.keys.values()
             if query.get("name", key.name) == key.name
             and all(
@@ -179,15 +179,15 @@ class Keys:
                 if part in query
             )
         ]
-        shown = found[(page - 1) * size : page * size]
-        return {"keys": shown, "links": {}, "meta": {"total": len(found)}}
+        selected = matches[(page - 1) * size : page * size]
+        return {"keys": selected, "links": {}, "meta": {"total": len(matches)}}
 
     def read(self, access_key: str) -> Body:
-        """Show a key."""
-        return {"key": self._find(access_key).shown()}
+        """Return a key."""
+        return {"key": self._find(access_key).public()}
 
     def update(self, access_key: str, body: Body) -> Body:
-        """Give a key another name and other grants, at once."""
+        """Change name and grants of a key; effective at once."""
         key = self._find(access_key)
         name, grants = _checked(body)
         new = Key(key.user, name, access_key, grants, key.created_at)
@@ -202,7 +202,7 @@ class Keys:
         return self.read(access_key)
 
     def delete(self, access_key: str) -> None:
-        """Delete a key; the Spaces refuse it from then on."""
+        """Delete a key; effective at once."""
         user = self._find(access_key).user
         self._iam.delete_access_key(UserName=user, AccessKeyId=access_key)
         self._iam.delete_user_policy(UserName=user, PolicyName=_POLICY)
@@ -211,13 +211,13 @@ class Keys:
         self._save()
 
     def watch(self) -> None:
-        """Block the names of Spaces that go away, for as long as the process lives."""
+        """Block the names of deleted Spaces, for as long as the process lives."""
         while True:
-            self.look()
+            self.block_deleted()
             time.sleep(_INTERVAL)
 
-    def look(self) -> None:
-        """Block the names of Spaces that went away since the last look."""
+    def block_deleted(self) -> None:
+        """Block the names of Spaces that were deleted since the last call."""
         present = sorted(self._spaces())
         with self.lock:
             if present == self._account.spaces:
@@ -254,7 +254,7 @@ class Keys:
 
 
 def _checked(body: object) -> tuple[str, list[Grant]]:
-    """Give the name and the grants in a request's body."""
+    """Return the name and the grants in a request's body."""
     if not isinstance(body, dict) or not isinstance(body.get("name"), str) or not body["name"]:
         raise ApiError(HTTPStatus.BAD_REQUEST, "name is required")
     grants = [

@@ -1,4 +1,4 @@
-"""What a storage key may do, as a policy of the S3 server's IAM."""
+"""The permissions of a storage key as a policy of the S3 server's IAM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 
 Grant = dict[str, str]
-"""A bucket and a permission, as DigitalOcean's API has them."""
+"""A bucket and a permission, as in DigitalOcean's API."""
 
 _READ = ("s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation")
 _WRITE = (
@@ -18,27 +18,24 @@ _WRITE = (
 )
 
 SCOPED = {"read": _READ, "readwrite": _READ + _WRITE}
-"""What the permissions for one bucket allow. Nothing on the bucket itself, such as reading its
-ACL: users report 403 there (https://github.com/owncloud/files_primary_s3/issues/690)."""
+"""The actions that each permission for one bucket allows. None on the bucket itself, such as
+reading its ACL: users report 403 there (https://github.com/owncloud/files_primary_s3/issues/690)."""
 
 FULL_ACCESS = "fullaccess"
-"""The permission for all buckets, and to make and delete them."""
+"""The permission for all buckets, which includes creating and deleting them."""
 
 
 def has_full_access(grants: Collection[Grant]) -> bool:
-    """Tell whether grants open all buckets."""
+    """Return whether grants give access to all buckets."""
     return any(grant["permission"] == FULL_ACCESS for grant in grants)
 
 
 def policy(grants: Sequence[Grant], blocked: Sequence[str]) -> str:
-    """Write the policy of a key.
+    """Return the policy of a key, as JSON.
 
     Args:
-        grants: The key's.
+        grants: The grants of the key.
         blocked: Names that no new bucket may have.
-
-    Returns:
-        The policy as JSON.
     """
     statements = _full_access(blocked) if has_full_access(grants) else _scoped(grants)
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
@@ -61,5 +58,5 @@ def _scoped(grants: Sequence[Grant]) -> list[dict[str, object]]:
         if names:
             resources = [f"arn:aws:s3:::{name}{part}" for name in names for part in ("", "/*")]
             statements.append({"Effect": "Allow", "Action": actions, "Resource": resources})
-    # A policy needs a statement, and a key without grants opens nothing.
+    # A policy needs a statement, and a key without grants has no access.
     return statements or [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]

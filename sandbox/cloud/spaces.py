@@ -1,19 +1,19 @@
-"""The processes of the cloud stand-in: Spaces, the accounts behind them, and DigitalOcean's API.
+"""The processes of the cloud stand-in: Spaces, their users, and DigitalOcean's API.
 
-Spaces are kept by a real S3 server, versitygw, which enforces what each storage key may do. Not
-covered: Spaces' own limits and delays, the CDN, lifecycle rules, which this server lacks, and
-requests signed for another region than the Space's, such as the released Pulumi plugin's.
+Spaces are buckets of a real S3 server, versitygw, which enforces the permissions of each storage
+key. Not covered: Spaces' own limits and delays, the CDN, lifecycle rules, which this server lacks,
+and requests signed for another region than the Space's, such as the released Pulumi plugin's.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict, dataclass
 from secrets import token_hex
 
 from sandbox.enclosure.process import Process
+from sandbox.files import write_private
 from sandbox.layout import REGION, Layout
 
 _SPACES_PORT = 7070
@@ -22,15 +22,15 @@ _API_PORT = 8080
 _HEALTH = "/health"
 
 STOP = 9
-"""The outside world outlives all that may still talk to it, as its end is no news to the node."""
+"""``Process.stop``: the outside world stops after everything that may still use it."""
 
 
 @dataclass(frozen=True)
 class CloudSecrets:
-    """What opens the cloud stand-in.
+    """The credentials of the cloud stand-in.
 
     Attributes:
-        root_access_key: The S3 server's and the IAM server's all-powerful key.
+        root_access_key: The root key of the S3 server and of the IAM server.
         root_secret_key: Its secret.
         token: The DigitalOcean API token.
     """
@@ -41,51 +41,49 @@ class CloudSecrets:
 
 
 def secrets(layout: Layout) -> CloudSecrets:
-    """Give a sandbox's cloud secrets; the first call draws and stores them."""
+    """Return a sandbox's cloud secrets; the first call generates and stores them."""
     path = layout.state / "cloud" / "secrets.json"
     if path.exists():
         return CloudSecrets(**json.loads(path.read_text()))
-    drawn = CloudSecrets(
+    generated = CloudSecrets(
         root_access_key=f"ROOT{token_hex(8).upper()}",
         root_secret_key=token_hex(20),
         # The prefix and length of DigitalOcean's personal tokens, which scanners look for.
         token=f"dop_v1_{token_hex(32)}",
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(asdict(drawn), file)
-    return drawn
+    write_private(path, json.dumps(asdict(generated)))
+    return generated
 
 
 def processes(layout: Layout) -> list[Process]:
-    """Give the processes that make up Spaces and the API, and make the folders that they need.
+    """Return the processes of Spaces and the API; create the folders that they need.
 
     Args:
         layout: The sandbox; its ``cloud_ip`` must be an address of the network namespace in which
             the processes will run.
     """
     cloud = layout.state / "cloud"
-    opened_by = secrets(layout)
+    credentials = secrets(layout)
     for name in ("iam", "spaces"):
-        # The IAM server keeps the secrets of storage keys in its folder.
+        # The IAM server stores the secrets of storage keys in its folder.
         (cloud / name).mkdir(mode=0o700, exist_ok=True)
     root = {
-        "ROOT_ACCESS_KEY": opened_by.root_access_key,
-        "ROOT_SECRET_KEY": opened_by.root_secret_key,
+        "ROOT_ACCESS_KEY": credentials.root_access_key,
+        "ROOT_SECRET_KEY": credentials.root_secret_key,
     }
     versitygw = str(layout.tools / "versitygw")
-    # Of the loopback, as the node has no business there; a number each, as sandboxes may share it.
+    # On loopback, since no pod needs it; numbered, since sandboxes may share a network namespace.
     iam = f"127.77.{layout.number}.3:{_IAM_PORT}"
-    # The gateway's way to the IAM server may be TCP only with certificates. A name in the abstract
-    # namespace has no length limit to speak of, no file that a crash leaves behind, and is the
-    # network namespace's own; calls are signed with the root key.
+    # The gateway reaches the IAM server over TCP only with certificates. An abstract Unix socket
+    # leaves no file after a crash and belongs to the network namespace (unix(7)); calls are signed
+    # with the root key.
     private = f"@k3s-registry-sandbox-{layout.number}-iam"
     spaces = f"{layout.cloud_ip}:{_SPACES_PORT}"
     api = f"{layout.cloud_ip}:{_API_PORT}"
     return [
         Process(
             "spaces-iam",
-            # Its log of requests would have signed URLs in it, hence --quiet here and below.
+            # Its access log would contain signed URLs, hence --quiet here and below.
             [
                 *(versitygw, "--port", iam, "--health", _HEALTH),
                 *("iam", "--quiet", "--dir", str(cloud / "iam"), "--private-ports", private),
@@ -98,7 +96,7 @@ def processes(layout: Layout) -> list[Process]:
             [
                 *(versitygw, "--port", spaces, "--health", _HEALTH, "--quiet"),
                 *("--region", REGION, "--iam-standalone-endpoint", private),
-                # With a cache, a deleted key would go on to work for a while.
+                # With a cache, a deleted key would go on working for a while.
                 "--iam-cache-disable",
                 *("posix", str(cloud / "spaces")),
             ],
@@ -113,7 +111,7 @@ def processes(layout: Layout) -> list[Process]:
                 *("--iam", f"http://{iam}", "--spaces", str(cloud / "spaces")),
                 *("--state", str(cloud / "keys.json")),
             ],
-            root | {"DIGITALOCEAN_TOKEN": opened_by.token, "PYTHONPATH": str(layout.root)},
+            root | {"DIGITALOCEAN_TOKEN": credentials.token, "PYTHONPATH": str(layout.root)},
             after=f"http://{spaces}{_HEALTH}",
             stop=STOP,
         ),

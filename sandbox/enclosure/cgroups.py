@@ -1,4 +1,4 @@
-"""The cgroup in which a sandbox's pods live; version 1, version 2, or both side by side."""
+"""The cgroup of a sandbox's pods; version 1, version 2, or both side by side."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _GONE_WITHIN = 5.0
 
 
 def create(name: str, root: Path = ROOT) -> None:
-    """Make the group; kubelet wants its ``cgroupRoot`` to be there.
+    """Create the group: kubelet requires that its ``cgroupRoot`` exists.
 
     Args:
         name: One path segment.
-        root: Where cgroups are mounted.
+        root: The mount point of cgroups.
 
     Raises:
         OSError: Not root, or the cgroups are read-only.
@@ -27,24 +27,24 @@ def create(name: str, root: Path = ROOT) -> None:
         # Version 2: a controller is in a group only if the parent hands it down.
         if (known := hierarchy / "cgroup.controllers").exists():
             for controller in known.read_text().split():
-                with suppress(OSError):  # kubelet says what it misses better than we could
+                with suppress(OSError):  # kubelet reports what it lacks
                     (hierarchy / "cgroup.subtree_control").write_text(f"+{controller}")
         (hierarchy / name).mkdir(exist_ok=True)
-        # Version 1: a new group may use no CPU and no memory node until told which.
+        # Version 1: a new group has no CPU and no memory node until they are set.
         for setting in ("cpuset.cpus", "cpuset.mems"):
             if (hierarchy / setting).exists() and not known.exists():
                 (hierarchy / name / setting).write_text((hierarchy / setting).read_text())
 
 
 def remove(name: str, root: Path = ROOT) -> None:
-    """Remove the group and all within it, whose processes have ended; harmless without one.
+    """Remove the group and all groups within it; harmless if it does not exist.
 
     Args:
         name: As for :func:`create`.
-        root: The same.
+        root: As for :func:`create`.
 
     Raises:
-        OSError: Processes are still in it.
+        OSError: A group still has processes.
     """
     limit = time.monotonic() + _GONE_WITHIN
     for hierarchy in _hierarchies(root):
@@ -57,7 +57,7 @@ def remove(name: str, root: Path = ROOT) -> None:
 
 
 def _hierarchies(root: Path) -> Iterator[Path]:
-    """Version 2 is one tree; version 1 is a tree for each controller."""
+    """Yield the trees of groups: one in version 2, one for each controller in version 1."""
     if (root / "cgroup.controllers").exists():
         yield root
     else:

@@ -1,7 +1,6 @@
-"""A sandbox's namespaces as seen from the machine: start, find, enter and end them.
+"""A sandbox's namespaces from the outside: start, find, enter and stop them.
 
-Inside runs supervisor.py. What they have on the machine besides is a cable (a veth pair) and a
-cgroup.
+supervisor.py runs inside. Outside, a sandbox has one end of a veth pair and a cgroup.
 """
 
 from __future__ import annotations
@@ -15,28 +14,28 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandbox.enclosure import cgroups
-from sandbox.enclosure.namespaces import CABLE_END
+from sandbox.enclosure.namespaces import NODE_INTERFACE
 from sandbox.enclosure.supervisor import STOP_WITHIN, Plan
 from sandbox.layout import Layout, SandboxError
 
 _PACKAGE_PARENT = Path(__file__).parents[2]
 
-_MADE_WITHIN = 10.0
-"""Seconds for unshare to make the namespaces; a few milliseconds are usual."""
+_CREATED_WITHIN = 10.0
+"""Seconds for unshare to create the namespaces; it takes milliseconds."""
 
 _KILLED_WITHIN = 10.0
-"""Seconds for the kernel to end all processes of a namespace whose PID 1 was killed."""
+"""Seconds for the kernel to kill all processes of a namespace whose PID 1 was killed."""
 
 
 def start(layout: Layout, plan: Plan) -> None:
-    """Start the supervisor in new namespaces, and connect those with the machine.
+    """Start the supervisor in new namespaces, and connect these with the machine.
 
     Args:
-        layout: The sandbox, of which nothing must run.
-        plan: What the supervisor is to do.
+        layout: The sandbox; nothing of it may be running.
+        plan: The supervisor's input.
 
     Raises:
-        SandboxError: The namespaces were not made.
+        SandboxError: The namespaces were not created.
         PermissionError: Not root.
     """
     plan.write(_plan_file(layout))
@@ -48,7 +47,7 @@ def start(layout: Layout, plan: Plan) -> None:
             [
                 *("setsid", "--fork"),
                 *("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"),
-                # Whatever ends unshare ends PID 1, and with it the kernel ends everything inside.
+                # When unshare ends, so does PID 1, and the kernel kills everything inside.
                 *("--kill-child=SIGKILL", "--propagation=private"),
                 *_argv(layout),
             ],
@@ -60,26 +59,26 @@ def start(layout: Layout, plan: Plan) -> None:
             stderr=log,
         )
     init = _wait_for_network(layout)
-    near = layout.interface
-    _ip("link", "add", near, "type", "veth", "peer", "name", CABLE_END, "netns", str(init))
-    _ip("address", "add", f"{layout.machine_ip}/24", "dev", near)
-    _ip("link", "set", near, "up")
+    interface, peer = layout.interface, NODE_INTERFACE
+    _ip("link", "add", interface, "type", "veth", "peer", "name", peer, "netns", str(init))
+    _ip("address", "add", f"{layout.machine_ip}/24", "dev", interface)
+    _ip("link", "set", interface, "up")
 
 
 def stop(layout: Layout) -> None:
-    """End all processes in order, and take away what else there is; harmless when nothing is.
+    """Stop all processes in order, and remove interface and cgroup; harmless if nothing runs.
 
     Args:
-        layout: The sandbox, up, half up, or down.
+        layout: The sandbox; up, partly up, or down.
 
     Raises:
-        SandboxError: A process would not end.
+        SandboxError: A process does not end.
     """
     if init := find_init(layout):
         os.kill(init, signal.SIGTERM)
         groups = len({x.stop for x in Plan.read(_plan_file(layout)).processes})
         _gone(layout, (groups + 1) * STOP_WITHIN)
-    # The supervisor had its time, or is lost; what it started dies with its namespace.
+    # A supervisor that still runs had its time; what it started dies with its namespace.
     for pid in find_all(layout):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -90,7 +89,7 @@ def stop(layout: Layout) -> None:
 
 
 def remove_interface(name: str) -> None:
-    """Take an interface away; harmless when it is gone, or goes at this moment.
+    """Remove an interface; harmless if it is gone, or disappears meanwhile.
 
     Args:
         name: Such as ``Layout.interface``.
@@ -100,31 +99,31 @@ def remove_interface(name: str) -> None:
         try:
             _ip("link", "delete", name)
         except subprocess.CalledProcessError:
-            # The kernel takes it away with its other end, when it gets to it.
+            # The kernel removes it some time after its other end.
             if device.exists():
                 raise
 
 
 def find_all(layout: Layout) -> list[int]:
-    """Find the processes unshare and supervisor by their argv; none when nothing runs.
+    """Return the process IDs of unshare and supervisor, by their argv; none if nothing runs.
 
-    A file could not say it as surely: whoever starts them may be killed before writing it.
+    A PID file would be less reliable: the process that starts them may be killed before it writes.
     """
     tail = b"\0".join(x.encode() for x in _argv(layout)[1:]) + b"\0"
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):
             if (process / "cmdline").read_bytes().endswith(tail):
-                found.append(int(process.name))
-    return found
+                pids.append(int(process.name))
+    return pids
 
 
 def find_init(layout: Layout) -> int:
-    """Find the supervisor that is PID 1 of its namespace; 0 when there is none."""
+    """Return the process ID of the supervisor, which is PID 1 of its namespace; 0 if none runs."""
     for pid in find_all(layout):
         with suppress(FileNotFoundError, ProcessLookupError):
             status = Path(f"/proc/{pid}/status").read_text()
-            # proc(5): the process' IDs in each namespace it is in, the innermost last.
+            # proc(5): the IDs of the process in its namespaces, the innermost last.
             inside = status.partition("NSpid:")[2].partition("\n")[0].split()
             if len(inside) > 1 and inside[-1] == "1":
                 return pid
@@ -132,7 +131,7 @@ def find_init(layout: Layout) -> int:
 
 
 def enter(layout: Layout) -> list[str]:
-    """Give the command before a command that is to run inside of the namespaces.
+    """Return the prefix of a command that is to run inside the namespaces.
 
     Raises:
         SandboxError: The sandbox is not up.
@@ -143,13 +142,13 @@ def enter(layout: Layout) -> list[str]:
 
 
 def is_marked_ready(layout: Layout) -> bool:
-    """Say whether :func:`mark_ready` was called for what runs now."""
+    """Return whether :func:`mark_ready` was called for the running sandbox."""
     init = find_init(layout)
     return bool(init) and _ready_mark(init).exists()
 
 
 def mark_ready(layout: Layout) -> None:
-    """Note that the sandbox came up; in its own /run, so that the note ends when it does.
+    """Mark the sandbox as ready, by a file in its own /run, which ends with it.
 
     Raises:
         OSError: It ended meanwhile.
@@ -158,7 +157,7 @@ def mark_ready(layout: Layout) -> None:
 
 
 def log_file(layout: Layout) -> Path:
-    """Name the log of the supervisor itself."""
+    """Return the path of the supervisor's own log."""
     return layout.logs / "supervisor.log"
 
 
@@ -175,23 +174,23 @@ def _argv(layout: Layout) -> list[str]:
 
 
 def _wait_for_network(layout: Layout) -> int:
-    """Wait until PID 1 is in a network of its own, and give its ID on the machine."""
+    """Wait until PID 1 has a network namespace of its own; return its ID on the machine."""
     machine = Path("/proc/self/ns/net").readlink()
-    limit = time.monotonic() + _MADE_WITHIN
+    limit = time.monotonic() + _CREATED_WITHIN
     while time.monotonic() < limit:
         with suppress(FileNotFoundError):
             init = find_init(layout)
             if init and Path(f"/proc/{init}/ns/net").readlink() != machine:
                 return init
         time.sleep(0.005)
-    raise SandboxError(f"no namespaces could be made: {log_file(layout).read_text()}")
+    raise SandboxError(f"the namespaces could not be created: {log_file(layout).read_text()}")
 
 
 def _gone(layout: Layout, seconds: float) -> bool:
     limit = time.monotonic() + seconds
-    while (there := find_all(layout)) and time.monotonic() < limit:
+    while (pids := find_all(layout)) and time.monotonic() < limit:
         time.sleep(0.02)
-    return not there
+    return not pids
 
 
 def _ip(*arguments: str) -> None:

@@ -1,7 +1,7 @@
 """The sandbox's names in the machine's hosts file.
 
-Machine, node and containerd share that one file: it is what makes the registry's name work in
-``curl``, ``podman login`` and image pulls alike.
+Machine, node and containerd share that file, so that ``curl``, ``podman login`` and image pulls
+resolve the registry's hostname alike.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOSTS = Path("/etc/hosts")
 
 
 def add(layout: Layout, path: Path = HOSTS) -> None:
-    """Make the sandbox's names resolve on this machine; harmless when they do already.
+    """Add the sandbox's names; harmless if they are there.
 
     Args:
         layout: The sandbox; its domain marks the lines.
@@ -30,7 +30,7 @@ def add(layout: Layout, path: Path = HOSTS) -> None:
 
 
 def remove(layout: Layout, path: Path = HOSTS) -> None:
-    """Take the sandbox's names out again; harmless when there are none.
+    """Remove the sandbox's names; harmless if there are none.
 
     Args:
         layout: The sandbox.
@@ -48,7 +48,7 @@ def _mark(layout: Layout) -> str:
 
 def _replace_own_lines(layout: Layout, path: Path, own: list[str]) -> None:
     # In place, never by rename: in a container /etc/hosts is a bind mount, and a rename onto it
-    # fails with EBUSY. The lock is on the file itself, so that any two sandboxes meet there.
+    # fails with EBUSY. The lock is on the file itself: sandboxes of all checkouts share it.
     with path.open("r+b", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         old = file.read().decode()

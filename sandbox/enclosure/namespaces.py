@@ -1,7 +1,6 @@
 """Prepares the namespaces of a sandbox from the inside: mounts, kernel settings, network.
 
-Linux only, and as PID 1 of fresh mount, net and pid namespaces only: elsewhere it would change the
-machine.
+Only for PID 1 of new mount, net and pid namespaces: anything else would change the machine.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-CABLE_END = "eth0"
-"""The node's end of the cable to the machine; the machine puts it into the namespace."""
+NODE_INTERFACE = "eth0"
+"""The node's end of the veth pair; the machine moves it into the namespace."""
 
-_CABLE_WITHIN = 20.0
+_INTERFACE_WITHIN = 20.0
 """Seconds for the machine to do so."""
 
-_WANTED_BY_KUBELET = {
+_KUBELET_SETTINGS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
     "kernel/panic": "10",
@@ -25,7 +24,7 @@ _WANTED_BY_KUBELET = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-"""Machine-wide settings that kubelet changes unless they are so already.
+"""Machine-wide settings that kubelet changes unless they have these values.
 
 https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/kubelet/cm/container_manager_linux.go,
 ``setupKernelTunables``.
@@ -33,7 +32,7 @@ https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/kubelet/cm/container_m
 
 _OWN_SETTINGS = {
     "net/ipv4/ip_forward": "1",
-    # Without it, what two pods say to each other stays below iptables, and so below any policy.
+    # Without it, packets between two pods bypass iptables, and so all network policies.
     "net/bridge/bridge-nf-call-iptables": "1",
 }
 """Settings of the network namespace alone (bridge-nf-* since Linux 5.3)."""
@@ -41,12 +40,12 @@ _OWN_SETTINGS = {
 
 @dataclass(frozen=True)
 class Namespace:
-    """How mounts and network have to be.
+    """Mounts and network of the namespaces.
 
     Attributes:
-        folder: Where the node keeps what it would write to /var/lib and /var/log.
-        addresses: The node's addresses on its end of the cable, with prefix length.
-        services: The network of Service addresses, of which no packet ever leaves the node.
+        folder: The folder that replaces the machine's /var/lib and /var/log.
+        addresses: The node's addresses on its end of the veth pair, with prefix length.
+        services: The network of Service addresses, whose packets never leave the node.
     """
 
     folder: str
@@ -55,66 +54,66 @@ class Namespace:
 
 
 def prepare(namespace: Namespace) -> None:
-    """Make the namespaces fit for a node.
+    """Set up mounts and network for a node.
 
     Args:
-        namespace: What they have to be like.
+        namespace: The mounts and network to set up.
 
     Raises:
-        subprocess.CalledProcessError: A mount or an address is refused; its reason is on stderr.
+        subprocess.CalledProcessError: A mount or an address failed; the reason is on stderr.
         FileNotFoundError: The kernel lacks bridge filtering (module br_netfilter).
-        TimeoutError: The machine put no cable into the namespace.
+        TimeoutError: The machine did not move the network interface into the namespace.
     """
-    # Where the modules are built in, or no modules are allowed, the settings below decide.
+    # Unchecked: they may be built in, or loaded although none can be. The settings below show it.
     _run("modprobe", "--quiet", "--all", "overlay", "br_netfilter", check=False)
     _mount(Path(namespace.folder))
     _network(namespace)
 
 
 def _mount(folder: Path) -> None:
-    # What lives as long as the pods do lies in memory: sockets, CNI's leases and caches.
+    # In memory, since it ends with the pods: sockets, CNI's leases and caches.
     for target in ("/run", "/var/lib/cni"):
         Path(target).mkdir(exist_ok=True)
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", target)
     for name, target in (
         ("kubelet", "/var/lib/kubelet"),
         ("log", "/var/log"),
-        # A k3s of the machine's own must not read what is meant for the node.
+        # A k3s of the machine itself must not read the node's configuration.
         ("rancher", "/etc/rancher"),
         ("sbin", "/run/sbin"),
     ):
-        # The mount point outlives the sandbox on purpose: removing it would unmount it in every
-        # other sandbox (rmdir(2) of a mount point of another namespace detaches it there).
+        # The mount point outlives the sandbox: to remove it would unmount it in all other sandboxes
+        # (rmdir(2) of a mount point of another namespace detaches it there).
         Path(target).mkdir(exist_ok=True)
         (folder / name).mkdir(parents=True, exist_ok=True)
         _run("mount", "--bind", str(folder / name), target)
-    # What is in one of the two is in the result: the machine's own, and the node's systemctl.
+    # The union of the machine's files and the node's systemctl.
     layers = "ro,lowerdir=/run/sbin:/usr/local/sbin"
     _run("mount", "-t", "overlay", "-o", layers, "overlay", "/usr/local/sbin")
-    for name, value in _WANTED_BY_KUBELET.items():
+    for name, value in _KUBELET_SETTINGS.items():
         setting = Path("/proc/sys") / name
         if setting.exists():
             shown = folder / "sysctl" / name
             shown.parent.mkdir(parents=True, exist_ok=True)
             shown.write_text(f"{value}\n")
             _run("mount", "--bind", str(shown), str(setting))
-    # Kubelet hands mounts on to containers (mountPropagation); that takes shared mounts.
+    # Kubelet propagates mounts to containers (mountPropagation), which requires shared mounts.
     _run("mount", "--make-rshared", "/")
 
 
 def _network(namespace: Namespace) -> None:
     _run("ip", "link", "set", "lo", "up")
-    limit = time.monotonic() + _CABLE_WITHIN
-    while CABLE_END not in Path("/proc/net/dev").read_text():
+    limit = time.monotonic() + _INTERFACE_WITHIN
+    while NODE_INTERFACE not in Path("/proc/net/dev").read_text():
         if time.monotonic() > limit:
-            raise TimeoutError(f"no {CABLE_END} within {_CABLE_WITHIN:.0f} s")
+            raise TimeoutError(f"no {NODE_INTERFACE} within {_INTERFACE_WITHIN:.0f} s")
         time.sleep(0.02)
     for address in namespace.addresses:
-        _run("ip", "address", "add", address, "dev", CABLE_END)
-    _run("ip", "link", "set", CABLE_END, "up")
-    # Not a default route: nothing leaves the sandbox, and what tries to fails at once. Services
-    # need one nevertheless, as the kernel looks for a route before iptables sets the destination.
-    _run("ip", "route", "add", namespace.services, "dev", CABLE_END)
+        _run("ip", "address", "add", address, "dev", NODE_INTERFACE)
+    _run("ip", "link", "set", NODE_INTERFACE, "up")
+    # No default route: connections out of the sandbox fail at once. Services need a route, since
+    # the kernel looks one up before iptables sets the destination.
+    _run("ip", "route", "add", namespace.services, "dev", NODE_INTERFACE)
     for name, value in _OWN_SETTINGS.items():
         (Path("/proc/sys") / name).write_text(value)
 

@@ -1,4 +1,4 @@
-"""A long-running process of the sandbox, as its supervisor needs to know it."""
+"""A long-running process of the sandbox, as its supervisor needs it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Process:
-    """One process that the supervisor starts, restarts when it ends, and stops.
+    """A process that the supervisor starts, restarts when it ends, and stops.
 
-    It runs inside the node's namespaces, in the folder that holds the package ``sandbox``.
+    It runs in the node's namespaces, in the folder that contains the package ``sandbox``.
 
     Attributes:
-        name: Unique; names the log file.
-        argv: The command with its arguments; never a secret in it.
-        env: What its environment has beyond PATH and HOME.
-        after: A URL that must answer 200 before it first starts; None to start at once. Of an
-            https URL the certificate must be the sandbox's.
-        stop: Processes with a lower number are stopped, and waited for, first.
+        name: Unique; also the name of its log file.
+        argv: The command with its arguments, without secrets.
+        env: Its environment in addition to PATH and HOME.
+        after: A URL that must return 200 before the first start; None to start at once. The
+            certificate of an https URL must be the sandbox's.
+        stop: Processes with lower numbers are stopped first, and waited for.
     """
 
     name: str

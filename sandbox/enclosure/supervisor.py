@@ -30,24 +30,24 @@ FIRST_BACK_OFF, LAST_BACK_OFF = 0.2, 5.0
 """Seconds before a process that ended is started again; doubles each time."""
 
 STEADY = 10.0
-"""Seconds that a process must have run for its back-off to begin anew."""
+"""Seconds after which a process that ran is restarted with the first back-off again."""
 
 STOP_WITHIN = 2.5
-"""Seconds from SIGTERM to SIGKILL. The API server would take 60 to drain; nobody waits for it."""
+"""Seconds from SIGTERM to SIGKILL. The API server would drain for 60, for no client."""
 
 _GATE_EVERY = 0.1
-"""Seconds between two looks at an URL that a process waits for."""
+"""Seconds between two requests of a URL that a process waits for."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a supervisor has to do.
+    """The input of a supervisor.
 
     Attributes:
-        namespace: How mounts and network have to be.
+        namespace: Mounts and network to prepare.
         processes: What to run, in this order.
-        logs: The folder of the log files; one of an earlier run is kept as ``<name>.log.1``.
-        ca: The authority that signed the certificates behind ``Process.after``.
+        logs: The folder of the log files; those of the last run are kept as ``<name>.log.1``.
+        ca: The certificate authority of the URLs in ``Process.after``.
     """
 
     namespace: Namespace
@@ -56,12 +56,12 @@ class Plan:
     ca: Path
 
     def write(self, path: Path) -> None:
-        """Write the plan where only its owner can read it: environments may hold secrets."""
+        """Write the plan to a private file: environments may contain secrets."""
         write_private(path, json.dumps(asdict(self), default=str, indent=1))
 
     @classmethod
     def read(cls, path: Path) -> Plan:
-        """Read what :meth:`write` wrote."""
+        """Read a plan that :meth:`write` wrote."""
         plan = json.loads(path.read_text())
         return cls(
             namespace=Namespace(**plan["namespace"]),
@@ -83,10 +83,10 @@ class _Child:
 
 @dataclass
 class Supervisor:
-    """Starts processes, starts again those that end, and stops them all in order.
+    """Starts processes, restarts those that end, and stops all of them in order.
 
     Attributes:
-        plan: What to run; its namespace is prepared already.
+        plan: What to run; its namespace is already prepared.
     """
 
     plan: Plan
@@ -126,11 +126,11 @@ class Supervisor:
         return self.plan.logs / f"{child.process.name}.log"
 
     def _watch(self, url: str, gate: threading.Event, wake: int) -> None:
-        trust = ssl.create_default_context(cafile=self.plan.ca)
+        ssl_context = ssl.create_default_context(cafile=self.plan.ca)
         while True:
             try:
-                with urllib.request.urlopen(url, timeout=2, context=trust) as answer:  # noqa: S310 (from our own plan)
-                    if answer.status == 200:
+                with urllib.request.urlopen(url, timeout=2, context=ssl_context) as response:  # noqa: S310 (from our own plan)
+                    if response.status == 200:
                         break
             except (OSError, ValueError):
                 pass
@@ -151,7 +151,7 @@ class Supervisor:
                 self._back_off(child, "could not be started")
 
     def _next_due(self) -> float | None:
-        """Seconds until a process is to be started again; None when only a signal can tell."""
+        """Return the seconds until the next restart; None if none is due."""
         due = [x.due for x in self._children if not x.running and x.gate.is_set()]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
@@ -161,7 +161,7 @@ class Supervisor:
             os.read(pipe, 512)
 
     def _reap(self) -> None:
-        """Take note of what ended; as PID 1 that includes orphans nobody else waits for."""
+        """Wait for processes that ended; for PID 1 these include all orphans."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -171,7 +171,7 @@ class Supervisor:
                 return
             for child in self._children:
                 if child.running and child.running.pid == pid:
-                    # Told by hand, as waitpid above took the status that Popen would look for.
+                    # Set here, since waitpid above consumed the status that Popen waits for.
                     child.running.returncode = os.waitstatus_to_exitcode(status)
                     self._back_off(child, f"ended with {child.running.returncode}")
                     child.running = None
@@ -183,7 +183,7 @@ class Supervisor:
         if now - child.started > STEADY:
             child.back_off = FIRST_BACK_OFF
         child.due = now + child.back_off
-        note(f"{child.process.name} {what}, starts again in {child.back_off:.1f} s")
+        note(f"{child.process.name} {what}, restarts in {child.back_off:.1f} s")
         child.back_off = min(child.back_off * 2, LAST_BACK_OFF)
 
     def _stop(self) -> None:
@@ -200,12 +200,12 @@ class Supervisor:
     def _signal(children: list[_Child], number: signal.Signals) -> None:
         for child in children:
             if child.running:
-                # Not Popen.send_signal: it would wait for the process itself first.
+                # Not Popen.send_signal, which calls waitpid first.
                 os.kill(child.running.pid, number)
 
 
 def note(text: str) -> None:
-    """Write a line with the time into the supervisor's own log."""
+    """Write a line with the time to the supervisor's own log."""
     print(time.strftime("%H:%M:%S"), text, flush=True)
 
 
@@ -227,7 +227,7 @@ def _spawn(
 
 
 def main() -> None:
-    """Prepare the namespaces that this process was started in, then run the plan."""
+    """Prepare the namespaces of this process, then run the plan."""
     plan = Plan.read(Path(sys.argv[1]))
     prepare(plan.namespace)
     note("namespaces are ready")

@@ -1,7 +1,7 @@
-"""The cluster's DNS: CoreDNS as k3s runs it, that knows the sandbox's names besides.
+"""The cluster's DNS: CoreDNS as in k3s, with the sandbox's names in addition.
 
-After https://github.com/k3s-io/k3s/blob/master/manifests/coredns.yaml. What is different: names
-outside of cluster and sandbox do not exist, as there is no outside to ask.
+After https://github.com/k3s-io/k3s/blob/master/manifests/coredns.yaml. The difference: names
+outside of cluster and sandbox do not exist, since there is no upstream server.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.build.images import IMAGES
 from sandbox.k3s import NAMESPACE
-from sandbox.k3s.rbac import cluster_role, may, service_account
+from sandbox.k3s.rbac import allow, cluster_role, service_account
 from sandbox.layout import Layout
 
 DNS_IP = "10.43.0.10"
@@ -21,17 +21,17 @@ DOMAIN = "cluster.local"
 """The cluster's domain; Kubernetes' and k3s' default."""
 
 LABELS = {"k8s-app": "kube-dns"}
-"""By which network policies everywhere tell the DNS pods."""
+"""The labels by which network policies everywhere select the DNS pods."""
 
 _READY_PORT = 8181
-"""The default of CoreDNS' plugin ready."""
+"""The default of CoreDNS's plugin ready."""
 
 
 def corefile(hosts: dict[str, str]) -> str:
-    """Render CoreDNS' configuration.
+    """Return CoreDNS's configuration.
 
     Args:
-        hosts: Names outside of the cluster's domain that exist, with their addresses.
+        hosts: Names outside of the cluster's domain, with their addresses.
     """
     names = "\n".join(f"    {ip} {name}" for name, ip in hosts.items())
     return f"""\
@@ -56,16 +56,12 @@ def corefile(hosts: dict[str, str]) -> str:
 
 
 def manifests(layout: Layout) -> list[Any]:
-    """Make CoreDNS' objects.
-
-    Args:
-        layout: The sandbox, for its names.
-    """
+    """Return CoreDNS's objects."""
     meta = {"name": "coredns", "namespace": NAMESPACE}
     account, subject = service_account("coredns", NAMESPACE)
     rules = [
-        may("list watch", "", "endpoints", "namespaces", "pods", "services"),
-        may("list watch", "discovery.k8s.io", "endpointslices"),
+        allow("list watch", "", "endpoints", "namespaces", "pods", "services"),
+        allow("list watch", "discovery.k8s.io", "endpointslices"),
     ]
     config = corefile(layout.hosts)
     ports = [
@@ -85,7 +81,7 @@ def manifests(layout: Layout) -> list[Any]:
                 "template": {
                     "metadata": {
                         "labels": LABELS,
-                        # CoreDNS has no plugin reload here: another Corefile is another pod.
+                        # CoreDNS has no plugin reload here: a new Corefile needs a new pod.
                         "annotations": {
                             "sandbox/corefile": hashlib.sha256(config.encode()).hexdigest()
                         },
@@ -124,7 +120,7 @@ def _pod() -> dict[str, Any]:
                     "periodSeconds": 1,
                 },
                 "securityContext": {
-                    # Root with one capability, as in k3s: another user would not keep it on exec.
+                    # Root with one capability, as in k3s: another user would lose it on exec.
                     "runAsUser": 0,
                     "readOnlyRootFilesystem": True,
                     "allowPrivilegeEscalation": False,

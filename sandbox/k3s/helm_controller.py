@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.k3s.rbac import cluster_role, may
+from sandbox.k3s.rbac import allow, cluster_role
 from sandbox.kube_api import KubeApi
 
 USER = "sandbox:helm-controller"
@@ -85,8 +85,8 @@ def _apply(api: KubeApi) -> None:
 def manifests() -> list[Any]:
     """Return the RBAC objects that let the stand-in watch charts and change Deployments."""
     rules = [
-        may("list watch", "helm.cattle.io", "helmchartconfigs"),
-        may("get list watch patch", "apps", "deployments"),
+        allow("list watch", "helm.cattle.io", "helmchartconfigs"),
+        allow("get list watch patch", "apps", "deployments"),
     ]
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}
     return cluster_role(USER, rules, subject)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.k3s.rbac import cluster_role, may
+from sandbox.k3s.rbac import allow, cluster_role
 from sandbox.kube_api import KubeApi
 
 USER = "sandbox:network-policy"
@@ -270,8 +270,8 @@ def _apply(rules: str) -> None:
 def manifests() -> list[Any]:
     """Return the RBAC objects that let the stand-in list and watch what policies are about."""
     rules = [
-        may("list watch", "", "namespaces", "pods"),
-        may("list watch", "networking.k8s.io", "networkpolicies"),
+        allow("list watch", "", "namespaces", "pods"),
+        allow("list watch", "networking.k8s.io", "networkpolicies"),
     ]
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}
     return cluster_role(USER, rules, subject)

@@ -1,4 +1,4 @@
-"""Objects that give one name some rights in the whole cluster."""
+"""RBAC objects for the whole cluster."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _GROUP = "rbac.authorization.k8s.io"
 
 
 def cluster_role(name: str, rules: list[dict[str, Any]], subject: dict[str, str]) -> list[Any]:
-    """Make a ClusterRole and its ClusterRoleBinding.
+    """Return a ClusterRole and its ClusterRoleBinding.
 
     Args:
-        name: Of both.
+        name: The name of both.
         rules: As in ``ClusterRole.rules``.
-        subject: Who gets the rights, as in ``ClusterRoleBinding.subjects``.
+        subject: As in ``ClusterRoleBinding.subjects``.
     """
     role = {"apiGroup": _GROUP, "kind": "ClusterRole", "name": name}
     common = {"apiVersion": f"{_GROUP}/v1", "metadata": {"name": name}}
@@ -23,19 +23,19 @@ def cluster_role(name: str, rules: list[dict[str, Any]], subject: dict[str, str]
     ]
 
 
-def may(verbs: str, group: str, *resources: str) -> dict[str, Any]:
-    """Make one rule.
+def allow(verbs: str, group: str, *resources: str) -> dict[str, Any]:
+    """Return one rule of a ClusterRole.
 
     Args:
         verbs: Separated by spaces: ``get list watch``.
-        group: The API group; empty for the core's.
+        group: The API group; empty for the core group.
         resources: Plural names, with ``/status`` and the like.
     """
     return {"apiGroups": [group], "resources": list(resources), "verbs": verbs.split()}
 
 
 def service_account(name: str, namespace: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Make a ServiceAccount, and the subject that means it."""
+    """Return a ServiceAccount, and the subject that refers to it."""
     names = {"name": name, "namespace": namespace}
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": names}
     return account, {"kind": "ServiceAccount", **names}

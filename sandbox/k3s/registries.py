@@ -1,9 +1,9 @@
-"""What containerd is told of a node's registries.yaml. A stand-in for k3s' own translation.
+"""The stand-in for k3s's translation of registries.yaml to containerd's configuration.
 
 It follows https://github.com/k3s-io/k3s/blob/master/pkg/agent/containerd/config.go, with one
-difference: k3s writes logins into containerd's configuration and so restarts it; here they are a
-header of hosts.toml, which containerd reads at every pull. Not covered: wildcards, rewrites, paths
-of endpoints, client certificates, the embedded registry.
+difference: k3s writes logins to containerd's configuration, which requires a restart; here they are
+a header in hosts.toml, which containerd reads at every pull. Not covered: wildcards, rewrites,
+paths of endpoints, client certificates, the embedded registry.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sandbox.files import write_private
 
 
 def apply(k3s: Path, hosts: Path, docker_io: str) -> None:
-    """Do what k3s does at its start.
+    """Do what k3s does when it starts.
 
     Args:
-        k3s: The node's /etc/rancher/k3s; without a registries.yaml in it, only docker.io is known.
-        hosts: Where containerd looks for ``<host>/hosts.toml``.
-        docker_io: The URL of what stands in for docker.io.
+        k3s: The node's /etc/rancher/k3s; without registries.yaml, only docker.io is configured.
+        hosts: The folder in which containerd looks for ``<host>/hosts.toml``.
+        docker_io: The URL of the stand-in for docker.io.
     """
     file = k3s / "registries.yaml"
     registries = yaml.safe_load(file.read_text()) if file.exists() else None
@@ -42,23 +42,23 @@ def apply(k3s: Path, hosts: Path, docker_io: str) -> None:
 def translate(
     registries: Mapping[str, Any], docker_io: str, *, only_mirrors: bool
 ) -> dict[str, str]:
-    """Write each host's hosts.toml (https://github.com/containerd/containerd/blob/main/docs/hosts.md).
+    """Return each host's hosts.toml (https://github.com/containerd/containerd/blob/main/docs/hosts.md).
 
     Args:
         registries: The content of registries.yaml.
-        docker_io: The URL of what stands in for docker.io.
-        only_mirrors: Whether a host with mirrors is never asked itself.
+        docker_io: The URL of the stand-in for docker.io.
+        only_mirrors: Whether a host with mirrors is never used itself.
     """
     mirrors: Mapping[str, Any] = registries.get("mirrors") or {}
     configs: Mapping[str, Any] = registries.get("configs") or {}
     texts = {}
     for host in dict.fromkeys(["docker.io", *mirrors, *configs]):
         endpoints = list((mirrors.get(host) or {}).get("endpoint", []))
-        # A host that has a config of its own is asked in any case, in k3s too.
+        # As in k3s, a host with a config of its own is always used.
         if not (only_mirrors and host in mirrors and host not in configs):
             endpoints.append(docker_io if host == "docker.io" else f"https://{host}")
-        # The last one also as `server`, or containerd would try the host itself then; not only so,
-        # as without a [host] the file is refused: https://github.com/k3s-io/k3s/issues/9983
+        # The last one is also `server`, or containerd would then try the host itself; and it is a
+        # [host], since containerd rejects a file without: https://github.com/k3s-io/k3s/issues/9983
         last = endpoints[-1]
         texts[host] = f"server = {json.dumps(last)}\n{_options(last, '', configs)}" + "".join(
             f"[host.{json.dumps(url)}]\n{_options(url, f'host.{json.dumps(url)}.', configs)}"

@@ -1,7 +1,7 @@
-"""A stand-in for systemctl on the sandbox's node, which has no systemd: it knows only the unit k3s.
+"""The stand-in for systemctl on the sandbox's node, which has no systemd; its only unit is k3s.
 
-To restart that means to take up registries.yaml anew. It is /usr/local/sbin/systemctl on the node,
-also for a pod that enters the node's root. Not covered: all else of k3s, which goes on running.
+A restart of k3s applies registries.yaml. It is /usr/local/sbin/systemctl on the node, also for a
+pod that enters the node's root. Not covered: everything else of k3s, which goes on running.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ UNIT = "k3s"
 
 
 def script(layout: Layout, node: Path) -> str:
-    """Write the program that is called systemctl.
+    """Return the shell script that starts this module as ``systemctl``.
 
     Args:
         layout: The sandbox.
-        node: Where the node keeps its data and configuration.
+        node: The folder of the node's data and configuration.
     """
     argv = [
         *(sys.executable, "-m", "sandbox.k3s.systemctl", str(layout.logs / "systemctl.log")),
@@ -33,7 +33,7 @@ def script(layout: Layout, node: Path) -> str:
 
 
 def main() -> int:
-    """Run one of systemctl's commands, and answer the exit status."""
+    """Run one of systemctl's commands; return the exit status."""
     log, k3s, hosts, docker_io, command, unit = sys.argv[1:]
     if unit != UNIT:
         print(f"stand-in for systemctl: no unit {unit}", file=sys.stderr)

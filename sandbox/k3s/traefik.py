@@ -1,11 +1,11 @@
-"""The cluster's ingress: Traefik as k3s runs it, its 60 s for reading a request included.
+"""The cluster's ingress controller: Traefik as in k3s, with its 60 s for reading a request.
 
-Arguments and labels as k3s' bundled chart renders them
+Arguments and labels as k3s's bundled chart renders them
 (https://github.com/k3s-io/k3s/blob/master/manifests/traefik.yaml,
-https://github.com/traefik/traefik-helm-chart). What is different: in k3s a LoadBalancer Service and
-ServiceLB lead from the node's ports 80 and 443 to the pod, here host ports do; the Ingress' status
-is told the node's address instead of that Service's; and there is a certificate resolver, as a user
-adds one by a HelmChartConfig.
+https://github.com/traefik/traefik-helm-chart). The differences: host ports instead of a
+LoadBalancer Service with ServiceLB lead from the node's ports 80 and 443 to the pod; the status of
+an Ingress has the node's address instead of that Service's; and there is a certificate resolver,
+which a user adds by a HelmChartConfig.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from typing import Any
 
 from sandbox.build.images import IMAGES
 from sandbox.k3s import NAMESPACE
-from sandbox.k3s.rbac import cluster_role, may, service_account
+from sandbox.k3s.rbac import allow, cluster_role, service_account
 from sandbox.layout import Layout
 
 LABELS = {
     "app.kubernetes.io/name": "traefik",
     "app.kubernetes.io/instance": "traefik-kube-system",
 }
-"""By which network policies tell Traefik's pods."""
+"""The labels by which network policies select Traefik's pods."""
 
 _CA = "ca.crt"
-"""Whom Traefik is to trust when it asks for certificates; also the ConfigMap's key."""
+"""The certificate of the ACME server's certificate authority; also the ConfigMap's key."""
 
 RESOLVER = "letsencrypt"
 """The certificate resolver's name."""
 
 _PING_PORT = 8080
-"""Of the entry point ``traefik``: ping and dashboard."""
+"""The port of the entry point ``traefik``: ping and dashboard."""
 
 _KINDS = (
     "ingressroutes ingressroutetcps ingressrouteudps middlewares middlewaretcps serverstransports "
     "serverstransporttcps tlsoptions tlsstores traefikservices"
 )
-"""Of the API group traefik.io."""
+"""The resources of the API group traefik.io."""
 
 
 def arguments(node_ip: str, acme_server: str) -> list[str]:
-    """List Traefik's arguments.
+    """Return Traefik's arguments.
 
     Args:
-        node_ip: The address that the status of an Ingress is to give.
-        acme_server: The URL of the certificate authority that the resolver asks.
+        node_ip: The address for the status of Ingresses.
+        acme_server: The URL of the ACME server's directory.
     """
     resolver = f"--certificatesResolvers.{RESOLVER}.acme"
     return [
-        # Not as in k3s: there is nobody to ask, and the module has no dashboard in it.
+        # Unlike k3s: there is no Internet, and the Go module does not contain the dashboard.
         "--global.checknewversion=false",
         "--api.dashboard=false",
         "--entryPoints.metrics.address=:9100/tcp",
@@ -73,18 +73,14 @@ def arguments(node_ip: str, acme_server: str) -> list[str]:
 
 
 def manifests(layout: Layout) -> list[Any]:
-    """Make Traefik's objects; its CRDs have to be there before it starts.
-
-    Args:
-        layout: The sandbox, for the node's address.
-    """
+    """Return Traefik's objects; its CRDs must exist before it starts."""
     account, subject = service_account("traefik", NAMESPACE)
     rules = [
-        may("get list watch", "", "configmaps", "nodes", "secrets", "services"),
-        may("list watch", "discovery.k8s.io", "endpointslices"),
-        may("get list watch", "networking.k8s.io", "ingressclasses", "ingresses"),
-        may("update", "networking.k8s.io", "ingresses/status"),
-        may("get list watch", "traefik.io", *_KINDS.split()),
+        allow("get list watch", "", "configmaps", "nodes", "secrets", "services"),
+        allow("list watch", "discovery.k8s.io", "endpointslices"),
+        allow("get list watch", "networking.k8s.io", "ingressclasses", "ingresses"),
+        allow("update", "networking.k8s.io", "ingresses/status"),
+        allow("get list watch", "traefik.io", *_KINDS.split()),
     ]
     return [
         account,
@@ -110,7 +106,7 @@ def manifests(layout: Layout) -> list[Any]:
             "metadata": {"name": "traefik", "namespace": NAMESPACE, "labels": LABELS},
             "spec": {
                 "selector": {"matchLabels": LABELS},
-                # Two pods cannot have the same host ports, not even for a moment.
+                # Two pods cannot have the same host ports, not even during a rollout.
                 "strategy": {"type": "Recreate"},
                 "template": {"metadata": {"labels": LABELS}, "spec": _pod(layout)},
             },

@@ -1,4 +1,4 @@
-"""The node's configuration: certificates, users, and a file for each part that takes one."""
+"""The node's configuration: certificates, users, and the configuration files of its components."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SERVICES = "10.43.0.0/16"
 """The network of Services; k3s' default."""
 
 CNI_BIN = "/usr/lib/cni"
-"""Where Debian's containernetworking-plugins has them."""
+"""The folder of Debian's package containernetworking-plugins."""
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 
 _API_SERVICE_IP = "10.43.0.1"
-"""The Service ``kubernetes``: the first address of :data:`SERVICES`, as the API server takes it."""
+"""The Service ``kubernetes``: the API server gives it the first address of :data:`SERVICES`."""
 
 _USERS = {
     "admin": ("admin", "system:masters"),
@@ -43,21 +43,17 @@ _USERS = {
     "network-policy": (NETWORK_POLICY_USER, ""),
     "helm-controller": (HELM_CONTROLLER_USER, ""),
 }
-"""User and group of each client of the API server. The names are those that Kubernetes' own roles
-are bound to: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#core-component-roles."""
+"""User and group of each client of the API server; Kubernetes binds its own roles to these names:
+https://kubernetes.io/docs/reference/access-authn-authz/rbac/#core-component-roles."""
 
 
 def folder(layout: Layout) -> Path:
-    """Say where the node keeps its data and configuration."""
+    """Return the folder of the node's data and configuration."""
     return layout.state / "node"
 
 
 def write(layout: Layout) -> None:
-    """Write the node's certificates, users and configuration files; what is secret is kept.
-
-    Args:
-        layout: The sandbox.
-    """
+    """Write the node's certificates, users and configuration files; existing secrets stay."""
     pki.authority(layout.pki)
     service_names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     pki.issue(
@@ -81,17 +77,17 @@ def write(layout: Layout) -> None:
 
 
 def file(layout: Layout, name: str) -> Path:
-    """Say where a file of the node's configuration lies."""
+    """Return the path of a configuration file."""
     return folder(layout) / "config" / name
 
 
 def _tokens(layout: Layout) -> dict[str, str]:
-    """Give each user's token; new ones only to users who have none."""
+    """Return each user's token; generate those that do not exist."""
     tokens_file = file(layout, "tokens.csv")
     known = {}
     if tokens_file.exists():
-        rows_there = csv.reader(tokens_file.read_text().splitlines())
-        known = {uid: token for token, _user, uid, *_ in rows_there}
+        lines = tokens_file.read_text().splitlines()
+        known = {uid: token for token, _user, uid, *_ in csv.reader(lines)}
     tokens = {name: known.get(name) or secrets.token_hex(16) for name in _USERS}
     # https://kubernetes.io/docs/reference/access-authn-authz/authentication/#static-token-file
     rows = [f'{tokens[name]},{user},{name},"{group}"\n' for name, (user, group) in _USERS.items()]
@@ -118,8 +114,8 @@ def _configs(layout: Layout) -> dict[str, str]:
         "clusterDNS": [DNS_IP],
         "clusterDomain": DOMAIN,
         "resolvConf": str(config / "resolv.conf"),
-        # A developer's full disk is no reason to evict pods or to delete images: without a
-        # registry behind them, those would not come back.
+        # A developer's full disk must not evict pods or delete images: these are in no registry,
+        # and could not be pulled again.
         "evictionHard": {
             "memory.available": "50Mi",
             **dict.fromkeys(
@@ -134,7 +130,7 @@ def _configs(layout: Layout) -> dict[str, str]:
         "imageGCHighThresholdPercent": 100,
         "enforceNodeAllocatable": [],
         "volumePluginDir": str(folder(layout) / "volume-plugins"),
-        # Changed Secrets reach their pods within seconds, not a minute.
+        # Changed Secrets reach their pods within seconds instead of a minute.
         "syncFrequency": "10s",
         "nodeStatusUpdateFrequency": "5s",
     }
@@ -145,7 +141,7 @@ def _configs(layout: Layout) -> dict[str, str]:
         "clusterCIDR": PODS,
         "hostnameOverride": NAME,
         "clientConnection": {"kubeconfig": str(config / "proxy.kubeconfig")},
-        # Machine-wide settings, which a network namespace may not change: leave them alone.
+        # 0 leaves them alone: they are machine-wide, and read-only in a network namespace.
         "conntrack": {
             "maxPerCore": 0,
             "min": 0,
@@ -175,7 +171,7 @@ _CNI = {
             "hairpinMode": True,
             "ipam": {
                 "type": "host-local",
-                # In memory: the leases end with the pods.
+                # In memory, since leases end with the pods.
                 "dataDir": "/run/cni-leases",
                 "ranges": [[{"subnet": PODS}]],
                 "routes": [{"dst": "0.0.0.0/0"}],

@@ -1,4 +1,4 @@
-"""One Kubernetes node: its processes, and what it misses to be ready."""
+"""The processes of a Kubernetes node, and its readiness."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from sandbox.node.config import NAME, SERVICES, file, folder
 _ETCD = "http://127.0.0.1:2379"
 _READY = f"https://127.0.0.1:{PORT}/readyz"
 _PROXY_READY = "http://127.0.0.1:10256/healthz"
-"""Answers 200 once kube-proxy has written its rules; its default port."""
+"""Returns 200 once kube-proxy has written its rules; its default port."""
 
 _LAST_BUT_ONE, _LAST = 1, 2
-"""``Process.stop``: the API server waits for a lost etcd, and the others for a lost API server."""
+"""``Process.stop``: without etcd the API server hangs, without the API server all others do."""
 
 
 def processes(layout: Layout) -> list[Process]:
-    """List the node's processes in the order in which they start.
+    """Return the node's processes in the order in which they start.
 
     Args:
-        layout: The sandbox, configured.
+        layout: The sandbox, with its configuration written.
     """
     keys = layout.pki
 
@@ -50,7 +50,7 @@ def processes(layout: Layout) -> list[Process]:
             f"--listen-client-urls={_ETCD}",
             f"--advertise-client-urls={_ETCD}",
             "--listen-peer-urls=http://127.0.0.1:2380",
-            # What was written survives a killed process; a killed machine may cost the sandbox.
+            # Data survives a killed process, but maybe not a killed machine.
             "--unsafe-no-fsync",
             "--log-level=warn",
             stop=_LAST,
@@ -76,14 +76,14 @@ def processes(layout: Layout) -> list[Process]:
             f"--tls-private-key-file={keys / 'kube-apiserver.key'}",
             f"--kubelet-client-certificate={keys / 'kubelet-client.crt'}",
             f"--kubelet-client-key={keys / 'kubelet-client.key'}",
-            # The node's name is in no DNS; `kubectl logs` and `exec` would wait for it in vain.
+            # For `kubectl logs` and `exec`: the node's name is in no DNS.
             "--kubelet-preferred-address-types=InternalIP",
             f"--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}",
             f"--service-account-signing-key-file={keys / 'service-accounts.key'}",
             f"--service-account-key-file={keys / 'service-accounts.pub'}",
             stop=_LAST_BUT_ONE,
         ),
-        # The API server's clients start after it: no crash loops, no back-off of their own.
+        # The API server's clients start after it, without crash loops and back-offs of their own.
         kube(
             "kube-controller-manager",
             *authorized("controllers"),
@@ -92,7 +92,7 @@ def processes(layout: Layout) -> list[Process]:
             f"--service-account-private-key-file={keys / 'service-accounts.key'}",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
-            # The defaults spare a big cluster's API server and would cost a start 9 s.
+            # The defaults protect the API server of a large cluster, and delay a start by 9 s.
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
             "--controller-start-interval=0s",
@@ -122,7 +122,7 @@ def processes(layout: Layout) -> list[Process]:
                 "sandbox.k3s.network_policy",
                 str(file(layout, "network-policy.kubeconfig")),
             ],
-            # kube-proxy puts its rules first in their chains; the policies' come before them.
+            # kube-proxy inserts its rules at the top of their chains; policies come before them.
             after=_PROXY_READY,
         ),
         Process(
@@ -139,16 +139,16 @@ def processes(layout: Layout) -> list[Process]:
 
 
 def missing(api: KubeApi, node_ip: str, since: float) -> str:
-    """Say what the cluster is not ready for yet; empty when it is.
+    """Return what is not ready yet; empty if everything is.
 
     Args:
-        api: The API server, as a user who may read everything.
-        node_ip: Where Traefik answers.
-        since: Seconds since the epoch; what was ready before does not count. After a restart, the
-            API server still tells what kubelet said of pods and node that are no more.
+        api: The API server, as a user with read access to everything.
+        node_ip: The address of Traefik.
+        since: Seconds since the epoch; earlier readiness does not count. After a restart, the API
+            server still has the kubelet's last reports on node and pods, which are gone.
 
     Raises:
-        OSError: The API server or Traefik gives no answer, or something is not there yet.
+        OSError: The API server or Traefik does not respond, or an object does not exist yet.
     """
     start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
     conditions = api.get(f"/api/v1/nodes/{NAME}")["status"].get("conditions", [])
@@ -167,14 +167,14 @@ def missing(api: KubeApi, node_ip: str, since: float) -> str:
             for x in containers
         ):
             return f"{name} is not ready"
-    _speak_tls(node_ip)
+    _connect_tls(node_ip)
     return ""
 
 
-def _speak_tls(ip: str) -> None:
-    anyone = ssl.create_default_context()
-    # Traefik's own certificate, signed by nobody, until an Ingress brings another.
-    anyone.check_hostname = False
-    anyone.verify_mode = ssl.CERT_NONE
-    with socket.create_connection((ip, 443), timeout=2) as plain, anyone.wrap_socket(plain):
+def _connect_tls(ip: str) -> None:
+    unverified = ssl.create_default_context()
+    # Traefik serves its self-signed certificate until an Ingress has another.
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    with socket.create_connection((ip, 443), timeout=2) as plain, unverified.wrap_socket(plain):
         pass

@@ -1,4 +1,4 @@
-"""cert-manager's controllers, with one issuer: the sandbox's authority."""
+"""cert-manager's controllers, with one issuer: the sandbox's certificate authority."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ISSUER = "sandbox"
 
 @contextmanager
 def cert_manager(sandbox: Sandbox) -> Iterator[None]:
-    """Run it, on the machine instead of in a pod; built at the first time, which takes minutes."""
+    """Run it on the machine instead of in a pod; to build it takes minutes the first time."""
     tools = sandbox.layout.tools
     toolchain.build(tools, [CERT_MANAGER], CERT_MANAGER_CRDS)
     crds = [f"--filename={tools / copy.name}" for copy in CERT_MANAGER_CRDS]
@@ -48,5 +48,5 @@ def cert_manager(sandbox: Sandbox) -> Iterator[None]:
         process.send_signal(signal.SIGTERM)
         process.wait()
         sandbox.kubectl("delete", "secret", "ca", "--namespace=kube-system")
-        # With them goes all that is of these kinds.
+        # Deletes all objects of these kinds.
         sandbox.kubectl("delete", *crds)

@@ -1,4 +1,4 @@
-"""Clients that do what no ordinary client does: any method, any header, and any uplink."""
+"""Clients for unusual requests: any method, any header, any upload rate."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from scripts import smoke_test
 from tests.sandbox.helpers import ROOT, Sandbox
 
 RATE_MBIT, SIZE_MIB = 0.1, 75 * 0.1 * 10**6 / 8 / 2**20
-"""So slow and so large that it takes 75 s, and costs nothing."""
+"""The rate and size of an upload that takes 75 s and few resources."""
 
 
-def ask(
+def send(
     url: str,
     method: str = "GET",
     *,
     login: str = "",
     headers: Mapping[str, str] | None = None,
-    trust: ssl.SSLContext | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> tuple[int, Any]:
-    """Send one request, and answer status and headers."""
+    """Send one request; return status and headers."""
     accepted = {"Accept": smoke_test.MANIFEST, **(headers or {})}
     request = urllib.request.Request(url, method=method, headers=accepted)
     if login:
         token = base64.b64encode(login.encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
     try:
-        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
-            return answer.status, answer.headers
+        with urllib.request.urlopen(request, timeout=10, context=ssl_context) as response:
+            return response.status, response.headers
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers
 
 
 def slow_upload(sandbox: Sandbox) -> subprocess.Popen[str]:
-    """Start to push a layer that takes 75 s."""
+    """Start to push a layer, which takes 75 s."""
     upload = subprocess.Popen(
         [
             *(sys.executable, "-m", "bench.slow_upload", f"https://{sandbox.registry}"),

@@ -1,7 +1,8 @@
-"""One sandbox of the tests' own, brought up as a user does, and taken down at the end."""
+"""One sandbox for all tests, started as a user does, and wiped at the end."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +19,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     assert cli("wipe").returncode == 0
-    brought = cli("up")
-    assert brought.returncode == 0, brought.stdout[-5000:]
-    yield Sandbox(lifecycle.claim(ROOT, NAME), brought.stdout)
-    done = cli("wipe")
-    assert done.returncode == 0, done.stdout
+    up = cli("up")
+    assert up.returncode == 0, up.stdout[-5000:]
+    yield Sandbox(lifecycle.claim(ROOT, NAME), up.stdout)
+    result = cli("wipe")
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.fixture(scope="session")
+def pull_password(sandbox: Sandbox) -> str:
+    return sandbox.pulumi("stack", "output", "pull_password", "--show-secrets").stdout.strip()
+
+
+@pytest.fixture
+def ssl_context(sandbox: Sandbox) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(sandbox.layout.pki / "ca.crt"))

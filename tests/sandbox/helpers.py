@@ -1,4 +1,4 @@
-"""The sandbox that the tests use, and what they do to it."""
+"""The sandbox that the tests share, and helpers to use it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from sandbox.layout import REGION, Layout
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = "sandbox-test"
-Done = subprocess.CompletedProcess[str]
+Result = subprocess.CompletedProcess[str]
 
 
-def cli(command: str, name: str = NAME) -> Done:
+def cli(command: str, name: str = NAME) -> Result:
     """Run one command of the sandbox, as the Makefile does."""
     return subprocess.run(
         [sys.executable, "-m", "sandbox", "--name", name, command],
@@ -44,16 +44,16 @@ def cli(command: str, name: str = NAME) -> Done:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The sandbox that is up, with what tests do to it.
+    """A sandbox that is up.
 
     Attributes:
-        layout: Where it is.
-        said: What `up` said.
-        stack: The stack that tests work on; the sandbox's own when empty.
+        layout: Its layout.
+        up_output: The output of `up`.
+        stack: The stack that tests use; the sandbox's own if empty.
     """
 
     layout: Layout
-    said: str
+    up_output: str
     stack: str = ""
 
     @cached_property
@@ -61,35 +61,34 @@ class Sandbox:
         own = {"PULUMI_STACK": self.stack} if self.stack else {}
         return engine.environment(self.layout) | own
 
-    def run(self, *command: str | Path, given: str = "", fails: bool = False) -> Done:
-        """Run a client; it must succeed, or fail, as told."""
-        done = subprocess.run(
+    def run(self, *command: str | Path, stdin: str = "", fails: bool = False) -> Result:
+        """Run a client; it must succeed, or fail if ``fails``."""
+        result = subprocess.run(
             command,
             cwd=ROOT,
             env=self.environment,
-            input=given,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
         )
-        said = (
-            f"{' '.join(map(str, command[:3]))} ...\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        )
-        assert (done.returncode != 0) == fails, said
-        return done
+        output = f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+        message = f"{' '.join(map(str, command[:3]))} ...\n{output}"
+        assert (result.returncode != 0) == fails, message
+        return result
 
-    def pulumi(self, *arguments: str, given: str = "", fails: bool = False) -> Done:
-        return self.run("pulumi", "--non-interactive", *arguments, given=given, fails=fails)
+    def pulumi(self, *args: str, stdin: str = "", fails: bool = False) -> Result:
+        return self.run("pulumi", "--non-interactive", *args, stdin=stdin, fails=fails)
 
-    def kubectl(self, *arguments: str, given: str = "", fails: bool = False) -> Done:
-        return self.run("kubectl", *arguments, given=given, fails=fails)
+    def kubectl(self, *args: str, stdin: str = "", fails: bool = False) -> Result:
+        return self.run("kubectl", *args, stdin=stdin, fails=fails)
 
-    def get(self, *arguments: str) -> Any:
-        return json.loads(self.kubectl("get", *arguments, "--output=json").stdout)
+    def get(self, *args: str) -> Any:
+        return json.loads(self.kubectl("get", *args, "--output=json").stdout)
 
     def apply(self, *objects: dict[str, Any]) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self.kubectl("apply", "--filename=-", given=json.dumps(listed))
+        self.kubectl("apply", "--filename=-", stdin=json.dumps(listed))
 
     def config(self, **values: Any) -> None:
         """Set nested keys of the stack's configuration: ``storage__onDestroy="delete"``."""
@@ -115,21 +114,21 @@ class Sandbox:
     def http(
         self, method: str, path: str, *, login: bool = False
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send one request through Traefik, and answer status, headers and body."""
+        """Send one request through Traefik; return status, headers and body."""
         request = urllib.request.Request(f"https://{self.registry}{path}", method=method)
         if login:
             token = base64.b64encode(f"admin:{self.password}".encode()).decode()
             request.add_header("Authorization", f"Basic {token}")
-        trust = ssl.create_default_context(cafile=str(self.layout.pki / "ca.crt"))
+        ssl_context = ssl.create_default_context(cafile=str(self.layout.pki / "ca.crt"))
         try:
-            with urllib.request.urlopen(request, timeout=30, context=trust) as answer:
-                return answer.status, dict(answer.headers), answer.read()
+            with urllib.request.urlopen(request, timeout=30, context=ssl_context) as response:
+                return response.status, dict(response.headers), response.read()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, dict(error.headers), error.read()
 
     def s3(self, access_key: str = "", secret_key: str = "") -> Any:
-        """Answer an S3 client, by default one that may do everything."""
+        """Return an S3 client, by default with the root key."""
         cloud = spaces.secrets(self.layout)
         return boto3.client(
             "s3",
@@ -141,7 +140,7 @@ class Sandbox:
         )
 
     def api(self, method: str, path: str, body: object = None) -> Any:
-        """Send one request to the API stand-in, as the account's owner, and answer the body."""
+        """Send one request to the API stand-in, with the account's token; return the body."""
         token = spaces.secrets(self.layout).token
         request = urllib.request.Request(
             f"{self.layout.api_endpoint}v2/{path}",
@@ -149,27 +148,27 @@ class Sandbox:
             {"Authorization": f"Bearer {token}"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read() or "null")
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.loads(response.read() or "null")
 
     def secret(self, prefix: str) -> dict[str, str]:
-        """Answer the decoded data of the registry's one Secret whose name starts so."""
-        found = self.get("secrets", "--namespace=registry")["items"]
-        (secret,) = [item for item in found if item["metadata"]["name"].startswith(prefix)]
+        """Return the decoded data of the registry's only Secret whose name has this prefix."""
+        secrets = self.get("secrets", "--namespace=registry")["items"]
+        (secret,) = [item for item in secrets if item["metadata"]["name"].startswith(prefix)]
         return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
 
 
 @contextmanager
 def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
-    """Make a stack beside the sandbox's own, in the same cluster; destroy it at the end.
+    """Create another stack in the same cluster; destroy it at the end.
 
     Args:
         sandbox: The sandbox.
-        name: Tells it from the first one: in the stack's name, its namespace and its host name.
+        name: The suffix of the stack's name and namespace, and the first label of its hostname.
     """
     stack = f"{sandbox.layout.name}-{name}"
     second = replace(sandbox, stack=stack)
-    # Of a run that was killed; its salt belongs to another passphrase.
+    # A run that was killed may have left one, with the salt of another passphrase.
     (ROOT / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
     second.pulumi("stack", "init", stack)
     try:
@@ -186,7 +185,7 @@ def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
 
 
 def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something is so; fail with its name if it does not come to be."""
+    """Wait until a condition holds; fail with its name if it does not."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -194,7 +193,7 @@ def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> Non
 
 
 def pod(name: str, image: str, namespace: str = "default", **spec: object) -> dict[str, object]:
-    """Describe a pod that pulls its image anew."""
+    """Return a pod that always pulls its image."""
     container = {"name": "main", "image": image, "imagePullPolicy": "Always"}
     return {
         "apiVersion": "v1",
@@ -205,13 +204,13 @@ def pod(name: str, image: str, namespace: str = "default", **spec: object) -> di
 
 
 def state(sandbox: Sandbox, name: str, namespace: str = "default") -> str:
-    """Tell why a pod's container does not run, or that it does: ``running``."""
+    """Return why a pod's container does not run, or ``running``."""
     status = sandbox.get("pod", name, f"--namespace={namespace}")["status"]
     (container,) = status.get("containerStatuses") or [{"state": {}}]
-    (told,) = container["state"].items() or [("", {})]
-    return str(told[1].get("reason") or told[0])
+    ((name, details),) = container["state"].items() or [("", {})]
+    return str(details.get("reason") or name)
 
 
 def runs(sandbox: Sandbox, name: str, namespace: str = "default") -> bool:
-    """Tell whether a pod runs."""
+    """Return whether a pod runs."""
     return state(sandbox, name, namespace) == "running"

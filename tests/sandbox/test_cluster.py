@@ -1,4 +1,4 @@
-"""What the cluster enforces, and what happens when things break."""
+"""What the cluster enforces, and what happens on failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ except OSError as error:
 
 
 def client(sandbox: Sandbox, name: str) -> None:
-    """Start a pod in the namespace default from which a test can send requests."""
+    """Start a pod in the namespace default to send requests from."""
     sandbox.apply(
         {
             "apiVersion": "v1",
@@ -57,8 +57,10 @@ def test_a_pod_of_another_namespace_does_not_reach_the_registry(sandbox: Sandbox
 
 
 def test_the_namespace_refuses_a_pod_with_rights(sandbox: Sandbox) -> None:
-    done = sandbox.kubectl("run", "seed", "--namespace=registry", "--image=registry:2", fails=True)
-    assert 'violates PodSecurity "restricted' in done.stderr
+    result = sandbox.kubectl(
+        "run", "seed", "--namespace=registry", "--image=registry:2", fails=True
+    )
+    assert 'violates PodSecurity "restricted' in result.stderr
 
 
 def test_the_registry_runs_without_rights(sandbox: Sandbox) -> None:
@@ -74,7 +76,7 @@ def test_the_registry_runs_without_rights(sandbox: Sandbox) -> None:
         assert secret not in values
 
 
-def test_every_connection_of_an_attacker_inside_the_registrys_pod_is_refused_but_dns_and_the_store(
+def test_an_attacker_inside_the_registrys_pod_reaches_only_dns_and_the_storage(
     sandbox: Sandbox,
 ) -> None:
     spec = {
@@ -119,7 +121,7 @@ def test_every_connection_of_an_attacker_inside_the_registrys_pod_is_refused_but
     bucket = f"{sandbox.layout.spaces_endpoint.replace('{{.Region}}', 'nyc3')}/{sandbox.bucket}"
     probe = ["exec", "--namespace=registry", "attacker", "--", "python3", "-c", FETCH]
     eventually(
-        "the store is reached",
+        "the storage is reached",
         lambda: sandbox.kubectl(*probe, bucket).stdout.strip() == "403",
     )
     api_server = sandbox.get("service", "kubernetes")["spec"]["clusterIP"]
@@ -129,8 +131,8 @@ def test_every_connection_of_an_attacker_inside_the_registrys_pod_is_refused_but
         f"http://{sandbox.layout.cloud_ip}:8080/v2/spaces/keys",
         f"http://{sandbox.layout.node_ip}/",
     ):
-        answer = sandbox.kubectl(*probe, url).stdout.strip()
-        assert answer.startswith("refused"), f"{url} answered {answer}"
+        response = sandbox.kubectl(*probe, url).stdout.strip()
+        assert response.startswith("refused"), f"{url}: {response}"
     sandbox.kubectl("delete", "pod", "attacker", "--namespace=registry")
 
 
@@ -155,7 +157,7 @@ def test_up_fails_with_the_end_of_the_smoke_tests_log_when_the_registry_cannot_s
     sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
-def test_nothing_of_somebody_elses_is_taken_over(sandbox: Sandbox) -> None:
+def test_no_foreign_object_is_taken_over(sandbox: Sandbox) -> None:
     mine = sandbox.get("namespace", "registry")["metadata"]["annotations"]["registry/stack"]
     annotate = ["annotate", "--overwrite", "namespace", "registry"]
     sandbox.kubectl(*annotate, "registry/stack=organization/k3s-registry/another")
@@ -173,7 +175,7 @@ def test_nothing_of_somebody_elses_is_taken_over(sandbox: Sandbox) -> None:
 
 
 def grant(sandbox: Sandbox, access_key: str, permission: str) -> None:
-    """Change a key's rights behind Pulumi's back."""
+    """Change a key's permissions outside of Pulumi."""
     grants = [{"bucket": sandbox.bucket, "permission": permission}]
     body = {"name": sandbox.registry, "grants": grants}
     sandbox.api("PUT", f"spaces/keys/{access_key}", body)
@@ -194,6 +196,6 @@ def test_a_new_password_needs_no_restart_and_ends_the_old_one(sandbox: Sandbox) 
     assert sandbox.http("GET", "/v2/", login=True)[0] == 200
     assert registry_pod() == before, "pulls and pushes of others must go on"
     login = ["podman", "login", sandbox.registry, "--username=admin", "--password-stdin"]
-    refused = sandbox.run(*login, given=old, fails=True)
+    refused = sandbox.run(*login, stdin=old, fails=True)
     assert "invalid username/password" in refused.stderr
     sandbox.pulumi("preview", "--expect-no-changes")

@@ -1,4 +1,4 @@
-"""The end of a registry: not by mistake, and then without a rest."""
+"""The destruction of a registry: not by mistake, and then completely."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_destroy_with_force_leaves_nothing_in_cluster_and_cloud(sandbox: Sandbox
     assert not state["deployment"].get("resources")
 
 
-def test_a_name_that_is_gone_is_not_taken_again(sandbox: Sandbox) -> None:
+def test_the_name_of_a_deleted_space_is_not_used_again(sandbox: Sandbox) -> None:
     old = sandbox.bucket
     sandbox.pulumi("up", "--yes", "--skip-preview")
     assert sandbox.pulumi("stack", "output", "bucket").stdout.strip() != old, (

@@ -1,4 +1,4 @@
-"""What the engine sees: no changes, no secrets, clear errors."""
+"""The engine: no unexpected changes, no secrets in plaintext, clear errors."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ def test_a_refresh_finds_everything_as_it_was_left(sandbox: Sandbox) -> None:
 
 
 def encodings(secret: str) -> set[str]:
-    """Write a secret in all the ways in which it could leak."""
+    """Return all encodings in which a secret could leak."""
     raw = secret.encode()
-    found = {secret, raw.hex(), json.dumps(secret)[1:-1]}
-    found |= {urllib.parse.quote(secret, safe=safe) for safe in ("", "/")}
+    forms = {secret, raw.hex(), json.dumps(secret)[1:-1]}
+    forms |= {urllib.parse.quote(secret, safe=safe) for safe in ("", "/")}
     for shift in range(3):
-        # Base64 of a text that the secret is within; its first and last digits depend on the rest.
+        # Base64 of a text that contains the secret: its first and last digits depend on the rest.
         coded = base64.b64encode(b"\0" * shift + raw).decode().rstrip("=")
-        found.add(coded[4 if shift else 0 : -2])
-    return {form for form in found if len(form) >= 12}
+        forms.add(coded[4 if shift else 0 : -2])
+    return {form for form in forms if len(form) >= 12}
 
 
 def leaks(secrets: Iterable[str], text: str) -> set[str]:
-    """Answer the secrets that a text shows, in any encoding."""
+    """Return the secrets that a text contains, in any encoding."""
     return {secret for secret in secrets if any(form in text for form in encodings(secret))}
 
 
 @pytest.fixture(scope="module")
 def secrets(sandbox: Sandbox) -> set[str]:
-    """Every secret that there is: of the state, of the cluster, of the cloud."""
-    found = {sandbox.password, spaces.secrets(sandbox.layout).token}
+    """Every secret of the state, the cluster and the cloud."""
+    values = {sandbox.password, spaces.secrets(sandbox.layout).token}
     state = json.loads(sandbox.pulumi("stack", "export", "--show-secrets").stdout)
     for resource in state["deployment"]["resources"]:
         outputs = resource.get("outputs", {})
@@ -56,25 +56,25 @@ def secrets(sandbox: Sandbox) -> set[str]:
             if resource["type"] != "random:index/randomString:RandomString":
                 value = outputs.get(name, {})
                 if isinstance(value, dict) and "plaintext" in value:
-                    found.add(json.loads(value["plaintext"]))
+                    values.add(json.loads(value["plaintext"]))
     for prefix, file in (("registry-config", "config.yml"), ("registry-users", "htpasswd")):
-        found.add(sandbox.secret(prefix)[file].strip().splitlines()[-1])
-    found.add(sandbox.secret("registry-storage-key")["credentials"].split(" = ")[-1].strip())
-    assert len(found) >= 8, "a check that knows few secrets finds few leaks"
-    return found
+        values.add(sandbox.secret(prefix)[file].strip().splitlines()[-1])
+    values.add(sandbox.secret("registry-storage-key")["credentials"].split(" = ")[-1].strip())
+    assert len(values) >= 8, "a check that knows few secrets finds few leaks"
+    return values
 
 
-def test_no_secret_is_in_the_state_in_clear(sandbox: Sandbox, secrets: set[str]) -> None:
+def test_no_secret_is_in_the_state_in_plaintext(sandbox: Sandbox, secrets: set[str]) -> None:
     assert not leaks(secrets, sandbox.pulumi("stack", "export").stdout)
     kept = sandbox.layout.state / "pulumi" / ".pulumi"
     for path in (path for path in kept.rglob("*") if path.is_file()):
         assert not leaks(secrets, path.read_text(errors="replace")), path
 
 
-def test_no_secret_is_in_the_outputs_or_in_what_up_says(
+def test_no_secret_is_in_the_outputs_or_in_the_output_of_up(
     sandbox: Sandbox, secrets: set[str]
 ) -> None:
-    assert not leaks(secrets, sandbox.said)
+    assert not leaks(secrets, sandbox.up_output)
     assert not leaks(secrets, sandbox.pulumi("stack", "output").stdout)
     assert not leaks(secrets, sandbox.pulumi("stack", "output", "--json").stdout)
     assert not leaks(secrets, sandbox.pulumi("preview", "--diff").stdout)
@@ -121,15 +121,15 @@ def test_a_planted_leak_is_found_within_base64(secrets: set[str], before: str) -
         assert leaks(secrets, f"data: {text}"), "the check is blind"
 
 
-def test_bad_settings_are_told_at_once_without_a_traceback(sandbox: Sandbox) -> None:
+def test_bad_settings_are_reported_together_without_a_traceback(sandbox: Sandbox) -> None:
     sandbox.config(storage__regoin="fra1", registry__image="registry:3.1.1")
     try:
-        done = sandbox.pulumi("preview", fails=True)
+        result = sandbox.pulumi("preview", fails=True)
     finally:
         sandbox.pulumi("config", "rm", "--path", "storage")
         sandbox.config(registry__image="localhost/registry:3.1.2")
-    assert "2 problems" in done.stdout
-    assert "pulumi config set --path storage.region fra1" in done.stdout
-    assert "pulumi config set --path registry.image" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "2 problems" in result.stdout
+    assert "pulumi config set --path storage.region fra1" in result.stdout
+    assert "pulumi config set --path registry.image" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
     sandbox.pulumi("preview", "--expect-no-changes")

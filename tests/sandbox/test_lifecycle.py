@@ -1,4 +1,4 @@
-"""A sandbox comes and goes without a trace, beside another one, and after any crash."""
+"""A sandbox starts and stops without a trace, next to another one, and after any crash."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,14 @@ OTHER = "sandbox-test-b"
 
 @pytest.fixture(scope="module")
 def other() -> Iterator[Layout]:
-    """Another sandbox of the same checkout, which is down at first."""
+    """Another sandbox of the same checkout, initially down."""
     assert cli("wipe", OTHER).returncode == 0
     yield lifecycle.claim(ROOT, OTHER)
     assert cli("wipe", OTHER).returncode == 0
 
 
 def start(until: Callable[[], bool]) -> None:
-    """Start an `up` of the other sandbox, and kill all of it at the given moment."""
+    """Start `up` of the other sandbox, and kill it with its children when ``until`` holds."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "--name", OTHER, "up"],
         cwd=ROOT,
@@ -48,51 +49,54 @@ def start(until: Callable[[], bool]) -> None:
 
 
 def traces(layout: Layout) -> list[str]:
-    """List all that a sandbox could leave on the machine."""
+    """Return everything that a sandbox could leave on the machine."""
     state = str(layout.state)
-    found = []
+    remains = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             text = (process / "cmdline").read_text(errors="replace")
             if state in text or (process / "exe").readlink().is_relative_to(layout.tools):
                 environment = (process / "environ").read_bytes()
                 if state in text or state.encode() in environment:
-                    found.append(f"process {process.name}: {text}")
+                    remains.append(f"process {process.name}: {text}")
         except OSError:
             continue
     for command in ("ip link", "ip route", "iptables-save", "cat /proc/mounts /etc/hosts"):
-        said = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
         marks = (state, layout.interface, layout.subnet.removesuffix("0/24"), layout.domain)
-        found += [line for line in said.splitlines() if any(mark in line for mark in marks)]
-    found += [str(path) for path in Path("/sys/fs/cgroup").rglob(layout.cgroup)]
-    return found
+        remains += [line for line in output.splitlines() if any(mark in line for mark in marks)]
+    remains += [str(path) for path in Path("/sys/fs/cgroup").rglob(layout.cgroup)]
+    return remains
 
 
 def test_a_second_up_finds_everything_in_place(sandbox: Sandbox) -> None:
     before = find_all(sandbox.layout)
-    done = cli("up")
-    assert done.returncode == 0, done.stdout
-    assert "unchanged" in done.stdout
-    assert " created" not in done.stdout
+    result = cli("up")
+    assert result.returncode == 0, result.stdout
+    assert "unchanged" in result.stdout
+    assert " created" not in result.stdout
     assert find_all(sandbox.layout) == before, "nothing may be restarted"
+    assert "unchanged" in cli("preview").stdout
 
 
-def test_an_up_that_is_killed_while_the_node_starts_is_cured_by_down_and_up(other: Layout) -> None:
+def test_an_up_that_is_killed_while_the_node_starts_is_repaired_by_down_and_up(
+    other: Layout,
+) -> None:
     start(lambda: other.kubeconfig.exists() and bool(find_all(other)))
     assert cli("down", OTHER).returncode == 0
     assert traces(other) == []
 
 
-def test_an_up_that_is_killed_while_pulumi_works_is_cured_by_down_and_up(
+def test_an_up_that_is_killed_while_pulumi_works_is_repaired_by_down_and_up(
     other: Layout, sandbox: Sandbox
 ) -> None:
     checkpoint = other.state / "pulumi" / ".pulumi" / "stacks" / engine.PROJECT / f"{OTHER}.json"
     start(lambda: checkpoint.exists() and "spacesBucket" in checkpoint.read_text())
     assert cli("down", OTHER).returncode == 0
     assert traces(other) == []
-    done = cli("up", OTHER)
-    assert done.returncode == 0, done.stdout
-    assert f"passed: https://{other.hostname} works" in done.stdout
+    result = cli("up", OTHER)
+    assert result.returncode == 0, result.stdout
+    assert f"passed: https://{other.hostname} works" in result.stdout
     assert sandbox.http("GET", "/v2/", login=True)[0] == 200, "the sandboxes must not disturb"
     assert other.hostname != sandbox.registry
 
@@ -102,10 +106,10 @@ def test_a_supervisor_that_is_killed_takes_all_with_it_and_up_brings_the_images_
 ) -> None:
     for pid in find_all(other):
         os.kill(pid, signal.SIGKILL)
-    done = cli("up", OTHER)
-    assert done.returncode == 0, done.stdout
-    assert "unchanged" in done.stdout
-    assert f"passed: https://{other.hostname} works" in done.stdout
+    result = cli("up", OTHER)
+    assert result.returncode == 0, result.stdout
+    assert "unchanged" in result.stdout
+    assert f"passed: https://{other.hostname} works" in result.stdout
 
 
 def test_down_leaves_no_trace_and_keeps_the_images(other: Layout, sandbox: Sandbox) -> None:
@@ -120,3 +124,12 @@ def test_wipe_leaves_no_state(other: Layout) -> None:
     assert cli("wipe", OTHER).returncode == 0
     assert not other.state.exists()
     assert not engine.stack_file(other).exists()
+
+
+@pytest.mark.usefixtures("other")
+def test_two_first_ups_at_the_same_time_both_succeed() -> None:
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: cli("up", OTHER), range(2))
+    for result in (first, second):
+        assert result.returncode == 0, result.stdout
+    assert "waiting for it" in first.stdout + second.stdout

@@ -1,4 +1,4 @@
-"""Nodes and namespaces that pull: by a file, by a DaemonSet that writes it, by pull Secrets."""
+"""Pulls by nodes and namespaces: with a file, with the node configurator, with pull Secrets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import yaml
 from sandbox.build import images
 from sandbox.enclosure import enclosure
 from sandbox.node import config
-from tests.sandbox.helpers import Done, Sandbox, eventually, pod, runs, state
+from tests.sandbox.helpers import Result, Sandbox, eventually, pod, runs, state
 
 REFUSED = {"ErrImagePull", "ImagePullBackOff"}
 
 PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""A root shell's on a node."""
+"""The PATH of a root shell on a node."""
 
-THEIRS = """\
+OPERATORS = """\
 mirrors:
   quay.io: {endpoint: ["https://quay-mirror.example.net"]}
   old.example.com:
@@ -32,13 +32,13 @@ configs:
     auth: {username: yes, password: 0123}
     tls: {insecure_skip_verify: true}
 """
-"""What others wrote, and a prefix that once led to the registry."""
+"""An operator's configuration, with a mirror that once led to the registry."""
 
 
-def on_node(sandbox: Sandbox, command: str, given: str = "") -> Done:
+def on_node(sandbox: Sandbox, command: str, stdin: str = "") -> Result:
     """Run a command in a root shell of the node."""
     shell = ["env", f"PATH={PATH}", "sh", "-ec", command]
-    return sandbox.run(*enclosure.enter(sandbox.layout), *shell, given=given)
+    return sandbox.run(*enclosure.enter(sandbox.layout), *shell, stdin=stdin)
 
 
 def up(sandbox: Sandbox) -> None:
@@ -46,20 +46,20 @@ def up(sandbox: Sandbox) -> None:
 
 
 def restarts(sandbox: Sandbox) -> int:
-    """Count how often k3s was restarted on the node."""
+    """Return how often k3s was restarted on the node."""
     return (sandbox.layout.logs / "systemctl.log").read_text().count("restart k3s\n")
 
 
 def parsed(sandbox: Sandbox, file: Path) -> object:
-    """Read a registries.yaml with k3s' own parser, without what it only adds as empty."""
-    taken = json.loads(sandbox.run("registries-check", file).stdout)
+    """Parse a registries.yaml with k3s's own parser; leave out empty values, which it adds."""
+    content = json.loads(sandbox.run("registries-check", file).stdout)
 
     def strip(value: object) -> object:
         if isinstance(value, dict):
             return {key: strip(inner) for key, inner in value.items() if inner not in ("", None)}
         return value
 
-    return strip(taken)
+    return strip(content)
 
 
 def output(sandbox: Sandbox, name: str) -> str:
@@ -67,8 +67,8 @@ def output(sandbox: Sandbox, name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def chosen(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A prefix for nodes, a pull Secret for one namespace, and an image that only we have."""
+def configured(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A mirror prefix for nodes, a pull Secret for one namespace, and an image for both."""
     auth = tmp_path_factory.mktemp("login") / "auth.json"
     sandbox.run("sh", "-c", f"{output(sandbox, 'login').strip()} --authfile {auth}")
     source = f"oci-archive:{images.archive_path(sandbox.layout.tools, 'whoami')}"
@@ -93,8 +93,8 @@ def chosen(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         on_node(sandbox, "rm -rf /etc/rancher/k3s; systemctl restart k3s")
 
 
-@pytest.mark.usefixtures("chosen")
-def test_k3s_own_parser_takes_all_that_the_file_says(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("configured")
+def test_k3s_own_parser_understands_the_whole_file(sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "registries.yaml"
     file.write_text(output(sandbox, "registries_yaml"))
     password = output(sandbox, "pull_password").strip()
@@ -109,20 +109,22 @@ def test_k3s_own_parser_takes_all_that_the_file_says(sandbox: Sandbox, tmp_path:
                 },
             }
         },
-    }, "a key in the wrong place is passed over in silence"
+    }, "it silently ignores a key in the wrong place"
 
 
-@pytest.mark.usefixtures("chosen")
+@pytest.mark.usefixtures("configured")
 def test_cloud_init_writes_the_same_file_for_root_only(sandbox: Sandbox) -> None:
     text = output(sandbox, "cloud_init")
-    assert text.startswith("#cloud-config\n"), "cloud-init goes by the first line"
+    assert text.startswith("#cloud-config\n"), "cloud-init requires this first line"
     (file,) = yaml.safe_load(text)["write_files"]
     assert file["content"] == output(sandbox, "registries_yaml")
     assert (file["path"], file["permissions"]) == ("/etc/rancher/k3s/registries.yaml", "0600")
 
 
-@pytest.mark.usefixtures("chosen")
-def test_all_pods_of_a_chosen_namespace_pull_and_those_of_others_do_not(sandbox: Sandbox) -> None:
+@pytest.mark.usefixtures("configured")
+def test_all_pods_of_a_configured_namespace_pull_and_those_of_others_do_not(
+    sandbox: Sandbox,
+) -> None:
     assert json.loads(output(sandbox, "pull_secrets")) == ["team/registry-pull"]
     image = f"{sandbox.registry}/containous/whoami:private"
     sandbox.apply(pod("with", image, "team"), pod("without", image))
@@ -130,8 +132,8 @@ def test_all_pods_of_a_chosen_namespace_pull_and_those_of_others_do_not(sandbox:
     eventually("no Secret", lambda: state(sandbox, "without") in REFUSED)
 
 
-@pytest.mark.usefixtures("chosen")
-def test_what_pull_secrets_would_break_is_told_before_anything_is_changed(sandbox: Sandbox) -> None:
+@pytest.mark.usefixtures("configured")
+def test_what_pull_secrets_would_break_is_reported_before_any_change(sandbox: Sandbox) -> None:
     sandbox.kubectl("create", "namespace", "theirs")
     try:
         patch = '{"imagePullSecrets": [{"name": "theirs"}]}'
@@ -144,25 +146,25 @@ def test_what_pull_secrets_would_break_is_told_before_anything_is_changed(sandbo
         sandbox.config(
             **{"pullSecrets__namespaces[1]": "theirs", "pullSecrets__namespaces[2]": "no"}
         )
-        done = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
+        result = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
     finally:
         for _ in range(2):
             sandbox.pulumi("config", "rm", "--path", "pullSecrets.namespaces[1]")
         sandbox.kubectl("delete", "namespace", "theirs", "--wait=false")
-    assert 'pullSecrets.namespaces = "no"' in done.stdout
-    assert "fix: kubectl create namespace no" in done.stdout
-    assert "the default service account of theirs has pull Secrets already: theirs" in done.stdout
-    assert "nothing was changed" in done.stdout
+    assert 'pullSecrets.namespaces = "no"' in result.stdout
+    assert "fix: kubectl create namespace no" in result.stdout
+    assert "the default service account of theirs has pull Secrets already: theirs" in result.stdout
+    assert "nothing was changed" in result.stdout
 
 
-@pytest.mark.usefixtures("chosen")
+@pytest.mark.usefixtures("configured")
 def test_a_node_with_the_file_pulls_by_the_prefix_and_from_docker_io_as_before(
     sandbox: Sandbox,
 ) -> None:
     on_node(
         sandbox,
         "install -D -m 0600 /dev/stdin /etc/rancher/k3s/registries.yaml; systemctl restart k3s",
-        given=output(sandbox, "registries_yaml"),
+        stdin=output(sandbox, "registries_yaml"),
     )
     try:
         sandbox.apply(
@@ -175,16 +177,16 @@ def test_a_node_with_the_file_pulls_by_the_prefix_and_from_docker_io_as_before(
         eventually("no such image", lambda: state(sandbox, "missing") in REFUSED)
     finally:
         on_node(sandbox, "rm /etc/rancher/k3s/registries.yaml; systemctl restart k3s")
-    told = sandbox.kubectl("describe", "pod", "missing").stdout
-    assert "Error: ErrImagePull" in told, "what the seed tells its readers to look for"
+    description = sandbox.kubectl("describe", "pod", "missing").stdout
+    assert "Error: ErrImagePull" in description, "the seed's symptom of a missing image"
 
 
 @pytest.fixture(scope="module")
-def configured(sandbox: Sandbox, chosen: None) -> int:  # noqa: ARG001 - comes first
-    """Let the node set itself up, and answer how often that restarted k3s."""
-    theirs = shlex.quote(THEIRS.replace("REGISTRY", sandbox.registry))
+def configured_node(sandbox: Sandbox, configured: None) -> int:  # noqa: ARG001 (must run first)
+    """Configure the node; return how often that restarted k3s."""
+    operators = shlex.quote(OPERATORS.replace("REGISTRY", sandbox.registry))
     file = "/etc/rancher/k3s/registries.yaml"
-    on_node(sandbox, f"mkdir -p {Path(file).parent}; printf %s {theirs} > {file}")
+    on_node(sandbox, f"mkdir -p {Path(file).parent}; printf %s {operators} > {file}")
     on_node(sandbox, "systemctl restart k3s")
     before = restarts(sandbox)
     sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
@@ -192,8 +194,8 @@ def configured(sandbox: Sandbox, chosen: None) -> int:  # noqa: ARG001 - comes f
     return restarts(sandbox) - before
 
 
-def test_a_node_is_configured_keeps_what_others_wrote_and_pulls_from_nowhere_else(
-    sandbox: Sandbox, configured: int, tmp_path: Path
+def test_a_node_is_configured_keeps_the_operators_entries_and_pulls_from_nowhere_else(
+    sandbox: Sandbox, configured_node: int, tmp_path: Path
 ) -> None:
     file = config.folder(sandbox.layout) / "rancher" / "k3s" / "registries.yaml"
     assert file.stat().st_mode & 0o777 == 0o600, "there is a password in it"
@@ -206,10 +208,10 @@ def test_a_node_is_configured_keeps_what_others_wrote_and_pulls_from_nowhere_els
         "auth": {"username": "yes", "password": "0123"},
         "tls": {"insecure_skip_verify": True},
     }
-    assert merged == expected, "theirs to the letter, ours as they are now, and no prefix of old"
-    assert configured == 1, "one restart is enough"
+    assert merged == expected, "the operator's unchanged, ours current, and no old prefix"
+    assert configured_node == 1, "one restart is enough"
     leases = sandbox.kubectl("get", "leases", "--namespace=registry-nodes").stderr
-    assert "No resources found" in leases, "or the next node would wait for ever"
+    assert "No resources found" in leases, "the next node would wait forever"
 
     sandbox.apply(
         pod("overridden", "containous/whoami:private"),
@@ -219,15 +221,15 @@ def test_a_node_is_configured_keeps_what_others_wrote_and_pulls_from_nowhere_els
     eventually("not from docker.io", lambda: state(sandbox, "elsewhere") in REFUSED)
 
 
-@pytest.mark.usefixtures("configured")
-def test_a_pod_that_comes_again_finds_its_node_set_up(sandbox: Sandbox) -> None:
+@pytest.mark.usefixtures("configured_node")
+def test_a_pod_that_restarts_finds_its_node_configured(sandbox: Sandbox) -> None:
     before = restarts(sandbox)
     daemons = ["--namespace=registry-nodes", "daemonset/node-configurator"]
     sandbox.kubectl("rollout", "restart", *daemons)
     sandbox.kubectl("rollout", "status", *daemons, "--timeout=60s")
-    said = sandbox.kubectl("logs", *daemons, "--container=configure").stdout
-    assert said == "this node is set up already\n"
-    assert restarts(sandbox) == before, "k3s restarts only when there is news"
+    log = sandbox.kubectl("logs", *daemons, "--container=configure").stdout
+    assert log == "this node is set up already\n"
+    assert restarts(sandbox) == before, "k3s restarts only for changes"
     sandbox.pulumi("up", "--yes", "--expect-no-changes")
 
 
@@ -256,22 +258,22 @@ def test_a_node_waits_while_another_one_restarts(sandbox: Sandbox) -> None:
         ]
         if len(pods) > 1 or not running:
             return False
-        said = sandbox.kubectl("logs", where, running[0], "--container=configure").stdout
-        return "waiting for another-node" in said
+        log = sandbox.kubectl("logs", where, running[0], "--container=configure").stdout
+        return "waiting for another-node" in log
 
     eventually("it waits", waits)
-    assert restarts(sandbox) == before, "two servers down at once may be one too many"
+    assert restarts(sandbox) == before, "two servers must not be down at once"
     sandbox.kubectl("delete", where, "lease/node-configurator")
     sandbox.kubectl("rollout", "status", where, "daemonset/node-configurator", "--timeout=60s")
     assert restarts(sandbox) == before + 1
 
 
-@pytest.mark.usefixtures("chosen")
-def test_what_is_no_longer_chosen_is_taken_away(sandbox: Sandbox) -> None:
+@pytest.mark.usefixtures("configured")
+def test_what_is_no_longer_configured_is_removed(sandbox: Sandbox) -> None:
     sandbox.config(nodes__configure=False)
     sandbox.pulumi("config", "rm", "--path", "pullSecrets.namespaces")
     up(sandbox)
     account = sandbox.get("serviceaccount", "default", "--namespace=team")
-    assert not account.get("imagePullSecrets"), "pods would look for a Secret that is gone"
+    assert not account.get("imagePullSecrets"), "pods would need a Secret that is gone"
     assert not sandbox.get("secrets", "--namespace=team")["items"]
     assert "registry-nodes" not in sandbox.kubectl("get", "namespaces").stdout

@@ -1,4 +1,4 @@
-"""Existing buckets, on two S3 servers; and what `up` says of those that cannot be used."""
+"""Existing buckets on two S3 servers, and the errors of `up` for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from sandbox.build import toolchain
 from sandbox.build.pinned_tools import MINIO
 from sandbox.enclosure.enclosure import enter
 from sandbox.layout import REGION
-from tests.sandbox.helpers import ROOT, Done, Sandbox, eventually, second_stack
+from tests.sandbox.helpers import ROOT, Result, Sandbox, eventually, second_stack
 
 BUCKET = "images"
 MINIO_PORT = 9000
 MINIO_REGION = "eu-central-1"
 MINIO_DOMAIN = "minio.svc.cluster.local"
-"""A bucket is a Service of that namespace: so pods find its host name without DNS of our own."""
+"""A bucket is a Service in that namespace, so that pods resolve its hostname."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A bucket that somebody made by hand, and the key to it."""
+class ExistingBucket:
+    """A bucket that was created by hand, with its storage key."""
 
     endpoint: str
     region: str
@@ -48,24 +48,24 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def versitygw(sandbox: Sandbox) -> Iterator[Place]:
+def versitygw(sandbox: Sandbox) -> Iterator[ExistingBucket]:
     """The sandbox's S3 server."""
     owner = sandbox.s3()
     owner.create_bucket(Bucket=BUCKET)
     grants = [{"bucket": BUCKET, "permission": "readwrite"}]
     key = sandbox.api("POST", "spaces/keys", {"name": "by-hand", "grants": grants})["key"]
     endpoint = sandbox.layout.spaces_endpoint.replace("{{.Region}}", REGION)
-    place = Place(endpoint, REGION, key["access_key"], key["secret_key"], owner)
-    yield place
-    sandbox.api("DELETE", f"spaces/keys/{place.access_key}")
-    for name in place.names():
+    bucket = ExistingBucket(endpoint, REGION, key["access_key"], key["secret_key"], owner)
+    yield bucket
+    sandbox.api("DELETE", f"spaces/keys/{bucket.access_key}")
+    for name in bucket.names():
         owner.delete_object(Bucket=BUCKET, Key=name)
     owner.delete_bucket(Bucket=BUCKET)
 
 
 @pytest.fixture(scope="module")
-def minio(sandbox: Sandbox) -> Iterator[Place]:
-    """MinIO, which runs for these tests only, among the cloud's stand-ins."""
+def minio(sandbox: Sandbox) -> Iterator[ExistingBucket]:
+    """MinIO, only for these tests, in the network namespace of the cloud's stand-ins."""
     layout = sandbox.layout
     toolchain.build(layout.tools, [MINIO])
     address, access_key, secret_key = (
@@ -100,20 +100,20 @@ def minio(sandbox: Sandbox) -> Iterator[Place]:
             start_new_session=True,
         )
     try:
-        eventually("MinIO listens", lambda: answers(owner), 30)
+        eventually("MinIO listens", lambda: responds(owner), 30)
         owner.create_bucket(Bucket=BUCKET)
-        serve_as_a_host_name(sandbox)
-        yield Place(
+        create_hostname(sandbox)
+        yield ExistingBucket(
             f"http://{MINIO_DOMAIN}:{MINIO_PORT}", MINIO_REGION, access_key, secret_key, owner
         )
     finally:
-        # nsenter waits for its child, and would leave it behind.
+        # nsenter waits for its child, but does not kill it.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         sandbox.kubectl("delete", "namespace", "minio", "--ignore-not-found", "--wait=false")
 
 
-def answers(owner: Any) -> bool:
+def responds(owner: Any) -> bool:
     try:
         owner.list_buckets()
     except (BotoCoreError, ClientError):
@@ -121,8 +121,8 @@ def answers(owner: Any) -> bool:
     return True
 
 
-def serve_as_a_host_name(sandbox: Sandbox) -> None:
-    """Make ``<bucket>.minio.svc.cluster.local`` lead to MinIO."""
+def create_hostname(sandbox: Sandbox) -> None:
+    """Make ``<bucket>.minio.svc.cluster.local`` resolve to MinIO."""
     meta = {"name": BUCKET, "namespace": "minio"}
     port = {"name": "s3", "port": MINIO_PORT}
     sandbox.apply(
@@ -146,28 +146,28 @@ def serve_as_a_host_name(sandbox: Sandbox) -> None:
 
 @pytest.fixture(scope="module")
 def stack(sandbox: Sandbox) -> Iterator[Sandbox]:
-    """A stack whose images are to be kept in a bucket that exists."""
+    """A stack for storage in an existing bucket."""
     with second_stack(sandbox, "s3") as second:
         yield second
 
 
-def use(stack: Sandbox, place: Place, *, secret_key: str = "", **other: Any) -> None:
-    """Set all that there is to say of a store."""
-    given = {
+def use(stack: Sandbox, bucket: ExistingBucket, *, secret_key: str = "", **other: Any) -> None:
+    """Set all storage keys."""
+    settings = {
         "kind": "s3",
-        "endpoint": place.endpoint,
-        "region": place.region,
+        "endpoint": bucket.endpoint,
+        "region": bucket.region,
         "bucket": BUCKET,
-        "accessKey": place.access_key,
+        "accessKey": bucket.access_key,
         **other,
     }
-    stack.config(**{f"storage__{key}": value for key, value in given.items()})
+    stack.config(**{f"storage__{key}": value for key, value in settings.items()})
     stack.pulumi("config", "set", "--path", "--secret", "storage.secretKey",
-                 given=secret_key or place.secret_key)  # fmt: skip
+                 stdin=secret_key or bucket.secret_key)  # fmt: skip
 
 
-def test_an_existing_bucket_keeps_the_images_in_the_folder_that_was_asked_for(
-    stack: Sandbox, versitygw: Place
+def test_an_existing_bucket_keeps_the_images_in_the_configured_folder(
+    stack: Sandbox, versitygw: ExistingBucket
 ) -> None:
     use(stack, versitygw, rootDirectory="k3s/images")
     stack.pulumi("up", "--yes", "--skip-preview")
@@ -217,23 +217,23 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_up_fails_within_a_minute_and_says_which_setting_of_the_store_is_wrong(
-    stack: Sandbox, versitygw: Place, what: str
+def test_up_fails_within_a_minute_and_says_which_storage_setting_is_wrong(
+    stack: Sandbox, versitygw: ExistingBucket, what: str
 ) -> None:
     names = {"spaces": versitygw.endpoint.removeprefix("http://"), "node": stack.layout.node_ip}
-    setting, said = WRONG[what]
+    setting, message = WRONG[what]
     use(stack, versitygw, **{key: value.format(**names) for key, value in setting.items()})
     start = time.monotonic()
     failed = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-    assert time.monotonic() - start < 60, "nobody should wait for a typing error to be told"
-    assert said.format(**names) in failed.stdout, failed.stdout[-3000:]
+    assert time.monotonic() - start < 60, "a typing error must be reported soon"
+    assert message.format(**names) in failed.stdout, failed.stdout[-3000:]
     deployment = stack.get("deployment", "registry", "--namespace=registry-s3")
-    assert deployment["metadata"]["generation"] == 1, "a registry that runs must not get this"
+    assert deployment["metadata"]["generation"] == 1, "the running registry must stay as it is"
     assert deployment["status"]["readyReplicas"] == 1
 
 
-def test_another_server_keeps_them_with_the_bucket_in_its_host_name(
-    stack: Sandbox, minio: Place
+def test_another_server_keeps_them_with_the_bucket_in_the_hostname(
+    stack: Sandbox, minio: ExistingBucket
 ) -> None:
     use(stack, minio, pathStyle=False, rootDirectory="")
     stack.pulumi("up", "--yes", "--skip-preview")
@@ -243,14 +243,19 @@ def test_another_server_keeps_them_with_the_bucket_in_its_host_name(
     assert all(name.startswith("docker/registry/v2/") for name in names), names
 
 
-def checked(place: Place, tmp_path: Path, *options: str, endpoint: str = "") -> Done:
+def checked(bucket: ExistingBucket, tmp_path: Path, *options: str, endpoint: str = "") -> Result:
     """Run the storage check from this machine."""
     key_file = tmp_path / "credentials"
-    key_file.write_text(credentials_file(place.access_key, place.secret_key))
+    key_file.write_text(credentials_file(bucket.access_key, bucket.secret_key))
     return subprocess.run(
         [
-            *(sys.executable, "-m", "scripts.check_storage", endpoint or place.endpoint),
-            *(f"--region={place.region}", f"--bucket={BUCKET}", f"--key-file={key_file}", *options),
+            *(sys.executable, "-m", "scripts.check_storage", endpoint or bucket.endpoint),
+            *(
+                f"--region={bucket.region}",
+                f"--bucket={BUCKET}",
+                f"--key-file={key_file}",
+                *options,
+            ),
         ],
         cwd=ROOT,
         capture_output=True,
@@ -259,27 +264,27 @@ def checked(place: Place, tmp_path: Path, *options: str, endpoint: str = "") -> 
     )
 
 
-def test_a_wrong_region_is_told_with_the_right_one(
-    sandbox: Sandbox, minio: Place, tmp_path: Path
+def test_for_a_wrong_region_the_right_one_is_reported(
+    sandbox: Sandbox, minio: ExistingBucket, tmp_path: Path
 ) -> None:
     endpoint = f"http://{sandbox.layout.cloud_ip}:{MINIO_PORT}"
     assert checked(minio, tmp_path, endpoint=endpoint).returncode == 0
-    done = checked(minio, tmp_path, "--region=us-east-1", endpoint=endpoint)
-    assert f"fix: pulumi config set --path storage.region {MINIO_REGION}" in done.stdout
+    result = checked(minio, tmp_path, "--region=us-east-1", endpoint=endpoint)
+    assert f"fix: pulumi config set --path storage.region {MINIO_REGION}" in result.stdout
 
 
-def test_a_key_that_may_only_read_is_told_what_it_may_not(
-    sandbox: Sandbox, versitygw: Place, tmp_path: Path
+def test_for_a_read_only_key_the_missing_permission_is_reported(
+    sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
 ) -> None:
     key = f"spaces/keys/{versitygw.access_key}"
-    for permission, said in (("read", "this key may not s3:PutObject"), ("readwrite", "works")):
+    for permission, message in (("read", "this key may not s3:PutObject"), ("readwrite", "works")):
         grants = [{"bucket": BUCKET, "permission": permission}]
         sandbox.api("PUT", key, {"name": "by-hand", "grants": grants})
-        assert said in checked(versitygw, tmp_path).stdout
+        assert message in checked(versitygw, tmp_path).stdout
 
 
-def test_a_bucket_that_everybody_can_list_is_refused(
-    sandbox: Sandbox, minio: Place, tmp_path: Path
+def test_a_public_bucket_is_refused(
+    sandbox: Sandbox, minio: ExistingBucket, tmp_path: Path
 ) -> None:
     minio.owner.put_bucket_policy(
         Bucket=BUCKET,
@@ -287,7 +292,7 @@ def test_a_bucket_that_everybody_can_list_is_refused(
         f'"Action": "s3:ListBucket", "Resource": "arn:aws:s3:::{BUCKET}"}}]}}',
     )
     try:
-        done = checked(minio, tmp_path, endpoint=f"http://{sandbox.layout.cloud_ip}:{MINIO_PORT}")
+        result = checked(minio, tmp_path, endpoint=f"http://{sandbox.layout.cloud_ip}:{MINIO_PORT}")
     finally:
         minio.owner.delete_bucket_policy(Bucket=BUCKET)
-    assert "everybody may list it" in done.stdout
+    assert "everybody may list it" in result.stdout

@@ -1,4 +1,4 @@
-"""The story of the seed, played by real clients against the result of a real `pulumi up`."""
+"""The seed's story: real clients against the result of a real `pulumi up`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox.build import images
 from scripts import smoke_test
-from tests.sandbox.helpers import Done, Sandbox, eventually, pod, runs, state
+from tests.sandbox.helpers import Result, Sandbox, eventually, pod, runs, state
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 ROUTES = (
@@ -40,55 +38,55 @@ def login(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A login file, as `podman login` writes it."""
     path = tmp_path_factory.mktemp("login") / "auth.json"
     line = sandbox.pulumi("stack", "output", "login").stdout.strip()
-    done = sandbox.run(
+    result = sandbox.run(
         "sh", "-c", f"{line} --authfile {path}",
     )  # fmt: skip
-    assert "Login Succeeded!" in done.stdout
+    assert "Login Succeeded!" in result.stdout
     return path
 
 
 @pytest.fixture(scope="module")
 def crane_home(login: Path) -> str:
-    """The folder that makes crane use that login."""
+    """The folder of a Docker configuration with that login."""
     (login.parent / "config.json").write_text(login.read_text())
     return str(login.parent)
 
 
 @pytest.fixture
-def podman(sandbox: Sandbox) -> Iterator[Callable[..., Done]]:
-    """Answer a function that runs podman, with images of its own."""
+def podman(sandbox: Sandbox) -> Iterator[Callable[..., Result]]:
+    """Return a function that runs podman, with images of its own."""
     # Not tmp_path: podman refuses a --runroot of more than 50 characters.
     with tempfile.TemporaryDirectory() as home:
         # vfs, since podman may itself run in a container here.
         own = [f"--root={home}/root", f"--runroot={home}/run", "--storage-driver=vfs"]
-        yield lambda *arguments, **how: sandbox.run("podman", *own, *arguments, **how)
+        yield lambda *args, **how: sandbox.run("podman", *own, *args, **how)
 
 
 def test_up_ends_with_a_smoke_test_from_outside_and_the_login_line(sandbox: Sandbox) -> None:
-    assert f"passed: https://{sandbox.registry} works" in sandbox.said
-    assert f"podman login {sandbox.registry} --username admin --password-stdin" in sandbox.said
+    assert f"passed: https://{sandbox.registry} works" in sandbox.up_output
+    assert f"podman login {sandbox.registry} --username admin --password-stdin" in sandbox.up_output
 
 
-def test_a_stranger_who_pushes_is_refused(sandbox: Sandbox, whoami: str) -> None:
-    done = sandbox.run(
-        "skopeo", "copy", whoami, f"docker://{sandbox.registry}/stranger/whoami:1", fails=True
+def test_an_anonymous_client_cannot_push(sandbox: Sandbox, whoami: str) -> None:
+    result = sandbox.run(
+        "skopeo", "copy", whoami, f"docker://{sandbox.registry}/anonymous/whoami:1", fails=True
     )
-    assert "unauthorized: authentication required" in done.stderr
+    assert "unauthorized: authentication required" in result.stderr
 
 
-def test_a_stranger_who_pushes_with_podman_is_refused(
-    sandbox: Sandbox, whoami: str, podman: Callable[..., Done]
+def test_an_anonymous_client_cannot_push_with_podman(
+    sandbox: Sandbox, whoami: str, podman: Callable[..., Result]
 ) -> None:
     podman("pull", "--quiet", whoami)
-    target = f"{sandbox.registry}/stranger/whoami:1"
+    target = f"{sandbox.registry}/anonymous/whoami:1"
     podman("tag", podman("images", "--quiet").stdout.split()[0], target)
-    done = podman("push", target, fails=True)
-    assert "unauthorized: authentication required" in done.stderr
+    result = podman("push", target, fails=True)
+    assert "unauthorized: authentication required" in result.stderr
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_stranger_gets_nothing(sandbox: Sandbox, method: str, route: str) -> None:
+def test_an_anonymous_client_gets_nothing(sandbox: Sandbox, method: str, route: str) -> None:
     status, headers, body = sandbox.http(method, route)
     assert status in {401, 404, 405, 301}, f"{method} {route} answered {status}"
     if status == 401:
@@ -103,20 +101,20 @@ def test_nothing_but_the_api_is_served(sandbox: Sandbox) -> None:
 
 
 def test_a_wrong_password_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
-    done = sandbox.run(
+    result = sandbox.run(
         "podman", "login", sandbox.registry, "--username=admin", "--password-stdin",
-        f"--authfile={tmp_path}/auth.json", given="wrong", fails=True,
+        f"--authfile={tmp_path}/auth.json", stdin="wrong", fails=True,
     )  # fmt: skip
-    assert "invalid username/password" in done.stderr
-    done = sandbox.run(
+    assert "invalid username/password" in result.stderr
+    result = sandbox.run(
         "podman", "login", sandbox.registry, "--username=nobody", "--password-stdin",
-        f"--authfile={tmp_path}/auth.json", given=sandbox.password, fails=True,
+        f"--authfile={tmp_path}/auth.json", stdin=sandbox.password, fails=True,
     )  # fmt: skip
-    assert "invalid username/password" in done.stderr
+    assert "invalid username/password" in result.stderr
 
 
 def test_podman_logs_in_pushes_and_pulls(
-    sandbox: Sandbox, whoami: str, login: Path, podman: Callable[..., Done]
+    sandbox: Sandbox, whoami: str, login: Path, podman: Callable[..., Result]
 ) -> None:
     target = f"{sandbox.registry}/functions/whoami:latest"
     auth = f"--authfile={login}"
@@ -127,6 +125,28 @@ def test_podman_logs_in_pushes_and_pulls(
     podman("rmi", "--force", image)
     podman("pull", auth, target)
     assert podman("images", "--quiet").stdout.split()[0] == image
+
+
+def test_in_a_used_home_podmans_login_serves_crane_and_cranes_stays_in_the_sandbox(
+    sandbox: Sandbox, whoami: str, tmp_path: Path
+) -> None:
+    used = tmp_path / ".docker" / "config.json"
+    used.parent.mkdir()
+    used.write_text('{"auths": {"registry.example.com": {"auth": "dTpw"}}}')
+    before = used.read_text()
+    podman_login = sandbox.pulumi("stack", "output", "login").stdout.strip()
+    crane_login = podman_login.replace("podman", "crane auth")
+    repository = f"{sandbox.registry}/home/whoami"
+    script = f"""
+        {podman_login} && skopeo copy {whoami} docker://{repository}:1 && crane ls {repository} &&
+        podman logout {sandbox.registry} && {crane_login} && crane ls {repository}
+    """
+    try:
+        result = sandbox.run("env", f"HOME={tmp_path}", "sh", "-c", script)
+    finally:
+        sandbox.run("podman", "logout", "--all")
+    assert result.stdout.splitlines().count("1") == 2, result.stdout
+    assert used.read_text() == before
 
 
 def test_an_image_is_the_same_by_tag_and_by_digest(
@@ -218,41 +238,6 @@ def test_a_layer_that_lies_elsewhere_is_no_error_of_the_registry(
         json.dumps(manifest).encode(),
         smoke_test.MANIFEST,
     )
-
-
-def test_the_bucket_holds_the_images_and_no_other_bucket_does(sandbox: Sandbox) -> None:
-    s3 = sandbox.s3()
-    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
-    assert buckets == [sandbox.bucket]
-    keys = [
-        entry["Key"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=sandbox.bucket)
-        for entry in page["Contents"]
-    ]
-    assert any(key.startswith("docker/registry/v2/blobs/sha256/") for key in keys)
-    assert all(key.startswith("docker/registry/v2/") for key in keys)
-
-
-def test_the_storage_key_is_refused_on_another_bucket(sandbox: Sandbox) -> None:
-    sandbox.s3().create_bucket(Bucket="someone-elses")
-    try:
-        file = sandbox.secret("registry-storage-key")["credentials"]
-        access, secret = (line.split(" = ")[1] for line in file.splitlines()[1:])
-        mine = sandbox.s3(access, secret)
-        assert mine.list_objects_v2(Bucket=sandbox.bucket, MaxKeys=1)["KeyCount"] == 1
-        forbidden: list[Callable[[], Any]] = [
-            lambda: mine.list_objects_v2(Bucket="someone-elses"),
-            lambda: mine.put_object(Bucket="someone-elses", Key="x", Body=b""),
-            lambda: mine.get_object(Bucket="someone-elses", Key="x"),
-            lambda: mine.create_bucket(Bucket="yet-another"),
-            lambda: mine.delete_bucket(Bucket=sandbox.bucket),
-            lambda: mine.get_bucket_acl(Bucket=sandbox.bucket),
-        ]
-        for call in forbidden:
-            with pytest.raises(ClientError, match="AccessDenied"):
-                call()
-    finally:
-        sandbox.s3().delete_bucket(Bucket="someone-elses")
 
 
 def test_a_pod_runs_an_image_from_the_registry_with_a_pull_secret(

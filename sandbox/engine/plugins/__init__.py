@@ -9,24 +9,24 @@ from pathlib import Path
 _CHECKOUT = Path(__file__).parents[3]
 
 
-def install(layout_home: Path, bin_dir: Path, python: Path) -> None:
-    """Put scripts that start the stand-ins where the engine looks for plugins.
+def install(home: Path, bin_dir: Path, python: Path) -> None:
+    """Write scripts that start the stand-ins to where the engine looks for plugins.
 
     Args:
-        layout_home: The engine's home, ``PULUMI_HOME``. Each resource plugin goes below it under
-            the version of its SDK's package, which is the one that the engine asks for.
+        home: The engine's ``PULUMI_HOME``. Each resource plugin goes below it, under the version
+            that the engine asks for: that of its SDK's package.
         bin_dir: The folder of the ``pulumi`` binary and of ``pulumi-language-python-exec``.
         python: The interpreter that runs the stand-ins.
     """
     for package in ("digitalocean", "random"):
-        folder = layout_home / "plugins" / f"resource-{package}-v{version(f'pulumi-{package}')}"
+        folder = home / "plugins" / f"resource-{package}-v{version(f'pulumi-{package}')}"
         _write(folder / f"pulumi-resource-{package}", python, f"{package}_plugin")
     executor = bin_dir / "pulumi-language-python-exec"
     _write(bin_dir / "pulumi-language-python", python, "language_host", executor)
 
 
 def _write(script: Path, python: Path, module: str, *arguments: Path) -> None:
-    # The folder and not PYTHONPATH finds the module: a program must not inherit that.
+    # The working directory finds the module; a PYTHONPATH would be inherited by programs.
     command = shlex.join(
         [str(python), "-m", f"sandbox.engine.plugins.{module}", *(str(path) for path in arguments)]
     )

@@ -1,8 +1,8 @@
-"""The resource plugin that stands in for pulumi-digitalocean.
+"""The stand-in for the resource plugin of pulumi-digitalocean.
 
-Has SpacesKey and SpacesBucket, with the released SDK's properties and provider configuration, and
-reaches DigitalOcean's API and Spaces over their own protocols only. Not covered: the other types,
-import, rate limiting (``requestsPerSecond`` is accepted and ignored).
+It has SpacesKey and SpacesBucket, with the released SDK's properties and provider configuration,
+and uses the protocols of DigitalOcean's API and of Spaces. Not covered: the other types, import,
+rate limiting (``requestsPerSecond`` is accepted and ignored).
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from sandbox.engine.plugins.spaces_bucket import SpacesBucket
 from sandbox.engine.plugins.spaces_key import SpacesKey
 from sandbox.engine.plugins.wire import Properties
 
-# Names and defaults are upstream's:
-# https://registry.terraform.io/providers/digitalocean/digitalocean/latest/docs
 ENVIRONMENT = {
     "token": ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"),
     "apiEndpoint": ("DIGITALOCEAN_API_URL",),
@@ -27,7 +25,8 @@ ENVIRONMENT = {
     "httpRetryWaitMax": ("DIGITALOCEAN_HTTP_RETRY_WAIT_MAX",),
     "requestsPerSecond": ("DIGITALOCEAN_REQUESTS_PER_SECOND",),
 }
-"""The provider's configuration keys, each with the environment variables it falls back to."""
+"""The provider's configuration keys, each with the environment variables it falls back to.
+https://registry.terraform.io/providers/digitalocean/digitalocean/latest/docs"""
 
 DEFAULTS = {
     "apiEndpoint": "https://api.digitalocean.com",
@@ -38,15 +37,15 @@ DEFAULTS = {
 }
 
 
-def configure(given: Properties) -> dict[str, str]:
-    """Complete a provider's arguments from the environment, and that from the defaults."""
-    found = {
+def configure(args: Properties) -> dict[str, str]:
+    """Return a provider's arguments, completed from the environment and the defaults."""
+    environment = {
         key: os.environ[name]
         for key, names in ENVIRONMENT.items()
         for name in reversed(names)
         if os.environ.get(name)
     }
-    return DEFAULTS | found | {key: str(value) for key, value in given.items() if value != ""}
+    return DEFAULTS | environment | {key: str(value) for key, value in args.items() if value != ""}
 
 
 PLUGIN = Plugin("digitalocean", (SpacesBucket, SpacesKey), configure)

@@ -1,8 +1,8 @@
-"""The language host that stands in for pulumi-language-python.
+"""The stand-in for the language host pulumi-language-python.
 
-Runs programs and policy packs with the Python of their virtual environment. Not covered: the
-toolchains other than pip, the installation of dependencies, the type checkers, debuggers,
-``pulumi new``, and plugins written in Python other than policy packs.
+It runs programs and policy packs with the Python of their virtual environment. Not covered: other
+toolchains than pip, installation of dependencies, type checkers, debuggers, ``pulumi new``, and
+plugins written in Python other than policy packs.
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ from typing_extensions import override
 from sandbox.engine.plugins import serving
 from sandbox.engine.plugins.protocol import language_pb2, language_pb2_grpc, plugin_pb2
 
-_EXPLAINED = 32
-"""Exit code of a program that has told the user what is wrong, set by its executor."""
+_BAIL = 32
+"""Exit code of a program that has already shown its error; from ``pulumi-language-python-exec``."""
 
 
 def environment(info: language_pb2.ProgramInfo) -> Path:
-    """Find the virtual environment of a program; without one configured, it is this process' own.
+    """Return the virtual environment of a program: the configured one, or this process's own.
 
     Raises:
-        FileNotFoundError: There is no environment where the program's configuration says.
+        FileNotFoundError: The configured environment does not exist.
     """
     configured = dict(info.options).get("virtualenv")
     if not configured:
         return Path(sys.prefix)
-    found = Path(info.root_directory, str(configured))
-    if not (found / "bin" / "python").exists():
+    folder = Path(info.root_directory, str(configured))
+    if not (folder / "bin" / "python").exists():
         raise FileNotFoundError(
-            f"no virtual environment at {found}: make it, and install requirements.txt into it"
+            f"no virtual environment at {folder}: create it, and install requirements.txt into it"
         )
-    return found
+    return folder
 
 
 def required_packages(environment: Path) -> list[plugin_pb2.PackageDependency]:
-    """List the resource plugins that the SDKs installed in a virtual environment need.
+    """Return the resource plugins that the SDKs in a virtual environment need.
 
-    Only the place where generated SDKs keep ``pulumi-plugin.json`` is looked at: the file lists of
-    all distributions take a hundred times as long to read, on every command.
+    It only looks where generated SDKs have their ``pulumi-plugin.json``: reading the file lists of
+    all distributions takes a hundred times as long, on every command.
     """
-    found = []
+    packages = []
     for path in sorted(environment.glob("lib/python*/site-packages/*/pulumi-plugin.json")):
         plugin = json.loads(path.read_text())
         if plugin["resource"]:
-            found.append(
+            packages.append(
                 plugin_pb2.PackageDependency(
                     name=plugin["name"], kind="resource", version=f"v{plugin['version']}"
                 )
             )
-    return found
+    return packages
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
@@ -77,7 +77,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self._running: set[subprocess.Popen[bytes]] = set()
 
     def terminate(self) -> None:
-        """End the programs that still run."""
+        """Terminate the programs that still run."""
         for process in list(self._running):
             process.terminate()
 
@@ -138,14 +138,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             *(f"--{name}={value}" for name, value in options.items()),
             Path(info.program_directory, info.entry_point),
         ]
-        # The SDK reads a stack's configuration from these two, secrets in the clear.
+        # The SDK reads a stack's configuration from these two, secrets in plaintext.
         env = os.environ | {
             "PULUMI_CONFIG": json.dumps(dict(request.config)),
             "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
         }
         with self._process(argv, request.pwd, env) as program:
             code = program.wait()
-        if code == _EXPLAINED:
+        if code == _BAIL:
             return language_pb2.RunResponse(bail=True)
         return language_pb2.RunResponse(error=f"the program ended with code {code}" if code else "")
 
@@ -169,27 +169,27 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         ]
         env = os.environ | dict(pair.split("=", 1) for pair in request.env)
         with self._process(argv, request.pwd, env, subprocess.PIPE) as pack:
-            # The engine is done with a policy pack when it ends this call.
+            # The engine ends this call when it no longer needs the policy pack.
             context.add_callback(pack.terminate)
             yield from output(pack)
             yield language_pb2.RunPluginResponse(exitcode=pack.wait())
 
 
 def output(process: subprocess.Popen[bytes]) -> Iterator[language_pb2.RunPluginResponse]:
-    """Pass on what a process writes, as it comes, until it has closed both its outputs."""
+    """Yield the output of a process as it is written, until both of its streams are closed."""
     with selectors.DefaultSelector() as outputs:
         for stream in (process.stdout, process.stderr):
             if stream:
                 outputs.register(stream, selectors.EVENT_READ)
         while outputs.get_map():
             for key, _ in outputs.select():
-                written = os.read(key.fd, 65536)
-                if not written:
+                data = os.read(key.fd, 65536)
+                if not data:
                     outputs.unregister(key.fileobj)
                 elif key.fileobj is process.stdout:
-                    yield language_pb2.RunPluginResponse(stdout=written)
+                    yield language_pb2.RunPluginResponse(stdout=data)
                 else:
-                    yield language_pb2.RunPluginResponse(stderr=written)
+                    yield language_pb2.RunPluginResponse(stderr=data)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""The engine's protocol, as the SDK's package brings it, without the SDK around it.
+"""The engine's gRPC protocol, from the SDK's package without its other imports.
 
-Importing `pulumi` takes 0.1 s, and the engine starts one plugin after the other, twice a
-`pulumi up`. So its two packages are entered here without running what they import.
+Importing `pulumi` takes 0.1 s, and the engine starts one plugin after the other, twice per
+`pulumi up`. So this registers its two packages without running their ``__init__``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 
-def _enter(package: str, folder: Path) -> None:
+def _register(package: str, folder: Path) -> None:
     module = ModuleType(package)
     module.__path__ = [str(folder)]
     sys.modules[package] = module
@@ -20,10 +20,10 @@ def _enter(package: str, folder: Path) -> None:
 
 _SPEC = importlib.util.find_spec("pulumi")
 if "pulumi" not in sys.modules and _SPEC and _SPEC.origin:
-    _enter("pulumi", Path(_SPEC.origin).parent)
-    _enter("pulumi.runtime", Path(_SPEC.origin).parent / "runtime")
+    _register("pulumi", Path(_SPEC.origin).parent)
+    _register("pulumi.runtime", Path(_SPEC.origin).parent / "runtime")
 
-from pulumi.runtime.proto import (  # noqa: E402 - this is what the above is for
+from pulumi.runtime.proto import (  # noqa: E402 (the registration above must come first)
     language_pb2,
     language_pb2_grpc,
     plugin_pb2,

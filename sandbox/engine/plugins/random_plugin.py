@@ -1,8 +1,8 @@
-"""The resource plugin that stands in for pulumi-random.
+"""The stand-in for the resource plugin of pulumi-random.
 
-Has RandomBytes, RandomPassword and RandomString, with the released SDK's properties. What it draws
-comes from the operating system, as upstream's does, and stays in the state until a property or a
-keeper changes. Not covered: the other types, import, and upgrades of old states.
+It has RandomBytes, RandomPassword and RandomString, with the released SDK's properties. Values come
+from the operating system, as upstream's do, and stay in the state until a property or a keeper
+changes. Not covered: the other types, import, and upgrades of old states.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ _LETTERS = {
     "numeric": string.digits,
     "special": "!@#$%&*()-_=+[]{}<>:?",
 }
-"""What each kind of character draws from; upstream's documentation lists the special ones."""
+"""The characters of each kind; the special ones are in upstream's documentation.
+https://www.pulumi.com/registry/packages/random/api-docs/randompassword/"""
 
 _MINIMUM = {kind: f"min{kind.capitalize()}" for kind in _LETTERS}
-"""For each kind, the property that says how many there must be."""
+"""For each kind, the property with its minimum number of characters."""
 
 
-class _Drawn(Resource):
-    """Something random: it lives in the state only, and any change draws it anew."""
+class _Random(Resource):
+    """A random value: it is in the state only, and any change replaces it."""
 
     @override
     def check(self, inputs: Properties) -> Iterable[tuple[str, str]]:
@@ -51,11 +52,11 @@ class _Drawn(Resource):
 
     @override
     def delete(self, identifier: str, state: Properties) -> None:
-        """Do nothing: there is nothing outside the state."""
+        """Do nothing: nothing exists outside the state."""
 
 
-class RandomBytes(_Drawn):
-    """Bytes, given as base64 and in hexadecimal digits."""
+class RandomBytes(_Random):
+    """Bytes, in base64 and hexadecimal."""
 
     inputs: ClassVar[Mapping[str, object]] = {"length": None, "keepers": None}
     required = frozenset({"length"})
@@ -70,8 +71,8 @@ class RandomBytes(_Drawn):
         return "none", self.with_defaults(inputs) | state
 
 
-class RandomString(_Drawn):
-    """Characters of the wanted kinds; not secret, and in the identifier too."""
+class RandomString(_Random):
+    """Characters of the enabled kinds; not secret, and also the resource's ID."""
 
     inputs: ClassVar[Mapping[str, object]] = {
         "length": None,
@@ -101,7 +102,7 @@ class RandomString(_Drawn):
 
     @staticmethod
     def _kinds(inputs: Properties) -> dict[str, str]:
-        """Give the letters of each kind that is allowed."""
+        """Return the characters of each enabled kind."""
         letters = _LETTERS | {"special": inputs.get("overrideSpecial") or _LETTERS["special"]}
         allowed = {"numeric": inputs.get("number", True)} | inputs
         return {kind: letters[kind] for kind in letters if allowed.get(kind, True)}
@@ -128,10 +129,10 @@ class RandomPassword(RandomString):
 
     @override
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        import bcrypt  # slow to load, and of use to a creation only
+        import bcrypt  # slow to import, and only needed by a creation
 
         drawn = self.draw(inputs)
-        # Upstream hashes with Go's default cost, 10; bcrypt takes no more than 72 bytes.
+        # Upstream hashes with Go's default cost, 10; bcrypt accepts no more than 72 bytes.
         hashed = bcrypt.hashpw(drawn.encode()[:72], bcrypt.gensalt(10)).decode()
         return "none", self.with_defaults(inputs) | {"result": drawn, "bcryptHash": hashed}
 

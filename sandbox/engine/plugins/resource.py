@@ -1,4 +1,4 @@
-"""What a resource type of a stand-in plugin is made of, and the ways it can fail."""
+"""The interface of a resource type of a stand-in plugin, and its errors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sandbox.engine.plugins.wire import UNKNOWN, Properties
 
 
 class ProviderError(Exception):
-    """A failure worth showing to the person who runs Pulumi."""
+    """An error for the person who runs Pulumi."""
 
 
 class PartialError(ProviderError):
-    """The resource exists, but is not as it should be: the engine keeps it, and updates it later.
+    """The resource exists, but incomplete: the engine keeps it, and updates it later.
 
     Args:
-        message: What went wrong.
-        identifier: The resource's.
-        state: What the resource is now.
+        message: What failed.
+        identifier: The resource's ID.
+        state: The resource's state now.
     """
 
     def __init__(self, message: str, identifier: str, state: Properties) -> None:
@@ -29,18 +29,18 @@ class PartialError(ProviderError):
 
 
 class Resource(ABC):
-    """One resource type: the names of its properties, and what to do with it.
+    """One resource type: its properties and its operations.
 
     Args:
-        config: The provider's configuration, as the plugin's ``configure`` made it.
+        config: The provider's configuration, from the plugin's ``configure``.
 
     Attributes:
         inputs: Each input with its default; None for no default.
-        required: The inputs that must be given.
-        outputs: What is computed, and so unknown until the resource exists.
-        secret_outputs: Those that the engine encrypts in the state.
-        replaces: The inputs whose change takes a new resource.
-        autonamed: Whether an absent ``name`` is made of the logical name and a random suffix.
+        required: The inputs without which ``check`` fails.
+        outputs: The computed properties, unknown until the resource exists.
+        secret_outputs: The outputs that the engine encrypts in the state.
+        replaces: The inputs whose change replaces the resource.
+        autonamed: Whether an absent ``name`` becomes the logical name with a random suffix.
     """
 
     inputs: ClassVar[Mapping[str, object]]
@@ -55,40 +55,40 @@ class Resource(ABC):
 
     @classmethod
     def token(cls, package: str) -> str:
-        """Name the type as the engine does, like ``random:index/randomBytes:RandomBytes``."""
+        """Return the type's token, such as ``random:index/randomBytes:RandomBytes``."""
         name = cls.__name__
         return f"{package}:index/{name[0].lower()}{name[1:]}:{name}"
 
     @abstractmethod
     def check(self, inputs: Properties) -> Iterable[tuple[str, str]]:
-        """Name what is wrong as (property, reason); inputs that hold unknowns are left out."""
+        """Yield each failure as (property, reason); ``inputs`` has no unknown values."""
 
     @abstractmethod
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        """Make the resource; give its identifier and state."""
+        """Create the resource; return its ID and state."""
 
     @abstractmethod
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Give the real state, and the inputs that would lead to it; None if it is gone.
+        """Return the real state and the inputs that lead to it; None if the resource is gone.
 
-        What drifted must show in the inputs: the next diff compares those.
+        Drift must show in the inputs, since the next diff compares inputs.
         """
 
     @abstractmethod
     def update(self, identifier: str, state: Properties, inputs: Properties) -> Properties:
-        """Bring the resource from its state to new inputs; give the new state."""
+        """Update the resource to new inputs; return its new state."""
 
     @abstractmethod
     def delete(self, identifier: str, state: Properties) -> None:
-        """Remove the resource."""
+        """Delete the resource."""
 
     def with_defaults(self, inputs: Properties) -> Properties:
-        """Give the inputs, and the defaults of those that are absent."""
+        """Return the inputs, completed with defaults."""
         merged = {**self.inputs, **inputs}
         return {key: value for key, value in merged.items() if value is not None}
 
     def planned(self, inputs: Properties, state: Properties) -> Properties:
-        """Foresee the state after an update, or after the creation if there is no state yet."""
+        """Return the expected state after an update, or after a creation if ``state`` is empty."""
         return self.with_defaults(inputs) | {key: state.get(key, UNKNOWN) for key in self.outputs}

@@ -1,9 +1,9 @@
-"""Serve resources written in Python to a real Pulumi engine.
+"""A resource plugin for a real Pulumi engine, with resources written in Python.
 
-The sandbox's stand-ins for released plugins are built on it. It speaks the resource provider
-protocol itself, since the SDK's ``pulumi.provider.experimental`` neither shows a diff the old
-inputs nor lets a creation fail halfway. Not covered: functions, components, custom timeouts,
-schemas, and the types of values (a number given as text is not refused).
+The sandbox's stand-ins for released plugins are built on it. It implements the resource provider
+protocol, since the SDK's ``pulumi.provider.experimental`` neither passes the old inputs to a diff
+nor supports partial failures. Not covered: functions, components, custom timeouts, schemas, and
+type checks of values (a number passed as a string is accepted).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _Response = TypeVar("_Response")
 def difference(
     old: Properties, new: Properties, replaces: Collection[str] = ()
 ) -> provider_pb2.DiffResponse:
-    """Compare old inputs with new ones, property by property.
+    """Return the changed properties.
 
     Args:
-        old: The inputs of the last update, or what a refresh found in their place.
-        new: The inputs now; unknown ones count as changed.
-        replaces: The properties whose change takes a new resource.
+        old: The inputs of the last update or refresh.
+        new: The current inputs; unknown ones count as changed.
+        replaces: The properties whose change replaces the resource.
     """
     changed = sorted(key for key in old | new if old.get(key) != new.get(key))
     details = {}
@@ -44,9 +44,9 @@ def difference(
         details[key] = provider_pb2.PropertyDiff(
             kind=provider_pb2.PropertyDiff.Kind.Value(kind), inputDiff=True
         )
-    answer = provider_pb2.DiffResponse
-    return answer(
-        changes=answer.DIFF_SOME if changed else answer.DIFF_NONE,
+    response = provider_pb2.DiffResponse
+    return response(
+        changes=response.DIFF_SOME if changed else response.DIFF_NONE,
         diffs=changed,
         replaces=[key for key in changed if key in replaces],
         detailedDiff=details,
@@ -57,7 +57,7 @@ def difference(
 def _guarded(
     method: Callable[[Plugin, _Request, grpc.ServicerContext], _Response],
 ) -> Callable[[Plugin, _Request, grpc.ServicerContext], _Response]:
-    """Turn a failure into the status that makes the engine show its message."""
+    """Convert a ProviderError to the gRPC status whose message the engine shows."""
 
     @functools.wraps(method)
     def call(self: Plugin, request: _Request, context: grpc.ServicerContext) -> _Response:
@@ -69,10 +69,10 @@ def _guarded(
     return call
 
 
-def _half_done(
+def _fail_partially(
     error: PartialError, kind: type[Resource], context: grpc.ServicerContext
 ) -> NoReturn:
-    """Fail, and tell the engine what is there all the same."""
+    """Fail with the state of the resource that exists nevertheless."""
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
     status.details.add().Pack(
         provider_pb2.ErrorResourceInitFailed(
@@ -90,16 +90,15 @@ def _half_done(
 class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     """A resource plugin.
 
-    The handshake declines secrets: the engine then takes them off before each call, and marks
-    results of the same name secret again by itself. So only what the plugin makes is marked here.
+    The handshake declines secrets: the engine then unwraps them before each call, and marks results
+    of the same name as secret again. So only secrets that the plugin creates are marked here.
 
-    A provider whose own configuration is not known yet, as in the preview of a first run, is never
-    asked anything: the engine answers in its place.
+    The engine calls no provider whose own configuration is unknown, as in a first preview.
 
     Args:
         package: The Pulumi package's name; the version is that of its installed SDK.
         kinds: The resource types.
-        configure: Makes the configuration that resources get from a provider's arguments.
+        configure: Returns the configuration of resources, from a provider's arguments.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         """Serve until the engine ends this process.
 
         Args:
-            description: What this stands in for, and what it does not cover; shown by --help.
+            description: What this stands in for, and what it does not cover; for --help.
         """
         serving.arguments(description)
         serving.serve(
@@ -140,7 +139,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(
         self, request: empty_pb2.Empty, context: grpc.ServicerContext
     ) -> plugin_pb2.PluginInfo:
-        from importlib.metadata import version  # slow to load, and seldom asked for
+        from importlib.metadata import version  # slow to import, and rarely needed
 
         return plugin_pb2.PluginInfo(version=version(f"pulumi-{self.package}"))
 
@@ -217,7 +216,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             try:
                 identifier, state = resource.create(inputs)
             except PartialError as error:
-                _half_done(error, kind, context)
+                _fail_partially(error, kind, context)
         return provider_pb2.CreateResponse(
             id=identifier, properties=encode(state, kind.secret_outputs)
         )
@@ -232,11 +231,11 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             decode(request.properties),
             decode(request.inputs),
         )
-        found = kind(self._config).read(request.id, state, inputs)
-        if found is None:
-            # No identifier in the answer means that the resource is gone.
+        current = kind(self._config).read(request.id, state, inputs)
+        if current is None:
+            # A response without ID means that the resource is gone.
             return provider_pb2.ReadResponse()
-        state, inputs = found
+        state, inputs = current
         return provider_pb2.ReadResponse(
             id=request.id, properties=encode(state, kind.secret_outputs), inputs=encode(inputs)
         )
@@ -254,7 +253,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             try:
                 state = resource.update(request.id, state, inputs)
             except PartialError as error:
-                _half_done(error, kind, context)
+                _fail_partially(error, kind, context)
         return provider_pb2.UpdateResponse(properties=encode(state, kind.secret_outputs))
 
     @override

@@ -1,4 +1,4 @@
-"""Serving a Pulumi plugin: the little that a resource plugin and a language host have in common."""
+"""A plugin's server: what a resource plugin and a language host have in common."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from concurrent import futures
 
 import grpc
 
-# The engine's own limit of a message, in bytes; gRPC's default of 4 MiB is too small for it.
-# https://github.com/pulumi/pulumi, sdk/go/common/util/rpcutil
 _MESSAGE_LIMIT = 400 << 20
+"""The engine's limit of a message, in bytes; gRPC's default is 4 MiB.
+https://github.com/pulumi/pulumi, sdk/go/common/util/rpcutil"""
 
 _WORKERS = 32
-"""Calls served at once; the engine makes four per processor by default, and others wait."""
+"""Concurrent calls; the engine makes four per processor by default, and others wait."""
 
-_LOOK_EVERY = 1.0
-"""Seconds between looks whether the engine still lives: one that is killed says no goodbye."""
+_POLL_SECONDS = 1.0
+"""Between two checks that the engine still runs: an engine that is killed does not end plugins."""
 
 
 def arguments(description: str) -> list[str]:
-    """Read the command line: what the engine passes to a plugin, its own address last.
+    """Return the command line arguments: what the engine passes, its own address last.
 
     Args:
-        description: What the plugin stands in for, and what it does not cover; shown by --help.
+        description: What the plugin stands in for, and what it does not cover; for --help.
     """
     parser = argparse.ArgumentParser(
         description=description, usage="%(prog)s [whatever the engine passes] engine-address"
@@ -35,18 +35,18 @@ def arguments(description: str) -> list[str]:
 
 
 def serve(register: Callable[[grpc.Server], None]) -> None:
-    """Serve on a free port of the loopback, and print that port.
+    """Serve on a free port of the loopback interface, and print that port.
 
-    Returns on SIGINT or SIGTERM, or when the engine, its parent, is no more.
+    Returns on SIGINT or SIGTERM, or when the engine, its parent, has ended.
 
-    The caller ends the process by ``os._exit``: an orderly end of gRPC's threads took more than
-    20 s in 5 of 160 starts, and the engine waits 5 s for all plugins together.
+    The caller ends the process by ``os._exit``: an orderly shutdown of gRPC's threads took more
+    than 20 s in 5 of 160 starts, and the engine waits 5 s for all plugins together.
 
     Args:
-        register: Adds the plugin's service to the server it is given.
+        register: Adds the plugin's service to the server.
     """
-    # The handler of a signal that reaches another thread runs only once the main thread wakes up;
-    # this descriptor wakes it. Blocking the signals instead would be inherited by child processes.
+    # The handler of a signal that another thread receives runs only once the main thread wakes up;
+    # this descriptor wakes it. Child processes would inherit blocked signals.
     wake, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write)
@@ -64,5 +64,5 @@ def serve(register: Callable[[grpc.Server], None]) -> None:
     server.start()
     print(port, flush=True)
     engine = os.getppid()
-    while not select.select([wake], [], [], _LOOK_EVERY)[0] and os.getppid() == engine:
+    while not select.select([wake], [], [], _POLL_SECONDS)[0] and os.getppid() == engine:
         pass

@@ -1,8 +1,8 @@
-"""One Space, over S3's protocol, with the calls that upstream's plugin makes.
+"""One Space, over S3's protocol, with the calls of upstream's plugin.
 
-They differ in two ways. The Space is named in the path, where upstream names it in the host name,
-so that nobody needs a wildcard in DNS. And they are signed for the Space's region, where upstream
-signs for us-east-1 always: Spaces take that, but the sandbox's S3 server is as strict as AWS.
+They differ in two ways. The Space's name is in the path instead of the hostname, since the sandbox
+has no wildcard DNS. And they are signed for the Space's region instead of us-east-1: Spaces accept
+either, but the sandbox's S3 server is as strict as AWS.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from sandbox.engine.plugins.wire import Properties
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-_PATIENCE = 300
-"""Seconds for a new Space to show up; upstream's."""
+_TIMEOUT = 300
+"""Seconds for a new Space to appear; upstream's."""
 
 _ATTEMPTS = 4
-"""Of one request while the server is broken or out of reach; upstream tries again 3 times."""
+"""Attempts of one request while the server is broken or unreachable; upstream retries 3 times."""
 
 _EXPIRATION = {
     "days": "Days",
     "date": "Date",
     "expiredObjectDeleteMarker": "ExpiredObjectDeleteMarker",
 }
-"""How S3 calls the SDK's properties of an expiration."""
+"""The SDK's properties of an expiration, with their names in S3."""
 
 
 class RefusalError(ProviderError):
-    """The server refuses a call.
+    """The server rejects a call.
 
     Args:
-        message: What was to be done, and why the server did not.
-        code: S3's code of the refusal, like ``BucketNotEmpty``.
+        message: What was attempted, and why the server rejected it.
+        code: S3's error code, such as ``BucketNotEmpty``.
     """
 
     def __init__(self, message: str, code: str) -> None:
@@ -45,22 +45,22 @@ class RefusalError(ProviderError):
 
 
 def connect(config: Mapping[str, str], region: str) -> BaseClient:
-    """Make an S3 client.
+    """Return an S3 client.
 
     Args:
         config: The provider's configuration.
-        region: The Space's region, like ``nyc3``.
+        region: The Space's region, such as ``nyc3``.
 
     Raises:
         ProviderError: The configuration has no Spaces credentials.
     """
-    # 0.15 s to load, which what does not touch a Space is spared.
+    # Imported here: it takes 0.15 s, and most operations need no Space.
     import boto3
     from botocore.config import Config
 
     if not (config.get("spacesAccessId") and config.get("spacesSecretKey")):
         raise ProviderError(
-            "no Spaces credentials: give the provider spacesAccessId and spacesSecretKey"
+            "no Spaces credentials: set the provider's spacesAccessId and spacesSecretKey"
         )
     return boto3.client(
         "s3",
@@ -70,7 +70,7 @@ def connect(config: Mapping[str, str], region: str) -> BaseClient:
         region_name=region.lower(),
         config=Config(
             s3={"addressing_style": "path"},
-            # Names that only the sandbox knows are of no use to a proxy.
+            # A proxy cannot resolve the sandbox's names.
             proxies={},
             retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
             request_checksum_calculation="when_required",
@@ -79,7 +79,7 @@ def connect(config: Mapping[str, str], region: str) -> BaseClient:
 
 
 class Space:
-    """A Space that may or may not be there; every call may raise a ProviderError.
+    """A Space that may or may not exist; every call may raise a ProviderError.
 
     Args:
         client: An S3 client.
@@ -91,9 +91,9 @@ class Space:
         self._name = name
 
     def create(self, acl: str) -> None:
-        """Make the Space, and wait until it is there."""
-        deadline = time.monotonic() + _PATIENCE
-        # S3's answer while another call makes or deletes a Space of that name.
+        """Create the Space, and wait until it exists."""
+        deadline = time.monotonic() + _TIMEOUT
+        # S3's error while another call creates or deletes a Space of that name.
         busy = "OperationAborted"
         while self._tolerating(busy, "create", self._client.create_bucket, ACL=acl):
             self._pause(deadline)
@@ -101,23 +101,23 @@ class Space:
             self._pause(deadline)
 
     def exists(self) -> bool:
-        """Tell whether the Space is there."""
+        """Return whether the Space exists."""
         return not self._tolerating("404", "find", self._client.head_bucket)
 
     def region(self) -> str:
-        """Tell the Space's region; empty if the server does not say."""
-        found = self._call("locate", self._client.get_bucket_location)
-        return str(found.get("LocationConstraint") or "")
+        """Return the Space's region; empty if the server does not report it."""
+        response = self._call("locate", self._client.get_bucket_location)
+        return str(response.get("LocationConstraint") or "")
 
     def versioned(self) -> bool:
-        """Tell whether old versions of objects are kept."""
-        found = self._call("read the versioning of", self._client.get_bucket_versioning)
-        return bool(found.get("Status") == "Enabled")
+        """Return whether old versions of objects are kept."""
+        response = self._call("read the versioning of", self._client.get_bucket_versioning)
+        return bool(response.get("Status") == "Enabled")
 
     def lost_lifecycle(self) -> bool:
-        """Tell whether there are no lifecycle rules.
+        """Return whether the lifecycle rules are gone.
 
-        A server that knows of no such rules, as that of the sandbox, has not lost any.
+        A server that does not implement such rules, such as the sandbox's, has not lost any.
         """
         none = "NoSuchLifecycleConfiguration"
         read = self._client.get_bucket_lifecycle_configuration
@@ -128,7 +128,7 @@ class Space:
         self._call("set the ACL of", self._client.put_bucket_acl, ACL=acl)
 
     def set_cors(self, rules: list[Properties] | None) -> None:
-        """Set the CORS rules, named as in the SDK; none removes them."""
+        """Set the CORS rules, with the SDK's names; None removes them."""
         if not rules:
             self._call("remove the CORS rules of", self._client.delete_bucket_cors)
             return
@@ -141,16 +141,16 @@ class Space:
         )
 
     def set_versioning(self, *, enabled: bool) -> None:
-        """Keep old versions of objects, or stop to."""
+        """Enable or suspend versioning."""
         status = {"Status": "Enabled" if enabled else "Suspended"}
         put = self._client.put_bucket_versioning
         self._call("set the versioning of", put, VersioningConfiguration=status)
 
     def set_lifecycle(self, rules: list[Properties] | None) -> None:
-        """Set the lifecycle rules, named as in the SDK; none removes them.
+        """Set the lifecycle rules, with the SDK's names; None removes them.
 
-        A server that knows of no such rules, as that of the sandbox, is left alone: the rules are
-        then in the state only.
+        With a server that does not implement such rules, such as the sandbox's, the rules are in
+        the state only.
         """
         unknown = "NotImplemented"
         if not rules:
@@ -174,24 +174,22 @@ class Space:
             self._call("delete", self._client.delete_bucket)
 
     def _delete_page(self) -> bool:
-        """Delete the first up to 1000 versions; tell whether there were any."""
+        """Delete up to 1000 versions; return whether there were any."""
         page = self._call("list", self._client.list_object_versions)
         versions = [
-            {"Key": found["Key"], "VersionId": found["VersionId"]}
-            for found in page.get("Versions", []) + page.get("DeleteMarkers", [])
+            {"Key": version["Key"], "VersionId": version["VersionId"]}
+            for version in page.get("Versions", []) + page.get("DeleteMarkers", [])
         ]
         if versions:
-            doomed = {"Objects": versions, "Quiet": True}
-            failed = self._call("empty", self._client.delete_objects, Delete=doomed).get("Errors")
+            deletion = {"Objects": versions, "Quiet": True}
+            failed = self._call("empty", self._client.delete_objects, Delete=deletion).get("Errors")
             if failed:
                 raise ProviderError(f"could not empty Space {self._name}: {failed[0]['Code']}")
         return bool(versions)
 
     def _pause(self, deadline: float) -> None:
         if time.monotonic() > deadline:
-            raise ProviderError(
-                f"Space {self._name} was not there {_PATIENCE} s after its creation"
-            )
+            raise ProviderError(f"Space {self._name} did not exist {_TIMEOUT} s after its creation")
         time.sleep(1)
 
     def _tolerating(
@@ -201,7 +199,7 @@ class Space:
         method: Callable[..., dict[str, Any]],
         **arguments: object,
     ) -> str:
-        """Call the server; give the code of an accepted refusal, nothing after a success."""
+        """Call the server; return the code of an accepted error, or an empty string."""
         try:
             self._call(what, method, **arguments)
         except RefusalError as refusal:
@@ -227,19 +225,21 @@ class Space:
 
 
 def _rule(rule: Properties) -> dict[str, object]:
-    """Turn a lifecycle rule of the SDK's into one of S3's."""
-    sent: dict[str, object] = {
+    """Return a lifecycle rule of the SDK's in S3's format."""
+    converted: dict[str, object] = {
         "Status": "Enabled" if rule["enabled"] else "Disabled",
         "Filter": {"Prefix": rule.get("prefix", "")},
     }
     if "id" in rule:
-        sent["ID"] = rule["id"]
+        converted["ID"] = rule["id"]
     if "abortIncompleteMultipartUploadDays" in rule:
         days = rule["abortIncompleteMultipartUploadDays"]
-        sent["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
+        converted["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
     if "expiration" in rule:
-        sent["Expiration"] = {_EXPIRATION[key]: value for key, value in rule["expiration"].items()}
+        converted["Expiration"] = {
+            _EXPIRATION[key]: value for key, value in rule["expiration"].items()
+        }
     if "noncurrentVersionExpiration" in rule:
         days = rule["noncurrentVersionExpiration"]["days"]
-        sent["NoncurrentVersionExpiration"] = {"NoncurrentDays": days}
-    return sent
+        converted["NoncurrentVersionExpiration"] = {"NoncurrentDays": days}
+    return converted

@@ -1,4 +1,4 @@
-"""SpacesBucket of the digitalocean stand-in: a Space, with its settings."""
+"""SpacesBucket of the digitalocean stand-in: a Space with its settings."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sandbox.engine.plugins.resource import PartialError, ProviderError, Resourc
 from sandbox.engine.plugins.space import Space, connect
 from sandbox.engine.plugins.wire import Properties
 
-# https://docs.digitalocean.com/products/spaces/details/availability/
 REGIONS = frozenset(
     {"ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1"}
 )
-"""Where upstream lets a Space be."""
+"""The regions that upstream accepts.
+https://docs.digitalocean.com/products/spaces/details/availability/"""
 
 _ACLS = frozenset({"private", "public-read"})
 
 
 class SpacesBucket(Resource):
-    """A Space; its identifier is its name.
+    """A Space; its ID is its name.
 
     As upstream: a rename does not move the Space but looks for another one, the ACL and the CORS
-    rules are never read back, and ``forceDestroy`` counts as it was at the last update.
+    rules are never read back, and a deletion uses ``forceDestroy`` of the last update.
     """
 
     inputs: ClassVar[Mapping[str, object]] = {
@@ -49,40 +49,40 @@ class SpacesBucket(Resource):
 
     @override
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        wanted = self.with_defaults(inputs)
-        space = self._space(wanted)
-        space.create(wanted["acl"])
-        made = {key: wanted[key] for key in ("name", "region", "forceDestroy")}
-        return wanted["name"], self._set(space, made, wanted)
+        target = self.with_defaults(inputs)
+        space = self._space(target)
+        space.create(target["acl"])
+        created = {key: target[key] for key in ("name", "region", "forceDestroy")}
+        return target["name"], self._set(space, created, target)
 
     @override
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        found = self.with_defaults({key: state[key] for key in self.inputs if key in state})
-        found["name"] = identifier
-        space = self._space(found)
+        known = self.with_defaults({key: state[key] for key in self.inputs if key in state})
+        known["name"] = identifier
+        space = self._space(known)
         if not space.exists():
             return None
         drift: Properties = {}
         region = space.region()
-        if region and region != found["region"]:
+        if region and region != known["region"]:
             drift["region"] = region
         versioned = space.versioned()
-        if versioned != _enabled(found):
-            # No versioning is what an absent setting means.
+        if versioned != _enabled(known):
+            # An absent setting means no versioning.
             drift["versioning"] = {"enabled": True} if versioned else None
         if space.lost_lifecycle():
             drift["lifecycleRules"] = None
-        return _with_outputs(_merged(found, drift)), _merged(inputs, drift)
+        return _with_outputs(_merged(known, drift)), _merged(inputs, drift)
 
     @override
     def update(self, identifier: str, state: Properties, inputs: Properties) -> Properties:
-        wanted = self.with_defaults(inputs)
-        space = self._space(wanted)
+        target = self.with_defaults(inputs)
+        space = self._space(target)
         if not space.exists():
-            raise ProviderError(f"there is no Space {wanted['name']} to update")
-        return self._set(space, {key: state[key] for key in self.inputs if key in state}, wanted)
+            raise ProviderError(f"there is no Space {target['name']} to update")
+        return self._set(space, {key: state[key] for key in self.inputs if key in state}, target)
 
     @override
     def delete(self, identifier: str, state: Properties) -> None:
@@ -92,51 +92,48 @@ class SpacesBucket(Resource):
         return Space(connect(self.config, values["region"]), values["name"])
 
     @staticmethod
-    def _set(space: Space, old: Properties, wanted: Properties) -> Properties:
-        """Change those settings of a Space that differ, in upstream's order.
+    def _set(space: Space, old: Properties, target: Properties) -> Properties:
+        """Change the settings of a Space that differ, in upstream's order; return the new state.
 
         Args:
             space: The Space.
-            old: What is set, as far as known.
-            wanted: What shall be.
-
-        Returns:
-            The new state.
+            old: The current settings, as far as known.
+            target: The settings to reach.
 
         Raises:
-            PartialError: The server refused a setting; those before it are set.
+            PartialError: The server rejected a setting; those before it are set.
         """
-        done = dict(old)
+        current = dict(old)
         try:
-            if old.get("acl") != wanted["acl"]:
-                space.set_acl(wanted["acl"])
-            done["acl"] = wanted["acl"]
-            if old.get("corsRules") != wanted.get("corsRules"):
-                space.set_cors(wanted.get("corsRules"))
-            done["corsRules"] = wanted.get("corsRules")
-            if _enabled(old) != _enabled(wanted):
-                space.set_versioning(enabled=_enabled(wanted))
-            done["versioning"] = wanted.get("versioning")
-            if old.get("lifecycleRules") != wanted.get("lifecycleRules"):
-                space.set_lifecycle(wanted.get("lifecycleRules"))
+            if old.get("acl") != target["acl"]:
+                space.set_acl(target["acl"])
+            current["acl"] = target["acl"]
+            if old.get("corsRules") != target.get("corsRules"):
+                space.set_cors(target.get("corsRules"))
+            current["corsRules"] = target.get("corsRules")
+            if _enabled(old) != _enabled(target):
+                space.set_versioning(enabled=_enabled(target))
+            current["versioning"] = target.get("versioning")
+            if old.get("lifecycleRules") != target.get("lifecycleRules"):
+                space.set_lifecycle(target.get("lifecycleRules"))
         except ProviderError as error:
-            state = _with_outputs(_merged(done, {}))
-            raise PartialError(str(error), wanted["name"], state) from None
-        return _with_outputs(wanted)
+            state = _with_outputs(_merged(current, {}))
+            raise PartialError(str(error), target["name"], state) from None
+        return _with_outputs(target)
 
 
 def _enabled(values: Properties) -> bool:
-    """Tell whether versioning is on; off and not given mean the same."""
+    """Return whether versioning is on; an absent setting means off."""
     return bool(values.get("versioning", {}).get("enabled"))
 
 
 def _merged(values: Properties, changes: Properties) -> Properties:
-    """Give the values with the changes, of which None removes one."""
+    """Return the values with the changes, of which None removes a value."""
     return {key: value for key, value in (values | changes).items() if value is not None}
 
 
 def _with_outputs(values: Properties) -> Properties:
-    # Made of the region as upstream does, even if the Space is elsewhere: no client may use them.
+    # Derived from the region, as upstream does, even if the Space is elsewhere: not for clients.
     host = f"{values['region']}.digitaloceanspaces.com"
     return values | {
         "bucketDomainName": f"{values['name']}.{host}",

@@ -19,16 +19,16 @@ from typing_extensions import override
 from sandbox.engine.plugins.resource import ProviderError, Resource
 from sandbox.engine.plugins.wire import Properties
 
-_PATIENCE = 60
-"""Seconds until a silent server counts as a broken one."""
+_TIMEOUT = 60
+"""Seconds until a server that does not respond counts as broken."""
 
 
 class _OverloadedError(Exception):
-    """A failure that another attempt may be spared.
+    """A failure that a retry may not have.
 
     Args:
-        message: What the server answered, or why it did not.
-        wait: Seconds after which the server wants to be asked again, if it said so.
+        message: The server's response, or why there is none.
+        wait: Seconds until the retry, if the server says so.
     """
 
     def __init__(self, message: str, wait: float | None = None) -> None:
@@ -37,7 +37,7 @@ class _OverloadedError(Exception):
 
 
 class SpacesKey(Resource):
-    """A storage key; its identifier is the access key."""
+    """A storage key; its ID is the access key."""
 
     inputs: ClassVar[Mapping[str, object]] = {"name": None, "grants": None}
     outputs = frozenset({"accessKey", "secretKey", "createdAt"})
@@ -60,12 +60,12 @@ class SpacesKey(Resource):
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
         if "secretKey" not in state:
-            raise ProviderError("a Spaces key cannot be imported: its secret is told only once")
+            raise ProviderError("a Spaces key cannot be imported: its secret is shown only once")
         key = self._call("GET", identifier)
         if not key:
             return None
         live = {"name": key["name"], "grants": key["grants"]}
-        # No grants mean the same as an absent list of them.
+        # An empty list of grants means the same as an absent one.
         inputs = inputs | {name: value for name, value in live.items() if name in inputs or value}
         return _state(key, state["secretKey"]), inputs
 
@@ -80,10 +80,10 @@ class SpacesKey(Resource):
     def _call(
         self, method: str, access_key: str = "", body: Properties | None = None
     ) -> dict[str, Any]:
-        """Call the API, again while it is overloaded or broken, as upstream's client does.
+        """Call the API, with retries while it is overloaded or broken, as upstream's client does.
 
         Returns:
-            The key; empty if there is none, be it that it was to be deleted or to be read.
+            The key; empty after a deletion, or if there is no such key.
         """
         retries = int(self.config["httpRetryMax"])
         shortest = float(self.config["httpRetryWaitMin"])
@@ -107,39 +107,39 @@ class SpacesKey(Resource):
         )
         call = f"{method} {url.scheme}://{url.netloc}{url.path}"
         try:
-            with contextlib.closing(connection(url.netloc, timeout=_PATIENCE)) as api:
+            with contextlib.closing(connection(url.netloc, timeout=_TIMEOUT)) as api:
                 api.request(
                     method,
                     f"{url.path}/{quote(access_key)}" if access_key else url.path,
-                    body=_sent(body) if body else None,
+                    body=_json(body) if body else None,
                     headers={
                         "Authorization": f"Bearer {self.config['token']}",
                         "Accept": "application/json",
                         "Content-Type": "application/json",
                     },
                 )
-                answer = api.getresponse()
-                received = answer.read()
+                response = api.getresponse()
+                content = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise _OverloadedError(f"{call}: {error or type(error).__name__}") from None
-        if answer.status == http.HTTPStatus.NOT_FOUND and method == "GET":
+        if response.status == http.HTTPStatus.NOT_FOUND and method == "GET":
             return {}
-        if answer.status >= http.HTTPStatus.BAD_REQUEST:
-            message = f"{call}: {answer.status} {_message(received) or answer.reason}"
-            if answer.status != http.HTTPStatus.TOO_MANY_REQUESTS and answer.status < 500:
+        if response.status >= http.HTTPStatus.BAD_REQUEST:
+            message = f"{call}: {response.status} {_message(content) or response.reason}"
+            if response.status != http.HTTPStatus.TOO_MANY_REQUESTS and response.status < 500:
                 raise ProviderError(message)
-            wait = answer.headers.get("Retry-After", "")
+            wait = response.headers.get("Retry-After", "")
             raise _OverloadedError(message, float(wait) if wait.isdigit() else None)
-        key: dict[str, Any] = json.loads(received)["key"] if received else {}
+        key: dict[str, Any] = json.loads(content)["key"] if content else {}
         return key
 
 
-def _sent(inputs: Properties) -> str:
+def _json(inputs: Properties) -> str:
     return json.dumps({"name": inputs["name"], "grants": inputs.get("grants", [])})
 
 
 def _message(body: bytes) -> str:
-    """Find the sentence in an error of DigitalOcean's; empty if the answer is something else."""
+    """Return the message of an error response; empty if it is not DigitalOcean's."""
     try:
         return str(json.loads(body)["message"])
     except (ValueError, LookupError, TypeError):
@@ -147,11 +147,11 @@ def _message(body: bytes) -> str:
 
 
 def _state(key: dict[str, Any], secret: str) -> Properties:
-    """Name a key's fields as the SDK does.
+    """Return a key's state, with the SDK's names.
 
     Args:
-        key: As the API shows it.
-        secret: Its secret, which the API tells when it makes the key and never again.
+        key: The key in the API's response.
+        secret: Its secret, which only the response to its creation contains.
     """
     return {
         "name": key["name"],

@@ -1,8 +1,8 @@
-"""Property values as the engine sends and takes them.
+"""Property values in the engine's wire format.
 
-Three notations, which every Pulumi SDK shares, carry more than JSON can (the published one is in
-https://github.com/pulumi/pulumi, sdk/go/common/resource/plugin/rpc.go): a value that is not known
-yet is one magic string, a secret is an object with a magic key, and every number is a double.
+Three conventions of all Pulumi SDKs go beyond JSON
+(https://github.com/pulumi/pulumi, sdk/go/common/resource/plugin/rpc.go): a value that is not known
+yet is a magic string, a secret is an object with a magic key, and every number is a double.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 from google.protobuf import json_format, struct_pb2
 
 Properties = dict[str, Any]
-"""A resource's inputs or state: names in camelCase, values as JSON has them."""
+"""A resource's inputs or state: names in camelCase, values of JSON types."""
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""Stands for a value that is known only after the update; never to be sent outside a preview."""
+"""A value that is known only after the update; only for previews."""
 
 _SIGNATURE_KEY = "4dabf18193072939515e22adb298388d"
 _WRAPPED = "1b47061264138c4ac30d75fd1eb44270"
 
 
 def decode(struct: struct_pb2.Struct) -> Properties:
-    """Turn a wire structure into plain values.
+    """Return the plain values of a wire structure.
 
-    Secrets are unwrapped at any depth: the engine wraps them in Configure whatever the handshake
-    said. Nulls in objects are left out, since an absent property and a null one mean the same,
-    and a double without a fraction becomes an integer.
+    Secrets are unwrapped at any depth: the engine wraps them in Configure even if the handshake
+    declined secrets. Nulls in objects are left out, since an absent property and a null one mean
+    the same, and a double without a fraction becomes an integer.
     """
     return {
         key: _plain(value)
@@ -49,7 +49,7 @@ def _plain(value: object) -> object:
 
 
 def encode(values: Mapping[str, Any], secrets: Collection[str] = ()) -> struct_pb2.Struct:
-    """Turn plain values into a wire structure, those of the properties named in secrets wrapped."""
+    """Return the wire structure of plain values, with the properties in ``secrets`` wrapped."""
     struct = struct_pb2.Struct()
     struct.update(
         {
@@ -61,7 +61,7 @@ def encode(values: Mapping[str, Any], secrets: Collection[str] = ()) -> struct_p
 
 
 def holds_unknown(value: object) -> bool:
-    """Tell whether a value is unknown, or has an unknown one in it at any depth."""
+    """Return whether a value is unknown, or contains an unknown value at any depth."""
     if isinstance(value, dict):
         return any(map(holds_unknown, value.values()))
     if isinstance(value, list):

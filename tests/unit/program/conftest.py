@@ -1,146 +1,119 @@
-"""Run the program against mocks: one event loop and one program run a test.
-
-https://www.pulumi.com/docs/iac/concepts/testing/unit/ shows the shape; mocks test our wiring, and
-all that an engine or a provider does with it is tested in the sandbox.
-"""
+"""Run the program against an engine that records: one event loop and one context a run."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import json
+import os
 import runpy
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+from unittest import mock
 
-import pulumi
 import pytest
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.mocks import MockSettings
+from pulumi.runtime.settings import configure
+from pulumi.runtime.stack import run_in_stack
 
 import preflight
+from tests.unit.program.engine import Engine
 
 ROOT = Path(__file__).parents[3]
 PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
 
-DRAWN = {
-    "random:index/randomPassword:RandomPassword": {"result": "Passw0rdPassw0rdPassw0rdPassw0rd"},
-    "random:index/randomString:RandomString": {"result": "a1b2c3d4"},
-    "random:index/randomBytes:RandomBytes": {
-        "base64": "AAECAwQFBgcICQoLDA0ODw==",
-        "hex": "000102030405060708090a0b0c0d0e0f",
-    },
-}
-"""What providers would answer, by resource type."""
+
+class Run:
+    """Runs the program once for each configuration; what it recorded is there to be read only."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, Engine] = {}
+
+    def __call__(
+        self,
+        config: dict[str, Any] | None = None,
+        *,
+        preview: bool = False,
+        token: str = "token",
+        cluster: list[dict[str, Any]] | None = None,
+    ) -> Engine:
+        """Return what the program registers.
+
+        Args:
+            config: The stack's configuration, without the project's name in its keys.
+            preview: Whether nothing that a provider would return is known.
+            token: The DigitalOcean API token in the environment.
+            cluster: The objects in the cluster; by default the namespaces that are to get pull
+                Secrets.
+        """
+        values = CONFIG if config is None else config
+        key = json.dumps([values, preview, token, cluster])
+        if key not in self._done:
+            self._done[key] = contextvars.Context().run(_run, values, preview, token, cluster)
+        return self._done[key]
 
 
-SECRET = "4dabf18193072939515e22adb298388d"
-"""The key by which the engine's protocol tells a wrapped value, here always a secret."""
-
-
-def plain(value: Any) -> Any:
-    """Take secrets out of their wrapping."""
-    if isinstance(value, dict):
-        if SECRET in value:
-            return plain(value["value"])
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list) else value
-
-
-@dataclass
-class Recorder(pulumi.runtime.Mocks):
-    """Keeps every resource that the program registers, and every output that it exports."""
-
-    resources: dict[str, pulumi.runtime.MockResourceArgs] = field(default_factory=dict)
-    outputs: dict[str, Any] = field(default_factory=dict)
-
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.resources[args.name] = args
-        state = {**args.inputs, **DRAWN.get(args.typ, {})}
-        if args.typ.endswith(":SpacesKey"):
-            state |= {"accessKey": f"DO00-{args.name}", "secretKey": f"s3cr3t-of-{args.name}"}
-        if args.typ.startswith("kubernetes:"):
-            named = {"name": f"{args.name}-0a1b2c3d", "generation": 1}
-            state["metadata"] = named | state.get("metadata", {})
-        return f"{args.name}-id", state
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> NoReturn:
-        raise AssertionError(f"the program calls {args.token}, but it must need no look-up")
-
-    def inputs(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = plain(self.resources[name].inputs)
-        return found
-
-    def types(self) -> list[str]:
-        return [resource.typ for resource in self.resources.values()]
-
-
-Run = Callable[..., Recorder]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Answer a function that runs the program with a configuration, and answers what it made."""
+def _run(
+    values: dict[str, Any], preview: bool, token: str, cluster: list[dict[str, Any]] | None
+) -> Engine:
+    texts = {
+        key if ":" in key else f"{PROJECT}:{key}": value
+        if isinstance(value, str)
+        else json.dumps(value)
+        for key, value in values.items()
+    }
+    objects = cluster or [
+        {"kind": "Namespace", "metadata": {"name": name}}
+        for name in values.get("pullSecrets", {}).get("namespaces", [])
+    ]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PULUMI_CONFIG": json.dumps(texts),
+        "DIGITALOCEAN_TOKEN": token,
+    }
     loops: list[asyncio.AbstractEventLoop] = []
 
-    def own_loop() -> asyncio.AbstractEventLoop:
+    def own_loop() -> None:
         loops.append(asyncio.new_event_loop())
         asyncio.set_event_loop(loops[-1])
-        return loops[-1]
 
-    loop = own_loop()
-    # The mocks' monitor makes a loop in each worker thread that has none, and never closes it.
+    own_loop()
+    loop = loops[0]
+    # The SDK makes a loop in each worker thread that has none, and never closes it.
     loop.set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
+    engine = Engine()
+    settings = MockSettings(  # type: ignore[no-untyped-call] # upstream's has no types
+        monitor=engine,
+        engine=engine,
+        project=PROJECT,
+        stack="dev",
+        organization="organization",
+        dry_run=preview,
+    )
+    configure(settings)
 
-    def run_program(
-        config: dict[str, Any] | None = None, *, preview: bool = False, token: str = "token"
-    ) -> Recorder:
-        values = CONFIG if config is None else config
-        texts = {
-            key if ":" in key else f"{PROJECT}:{key}": value
-            if isinstance(value, str)
-            else json.dumps(value)
-            for key, value in values.items()
-        }
-        monkeypatch.setenv("PULUMI_CONFIG", json.dumps(texts))
-        monkeypatch.setenv("DIGITALOCEAN_TOKEN", token)
-        for name in ("SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY", "SPACES_ENDPOINT_URL"):
-            if name not in values:
-                monkeypatch.delenv(name, raising=False)
-        # A cluster with the namespaces that are to get pull Secrets, and nothing else.
-        monkeypatch.setattr(
-            preflight,
-            "look",
-            lambda settings, _: [
-                {"kind": "Namespace", "metadata": {"name": name}}
-                for name in settings.pull_secrets.namespaces
-            ],
-        )
-        recorder = Recorder()
-        pulumi.runtime.set_mocks(recorder, project=PROJECT, stack="dev", preview=preview)
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"))
 
-        def keep(name: str, value: object) -> None:
-            def seen(plain: object) -> None:
-                recorder.outputs[name] = plain
+    try:
+        with (
+            mock.patch.dict(os.environ, environment, clear=True),
+            mock.patch.object(preflight, "look", lambda *_: objects),
+        ):
+            loop.run_until_complete(run_in_stack(program))
+    finally:
+        # The program switches it off for the few seconds that it runs.
+        gc.enable()
+        loop.run_until_complete(loop.shutdown_default_executor())
+        for used in loops:
+            used.close()
+        asyncio.set_event_loop(None)
+    return engine
 
-            pulumi.Output.from_input(value).apply(seen)
 
-        monkeypatch.setattr(pulumi, "export", keep)
-
-        def program() -> None:
-            runpy.run_path(str(ROOT / "__main__.py"))
-
-        loop.run_until_complete(run_pulumi_func(program))
-        return recorder
-
-    yield run_program
-    # The program switches it off for the few seconds that it runs.
-    gc.unfreeze()
-    gc.enable()
-    loop.run_until_complete(loop.shutdown_default_executor())
-    for used in loops:
-        used.close()
-    asyncio.set_event_loop(None)
+@pytest.fixture(scope="session")
+def run() -> Run:
+    return Run()

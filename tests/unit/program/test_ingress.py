@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.program.conftest import CONFIG, SECRET, Recorder, Run
+from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.program.engine import Engine, Secret
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -20,16 +21,16 @@ MODES: dict[str, dict[str, Any]] = {
 ENCRYPTED = [mode for mode in MODES if mode != "none"]
 
 
-def edge(run: Run, mode: str, **more: Any) -> Recorder:
+def edge(run: Run, mode: str, **more: Any) -> Engine:
     return run({**CONFIG, "tls": {**MODES[mode], **more}})
 
 
-def annotated(made: Recorder) -> dict[str, str]:
+def annotated(made: Engine) -> dict[str, str]:
     found: dict[str, str] = made.inputs("ingress-ingress")["metadata"]["annotations"]
     return found
 
 
-def route(made: Recorder) -> dict[str, Any]:
+def route(made: Engine) -> dict[str, Any]:
     found: dict[str, Any] = made.inputs("ingress-registry-read")["spec"]
     return found
 
@@ -63,7 +64,7 @@ def test_the_pull_user_is_no_writer_but_known_to_the_registry(run: Run) -> None:
     assert admin.startswith("admin:$2b$")
     users = made.inputs("registry-users")["stringData"]["htpasswd"].splitlines()
     assert [line.split(":")[0] for line in users] == ["admin", "pull"]
-    assert SECRET in made.resources["ingress-registry-writers"].inputs["stringData"]
+    assert isinstance(made.resources["ingress-registry-writers"].marked["stringData"], Secret)
 
 
 @pytest.mark.parametrize("mode", ENCRYPTED)
@@ -88,7 +89,9 @@ def test_old_tls_is_refused_and_browsers_are_told_to_stay_with_tls(run: Run, mod
     option = made.inputs("ingress-registry")
     assert option["kind"] == "TLSOption"
     assert option["metadata"]["name"] != "default", "that would be every host's in the cluster"
-    assert option["spec"] == {"minVersion": "VersionTLS12"}
+    assert option["spec"] == {"minVersion": "VersionTLS12", "sniStrict": True}, (
+        "a login behind the default certificate would teach users to ignore warnings"
+    )
     assert made.inputs("ingress-hsts")["spec"]["headers"]["stsSeconds"] == 31536000
     assert "registry-hsts@kubernetescrd" in annotated(made)[f"{ROUTER}.middlewares"]
     assert route(made)["routes"][0]["middlewares"] == [{"name": "hsts"}]

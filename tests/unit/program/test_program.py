@@ -1,218 +1,155 @@
-"""The program as a whole, against mocks."""
+"""What must hold for all that the program registers, in every mode: the goldens do not say why."""
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-import yaml
 
 from settings.problems import SettingsError
-from tests.unit.program.conftest import CONFIG, DRAWN, SECRET, Run
+from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.program.engine import Engine, Resource, Secret, plain
+from tests.unit.program.modes import MODES, S3
 
-PASSWORD = DRAWN["random:index/randomPassword:RandomPassword"]["result"]
-STORAGE_SECRET = "s3cr3t-of-storage-key"
-
-
-def test_a_hostname_and_a_token_are_enough_for_a_whole_registry(run: Run) -> None:
-    made = run()
-    kinds = sorted(kind.split(":")[-1] for kind in made.types())
-    assert kinds == sorted(
-        [
-            "Space", "Credentials", "Registry", "StorageCheck", "Ingress", "SmokeTest",
-            "PrivateRegistry",
-            "Nodes", "PullSecrets",
-            "kubernetes", "digitalocean", "digitalocean",
-            "SpacesKey", "SpacesBucket", "SpacesKey", "RandomString",
-            "RandomPassword", "RandomBytes", "RandomPassword", "RandomBytes", "RandomBytes",
-            "Namespace", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy", "NetworkPolicy",
-            "Secret", "Secret", "Secret", "Deployment", "Service",
-            "Ingress", "IngressRoute", "Middleware", "Middleware", "TLSOption", "Secret",
-            "Secret", "ConfigMap", "Job", "ConfigMap", "Job",
-        ]
-    )  # fmt: skip
+ALL_MODES = pytest.mark.parametrize("mode", [{}, *MODES.values()], ids=["default", *MODES])
 
 
-def test_a_preview_with_nothing_known_registers_the_same_resources(run: Run) -> None:
-    assert "smoke-test-job" in run(preview=True).resources, "a preview must show the whole graph"
+def secrets(engine: Engine) -> set[str]:
+    """Return all secret values: what providers generated, and what the user configured."""
+    generated = {
+        value
+        for resource in engine.resources.values()
+        for key, value in resource.state.items()
+        if key in resource.options.get("additionalSecretOutputs", []) and isinstance(value, str)
+    }
+    encoded = {base64.b64encode(value.encode()).decode() for value in generated}
+    return generated | encoded | {"hunter2", "token-of-own", "secret-of-own", "secret-of-cluster"}
 
 
-def test_the_storage_key_opens_one_space_and_is_named_after_the_hostname(run: Run) -> None:
-    key = run().inputs("storage-key")
-    assert key["name"] == CONFIG["hostname"]
-    assert key["grants"] == [{"bucket": "registry-a1b2c3d4", "permission": "readwrite"}], (
-        "a stolen storage key must open no other Space"
-    )
+def visible(value: Any) -> Any:
+    """Return a received value without its secrets."""
+    if isinstance(value, dict):
+        return {key: visible(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [visible(inner) for inner in value]
+    return None if isinstance(value, Secret) else value
+
+
+def pods(engine: Engine) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    """Return each workload with the spec of its pod."""
+    for resource in engine.resources.values():
+        if "template" in resource.inputs.get("spec", {}):
+            yield resource, resource.inputs["spec"]["template"]["spec"]
+
+
+@ALL_MODES
+def test_no_secret_is_in_clear_in_the_state(run: Run, mode: dict[str, Any]) -> None:
+    engine = run({**CONFIG, **mode})
+    for name, resource in [*engine.resources.items(), ("stack", engine.stack)]:
+        text = json.dumps([visible(resource.marked), visible(resource.outputs)])
+        assert not [secret for secret in secrets(engine) if secret in text], name
+
+
+@ALL_MODES
+def test_only_secrets_of_the_cluster_hold_secrets(run: Run, mode: dict[str, Any]) -> None:
+    engine = run({**CONFIG, **mode})
+    for name, resource in engine.resources.items():
+        if resource.type.startswith("kubernetes:") and not resource.type.endswith(":Secret"):
+            text = json.dumps(resource.inputs)
+            assert not [secret for secret in secrets(engine) if secret in text], name
 
 
 def test_the_bootstrap_key_opens_all_spaces_but_never_reaches_the_cluster(run: Run) -> None:
-    made = run()
-    assert made.inputs("bootstrap-key")["grants"] == [{"bucket": "", "permission": "fullaccess"}]
-    assert STORAGE_SECRET in made.inputs("registry-storage-key")["stringData"]["credentials"]
-    for name, resource in made.resources.items():
-        if resource.typ.startswith("kubernetes:"):
-            assert "s3cr3t-of-bootstrap-key" not in json.dumps(resource.inputs), name
+    engine = run()
+    assert engine.inputs("spaces")["spacesSecretKey"] == "secret-of-bootstrap-key"
+    for name, resource in engine.resources.items():
+        if resource.type.startswith("kubernetes:"):
+            assert "secret-of-bootstrap-key" not in json.dumps(resource.inputs), name
 
 
-def test_everything_that_a_secret_is_written_into_is_marked_secret(run: Run) -> None:
-    made = run()
-    for name in ("registry-config", "registry-storage-key", "registry-users", "smoke-test-login"):
-        assert SECRET in made.resources[name].inputs["stringData"], (
-            f"{name} would show in the state"
-        )
+@pytest.mark.parametrize("mode", ["nodes", "pull-secrets"])
+def test_the_cluster_pulls_as_the_user_who_cannot_push(run: Run, mode: str) -> None:
+    engine = run({**CONFIG, **MODES[mode]})
+    password = engine.outputs["password"]
+    login = base64.b64encode(f"admin:{password}".encode()).decode()
+    assert engine.outputs["pull_password"] != password
+    for name, resource in engine.resources.items():
+        if name.startswith(("nodes", "pull-secrets")):
+            text = json.dumps([resource.inputs, plain(resource.outputs)])
+            assert password not in text, f"{name}: whoever reads it could overwrite images"
+            assert login not in text, f"{name}: whoever reads it could overwrite images"
 
 
-def test_a_user_who_brings_a_spaces_key_gets_no_bootstrap_key(run: Run) -> None:
-    made = run(
-        {
-            **CONFIG,
-            "digitalocean:spacesAccessId": "DO00MINE",
-            "digitalocean:spacesSecretKey": "mine",
-        }
-    )
-    assert "bootstrap-key" not in made.resources
-    assert made.inputs("spaces")["spacesAccessId"] == "DO00MINE"
+@ALL_MODES
+def test_every_pod_but_the_node_configurators_is_restricted(run: Run, mode: dict[str, Any]) -> None:
+    for resource, spec in pods(run({**CONFIG, **mode})):
+        if resource.inputs["kind"] == "DaemonSet":
+            continue
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False, "no pod talks to the API server"
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert "memory" in container["resources"]["limits"], "it could take the node's"
 
 
-def test_the_space_is_private_and_protected_from_deletion_by_default(run: Run) -> None:
-    space = run().inputs("storage-bucket")
-    assert space["acl"] == "private"
-    assert space["forceDestroy"] is False, "images must not vanish with a destroy by mistake"
-
-
-def test_no_secret_is_in_the_environment_arguments_labels_or_annotations_of_a_pod(run: Run) -> None:
-    made = run()
-    hexed = DRAWN["random:index/randomBytes:RandomBytes"]["hex"]
-    secrets = [PASSWORD, STORAGE_SECRET, hexed, base64.b64encode(PASSWORD.encode()).decode()]
-    for name, resource in made.resources.items():
-        if resource.typ.startswith("kubernetes:") and not resource.typ.endswith(":Secret"):
-            text = json.dumps(resource.inputs)
-            assert not [secret for secret in secrets if secret in text], f"{name} shows a secret"
-
-
-def test_the_namespace_refuses_pods_that_are_not_restricted(run: Run) -> None:
-    labels = run().inputs("registry-namespace")["metadata"]["labels"]
-    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+def test_a_stopping_pod_has_the_time_that_uploads_need_to_finish(run: Run) -> None:
+    engine = run()
+    config = engine.inputs("registry-config")["stringData"]["config.yml"]
+    spec = engine.inputs("registry-deployment")["spec"]["template"]["spec"]
+    (container,) = (item for item in spec["containers"] if item["name"] == "registry")
+    sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert "draintimeout: 60s" in config
+    assert spec["terminationGracePeriodSeconds"] > sleep + 60
 
 
 def test_users_change_in_place_and_everything_else_rolls_the_pods(run: Run) -> None:
-    made = run()
-    assert made.inputs("registry-users")["immutable"] is False
-    assert made.inputs("registry-users")["metadata"]["name"] == "registry-users", (
+    engine = run()
+    assert engine.inputs("registry-users")["immutable"] is False
+    assert engine.inputs("registry-users")["metadata"]["name"] == "registry-users", (
         "the registry reads its users anew, so a new password needs no restart"
     )
     for name in ("registry-config", "registry-storage-key"):
-        assert made.inputs(name)["immutable"] is True
-        assert "name" not in made.inputs(name)["metadata"], "a change must change the pods"
-    volumes = made.inputs("registry-deployment")["spec"]["template"]["spec"]["volumes"]
-    assert volumes[0]["secret"]["secretName"] == "registry-config-0a1b2c3d"
-
-
-def test_the_configuration_file_names_the_space_in_its_region(run: Run) -> None:
-    made = run({**CONFIG, "storage": {"region": "fra1"}})
-    config = yaml.safe_load(made.inputs("registry-config")["stringData"]["config.yml"])
-    assert config["storage"]["s3"]["regionendpoint"] == "https://fra1.digitaloceanspaces.com"
-    assert config["storage"]["s3"]["bucket"] == "registry-a1b2c3d4"
-    assert config["storage"]["s3"]["forcepathstyle"] is True
-
-
-S3 = {
-    "kind": "s3",
-    "endpoint": "https://s3.eu-central-1.amazonaws.com",
-    "region": "eu-central-1",
-    "bucket": "images",
-    "accessKey": "AKIA",
-    "secretKey": "hunter2",
-    "pathStyle": False,
-    "rootDirectory": "k3s",
-}
+        assert engine.inputs(name)["immutable"] is True
+        assert "name" not in engine.inputs(name)["metadata"], "a change must change the pods"
 
 
 def test_an_existing_bucket_needs_nothing_of_the_cloud(run: Run) -> None:
-    made = run({**CONFIG, "storage": S3}, token="")
-    assert not [kind for kind in made.types() if "digitalocean" in kind]
-    assert "hunter2" in made.inputs("registry-storage-key")["stringData"]["credentials"]
-    assert made.outputs["bucket"] == "images"
+    engine = run({**CONFIG, "storage": S3}, token="")
+    assert not [kind for kind in engine.types() if "digitalocean" in kind]
 
 
-@pytest.mark.parametrize(
-    ("storage", "arguments"),
-    [
-        (
-            {},
-            [
-                "https://nyc3.digitaloceanspaces.com", "--region=nyc3",
-                "--bucket=registry-a1b2c3d4", "--folder=", "--managed",
-            ],
-        ),
-        (
-            S3,
-            [
-                "https://s3.eu-central-1.amazonaws.com", "--region=eu-central-1",
-                "--bucket=images", "--folder=k3s", "--virtual-host",
-            ],
-        ),
-    ],
-)  # fmt: skip
-def test_the_store_is_checked_with_the_registrys_own_key_as_the_registry_will_use_it(
-    run: Run, storage: dict[str, object], arguments: list[str]
-) -> None:
-    made = run({**CONFIG, "storage": storage})
-    spec = made.inputs("registry-storage-check-job")["spec"]["template"]["spec"]
-    command = spec["containers"][0]["command"]
-    assert [word for word in command[3:] if not word.startswith("--key-file=")] == arguments
-    secret = spec["volumes"][0]["secret"]["secretName"]
-    pod = made.inputs("registry-deployment")["spec"]["template"]["spec"]
-    assert secret in [volume["secret"]["secretName"] for volume in pod["volumes"]], (
-        "a new key must be checked before the registry gets it"
+def test_a_storage_key_is_checked_before_the_registry_gets_it(run: Run) -> None:
+    engine = run()
+    job = engine.inputs("registry-storage-check-job")["spec"]["template"]["spec"]
+    pod = engine.inputs("registry-deployment")["spec"]["template"]["spec"]
+    checked = job["volumes"][0]["secret"]["secretName"]
+    assert checked in [volume["secret"]["secretName"] for volume in pod["volumes"]]
+    assert (
+        "registry-storage-check-job"
+        in engine.resources["registry-deployment"].options["dependencies"]
     )
-
-
-def test_the_pod_that_checks_the_store_reaches_nothing_but_dns_and_the_store(run: Run) -> None:
-    made = run({**CONFIG, "storage": {**S3, "endpoint": "http://minio:9000"}})
-    policy = made.inputs("registry-storage-check-policy")["spec"]
-    ports = [port["port"] for rule in policy["egress"] for port in rule["ports"]]
-    assert ports == [53, 53, 9000]
-    labels = made.inputs("registry-storage-check-job")["spec"]["template"]["metadata"]["labels"]
-    assert policy["podSelector"]["matchLabels"] == labels
-
-
-def test_one_replica_has_no_disruption_budget_and_two_have_one(run: Run) -> None:
-    made = run({**CONFIG, "registry": {"replicas": 2}})
-    assert made.inputs("registry-disruption-budget")["spec"]["maxUnavailable"] == 1
-    assert made.inputs("registry-deployment")["spec"]["replicas"] == 2
 
 
 def test_one_replica_may_always_be_moved_to_another_node(run: Run) -> None:
     assert "registry-disruption-budget" not in run().resources, "it would block a node's drain"
 
 
-def test_only_the_registrys_api_is_led_in(run: Run) -> None:
-    rules = run().inputs("ingress-ingress")["spec"]["rules"]
-    assert [path["path"] for path in rules[0]["http"]["paths"]] == ["/v2"]
-
-
-def test_the_outputs_hand_over_the_login(run: Run) -> None:
-    outputs = run().outputs
-    assert outputs.pop("upload_limit").startswith("Traefik cuts an upload after 60 s")
-    assert outputs.pop("readme").startswith("# registry.example.com\n")
-    assert "username: pull" in outputs.pop("registries_yaml"), "nodes have no need to push"
-    assert outputs.pop("cloud_init").startswith("#cloud-config\n")
-    assert outputs == {
-        "registry": "registry.example.com",
-        "username": "admin",
-        "password": PASSWORD,
-        "pull_username": "pull",
-        "pull_password": PASSWORD,
-        "login": "pulumi stack output password --show-secrets | "
-        "podman login registry.example.com --username admin --password-stdin",
-        "pull_secrets": [],
-        "bucket": "registry-a1b2c3d4",
-        "endpoint": "https://nyc3.digitaloceanspaces.com",
-    }
-
-
 def test_bad_settings_are_refused_before_any_resource_is_made(run: Run) -> None:
     with pytest.raises(SettingsError, match="https://wrong"):
         run({"hostname": "https://wrong"})
+
+
+def test_a_cluster_with_another_stacks_registry_is_refused(run: Run) -> None:
+    theirs = {
+        "kind": "Namespace",
+        "metadata": {"name": "registry", "annotations": {"registry/stack": "theirs/x/prod"}},
+    }
+    with pytest.raises(SettingsError, match="theirs/x/prod"):
+        run(cluster=[theirs])

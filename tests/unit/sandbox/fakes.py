@@ -102,8 +102,8 @@ class FakeS3:
             codes = self.refuses.get(name)
             if codes:
                 raise refusal(codes.pop(0), name)
-            answer: Callable[..., dict[str, Any]] = getattr(self, f"_{name}", lambda **_: {})
-            return answer(**arguments)
+            response: Callable[..., dict[str, Any]] = getattr(self, f"_{name}", lambda **_: {})
+            return response(**arguments)
 
         if name.startswith("_"):
             raise AttributeError(name)

@@ -58,8 +58,8 @@ def test_every_blob_is_named_by_its_digest_and_referred_to(tmp_path: Path) -> No
     (manifest_of,) = index["manifests"]
     assert manifest_of["annotations"]["io.containerd.image.name"] == "localhost/tool:1"
     manifest = json.loads(blobs[f"blobs/{manifest_of['digest'].replace(':', '/')}"])
-    for told in [manifest["config"], *manifest["layers"]]:
-        assert len(blobs[f"blobs/{told['digest'].replace(':', '/')}"]) == told["size"]
+    for descriptor in [manifest["config"], *manifest["layers"]]:
+        assert len(blobs[f"blobs/{descriptor['digest'].replace(':', '/')}"]) == descriptor["size"]
 
 
 def test_a_layer_has_modes_links_and_attributes_and_belongs_to_root(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def test_two_sandboxes_have_secrets_of_their_own(layout: Layout, tmp_path: Path)
 
 
 def test_no_secret_is_in_an_argument(layout: Layout) -> None:
-    found = spaces.secrets(layout)
+    secrets = spaces.secrets(layout)
     arguments = [word for process in spaces.processes(layout) for word in process.argv]
-    for secret in (found.root_access_key, found.root_secret_key, found.token):
+    for secret in (secrets.root_access_key, secrets.root_secret_key, secrets.token):
         assert not [word for word in arguments if secret in word], "argv is open to all users"
 
 

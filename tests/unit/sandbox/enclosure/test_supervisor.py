@@ -95,11 +95,11 @@ def test_environment_is_path_home_and_what_the_process_says(
 
 
 def test_a_process_waits_for_the_url_it_is_to_come_after(tmp_path: Path, pki_folder: Path) -> None:
-    answer = [503]
+    status = [503]
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(answer[0])
+            self.send_response(status[0])
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -122,7 +122,7 @@ def test_a_process_waits_for_the_url_it_is_to_come_after(tmp_path: Path, pki_fol
         eventually(lambda: "here" in text(early), "the one that waits for nothing was not started")
         time.sleep(0.3)
         assert not text(late)
-        answer[0] = 200
+        status[0] = 200
         eventually(lambda: "here" in text(late), "the gate never opened")
     server.shutdown()
     server.server_close()

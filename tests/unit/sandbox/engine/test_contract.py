@@ -47,7 +47,7 @@ NESTED = {
 
 
 def names(kind: type) -> dict[str, str]:
-    """Give the properties of a class of the SDK: names in camelCase by those in Python."""
+    """Return the properties of a class of the SDK: names in camelCase, by those in Python."""
     inherited = dir(pulumi.CustomResource)
     return {
         name: getattr(member.fget, "_pulumi_name", name)
@@ -57,8 +57,8 @@ def names(kind: type) -> dict[str, str]:
 
 
 def arguments(module: object, kind: type[Resource]) -> type:
-    found: type = getattr(module, f"{kind.__name__}Args")
-    return found
+    args: type = getattr(module, f"{kind.__name__}Args")
+    return args
 
 
 @pytest.mark.parametrize(("module", "plugin", "kind"), TYPES)
@@ -102,8 +102,8 @@ class TestEachType:
         self, module: object, plugin: Plugin, kind: type[Resource]
     ) -> None:
         source = inspect.getsource(getattr(module, kind.__name__))
-        found = re.search(r"additional_secret_outputs=\[(.*?)\]", source)
-        published = set(re.findall(r'"(\w+)"', found[1])) if found else set()
+        match = re.search(r"additional_secret_outputs=\[(.*?)\]", source)
+        published = set(re.findall(r'"(\w+)"', match[1])) if match else set()
         assert set(kind.secret_outputs) == published, (
             f"{plugin.package}: the state would have a secret in the clear, or hide what is none"
         )

@@ -81,13 +81,13 @@ def test_the_required_plugins_are_those_of_the_installed_sdks(tmp_path: Path) ->
         folder = tmp_path / "lib" / "python3.11" / "site-packages" / name
         folder.mkdir(parents=True)
         (folder / "pulumi-plugin.json").write_text(text)
-    (found,) = required_packages(tmp_path)
-    assert (found.name, found.kind, found.version) == ("one", "resource", "v1.2.3")
+    (result,) = required_packages(tmp_path)
+    assert (result.name, result.kind, result.version) == ("one", "resource", "v1.2.3")
 
 
 def test_the_own_environment_requires_the_three_providers_of_the_program() -> None:
-    found = {package.name for package in required_packages(Path(sys.prefix))}
-    assert {"digitalocean", "kubernetes", "random"} <= found
+    result = {package.name for package in required_packages(Path(sys.prefix))}
+    assert {"digitalocean", "kubernetes", "random"} <= result
 
 
 def test_a_program_gets_what_the_engine_says(executor: Path) -> None:
@@ -114,9 +114,9 @@ def test_a_failed_program_is_told_by_its_code(executor: Path) -> None:
 
 
 def test_a_program_that_explained_itself_is_not_talked_over(executor: Path) -> None:
-    answer = run(executor, 32)
-    assert answer.bail, "the user has seen the error already"
-    assert not answer.error
+    response = run(executor, 32)
+    assert response.bail, "the user has seen the error already"
+    assert not response.error
 
 
 def test_a_policy_pack_is_heard_to_its_end(tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def test_a_policy_pack_is_heard_to_its_end(tmp_path: Path) -> None:
         env=[f"PYTHONPATH={tmp_path}"],
         info=program(tmp_path),
     )
-    answers = list(call(LanguageHost(tmp_path, "").RunPlugin, request))
-    assert b"".join(answer.stdout for answer in answers) == (
+    responses = list(call(LanguageHost(tmp_path, "").RunPlugin, request))
+    assert b"".join(response.stdout for response in responses) == (
         f"['127.0.0.1:1', '{tmp_path}']\n".encode()
     )
-    assert b"".join(answer.stderr for answer in answers) == b"bad\n"
-    assert answers[-1].exitcode == 4
+    assert b"".join(response.stderr for response in responses) == b"bad\n"
+    assert responses[-1].exitcode == 4
 
 
 def test_other_plugins_are_refused(tmp_path: Path) -> None:

@@ -44,6 +44,6 @@ def test_each_plugin_starts_anywhere_and_says_what_it_is(
         for path in scripts
     ]
     for process in started:
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         assert process.returncode == 0
-        assert "Stand-in for pulumi" in said or "Stand-in for the pulumi" in said
+        assert "Stand-in for pulumi" in output or "Stand-in for the pulumi" in output

@@ -14,11 +14,11 @@ from tests.unit.sandbox.fakes import call
 
 
 def create(kind: type[Resource], **inputs: object) -> tuple[str, Properties]:
-    answer = call(
+    response = call(
         PLUGIN.Create,
         provider_pb2.CreateRequest(type=kind.token("random"), properties=encode(inputs)),
     )
-    return answer.id, decode(answer.properties)
+    return response.id, decode(response.properties)
 
 
 def reasons(kind: type[Resource], **inputs: object) -> list[str]:
@@ -119,5 +119,5 @@ def test_a_refresh_changes_nothing(kind: type[Resource]) -> None:
         properties=encode(state),
         inputs=encode({"length": 8}),
     )
-    answer = call(PLUGIN.Read, request)
-    assert (decode(answer.properties), decode(answer.inputs)) == (state, {"length": 8})
+    response = call(PLUGIN.Read, request)
+    assert (decode(response.properties), decode(response.inputs)) == (state, {"length": 8})

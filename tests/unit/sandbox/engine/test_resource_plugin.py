@@ -78,22 +78,24 @@ def check(plugin: Plugin, news: Properties, olds: Properties | None = None) -> A
     return call(plugin.Check, request)
 
 
-def failures(answer: provider_pb2.CheckResponse) -> list[tuple[str, str]]:
-    return [(failure.property, failure.reason) for failure in answer.failures]
+def failures(response: provider_pb2.CheckResponse) -> list[tuple[str, str]]:
+    return [(failure.property, failure.reason) for failure in response.failures]
 
 
 def test_equal_inputs_are_no_difference() -> None:
-    answer = difference({"a": [1], "b": {"c": "d"}}, {"b": {"c": "d"}, "a": [1]})
-    assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE, "the second up would not be empty"
+    response = difference({"a": [1], "b": {"c": "d"}}, {"b": {"c": "d"}, "a": [1]})
+    assert response.changes == provider_pb2.DiffResponse.DIFF_NONE, (
+        "the second up would not be empty"
+    )
 
 
 def test_each_change_is_told_by_its_kind() -> None:
-    answer = difference(
+    response = difference(
         {"kept": 1, "changed": 1, "dropped": 1, "moved": 1},
         {"kept": 1, "changed": 2, "added": 1, "moved": UNKNOWN, "new": 1},
         replaces={"moved", "new"},
     )
-    kinds = {key: detail.kind for key, detail in answer.detailedDiff.items()}
+    kinds = {key: detail.kind for key, detail in response.detailedDiff.items()}
     assert kinds == {
         "changed": Kind.UPDATE,
         "dropped": Kind.DELETE,
@@ -101,9 +103,9 @@ def test_each_change_is_told_by_its_kind() -> None:
         "moved": Kind.UPDATE_REPLACE,
         "new": Kind.ADD_REPLACE,
     }
-    assert list(answer.replaces) == ["moved", "new"]
-    assert answer.changes == provider_pb2.DiffResponse.DIFF_SOME
-    assert answer.hasDetailedDiff, "replace_on_changes works on the detailed diff"
+    assert list(response.replaces) == ["moved", "new"]
+    assert response.changes == provider_pb2.DiffResponse.DIFF_SOME
+    assert response.hasDetailedDiff, "replace_on_changes works on the detailed diff"
 
 
 def test_a_diff_compares_inputs_and_not_the_state(plugin: Plugin) -> None:
@@ -113,8 +115,8 @@ def test_a_diff_compares_inputs_and_not_the_state(plugin: Plugin) -> None:
         old_inputs=encode({"note": "n"}),
         news=encode({"note": "n"}),
     )
-    answer = call(plugin.Diff, request)
-    assert answer.changes == provider_pb2.DiffResponse.DIFF_NONE, (
+    response = call(plugin.Diff, request)
+    assert response.changes == provider_pb2.DiffResponse.DIFF_NONE, (
         "defaults and outputs in the state are no change"
     )
 
@@ -146,9 +148,9 @@ def test_an_unknown_value_is_not_judged(plugin: Plugin) -> None:
 
 def test_a_preview_of_a_creation_shows_defaults_and_unknown_outputs(plugin: Plugin) -> None:
     request = provider_pb2.CreateRequest(type=TOKEN, preview=True, properties=encode({"note": "n"}))
-    answer = call(plugin.Create, request)
-    assert answer.id == "", "an identifier would be taken for that of a real resource"
-    assert decode(answer.properties) == {
+    response = call(plugin.Create, request)
+    assert response.id == "", "an identifier would be taken for that of a real resource"
+    assert decode(response.properties) == {
         "note": "n",
         "size": 1,
         "place": "here",
@@ -180,8 +182,8 @@ def test_only_the_secret_outputs_are_marked(plugin: Plugin) -> None:
 
 def test_a_provider_config_reaches_its_resources_with_secrets_unwrapped(plugin: Plugin) -> None:
     args = encode({"when": "today"}, {"when"})
-    answer = call(plugin.Configure, provider_pb2.ConfigureRequest(args=args))
-    assert answer.supportsPreview, "else the engine would invent the previews itself"
+    response = call(plugin.Configure, provider_pb2.ConfigureRequest(args=args))
+    assert response.supportsPreview, "else the engine would invent the previews itself"
     request = provider_pb2.CreateRequest(type=TOKEN, properties=encode({"note": "n"}))
     assert decode(call(plugin.Create, request).properties)["made"] == "today"
 
@@ -216,17 +218,17 @@ def test_a_half_done_update_stays_with_the_engine(plugin: Plugin) -> None:
 
 
 def test_a_gone_resource_reads_as_nothing(plugin: Plugin) -> None:
-    answer = call(plugin.Read, provider_pb2.ReadRequest(type=TOKEN, id="gone"))
-    assert answer.id == "", "an identifier would say that it is still there"
+    response = call(plugin.Read, provider_pb2.ReadRequest(type=TOKEN, id="gone"))
+    assert response.id == "", "an identifier would say that it is still there"
 
 
 def test_drift_is_read_into_the_inputs(plugin: Plugin) -> None:
     request = provider_pb2.ReadRequest(
         type=TOKEN, id="id-1", properties=encode({"size": 5}), inputs=encode({"size": 1})
     )
-    answer = call(plugin.Read, request)
-    assert answer.id == "id-1"
-    assert decode(answer.inputs) == {"size": 5}, "the next diff compares the inputs"
+    response = call(plugin.Read, request)
+    assert response.id == "id-1"
+    assert decode(response.inputs) == {"size": 5}, "the next diff compares the inputs"
 
 
 def test_a_failed_deletion_is_told(plugin: Plugin) -> None:
@@ -241,14 +243,14 @@ def test_another_type_is_refused_with_those_that_there_are(plugin: Plugin) -> No
 
 def test_a_changed_provider_config_is_an_update(plugin: Plugin) -> None:
     request = provider_pb2.DiffRequest(old_inputs=encode({"a": "1"}), news=encode({"a": "2"}))
-    answer = call(plugin.DiffConfig, request)
-    assert not answer.replaces, "a new provider would replace all of its resources"
-    assert answer.changes == provider_pb2.DiffResponse.DIFF_SOME
+    response = call(plugin.DiffConfig, request)
+    assert not response.replaces, "a new provider would replace all of its resources"
+    assert response.changes == provider_pb2.DiffResponse.DIFF_SOME
 
 
 def test_the_handshake_declines_secrets(plugin: Plugin) -> None:
-    answer = call(plugin.Handshake, provider_pb2.ProviderHandshakeRequest())
-    assert not answer.accept_secrets, "the engine keeps track of secrets in inputs only then"
+    response = call(plugin.Handshake, provider_pb2.ProviderHandshakeRequest())
+    assert not response.accept_secrets, "the engine keeps track of secrets in inputs only then"
 
 
 def test_the_version_is_that_of_the_sdk() -> None:

@@ -32,9 +32,9 @@ def plugin() -> Plugin:
 
 def create(plugin: Plugin, **inputs: object) -> Properties:
     request = provider_pb2.CreateRequest(type=TYPE, properties=encode({"name": "images", **inputs}))
-    answer = call(plugin.Create, request)
-    assert answer.id == "images"
-    return decode(answer.properties)
+    response = call(plugin.Create, request)
+    assert response.id == "images"
+    return decode(response.properties)
 
 
 def update(plugin: Plugin, state: Properties, **inputs: object) -> Properties:
@@ -51,8 +51,8 @@ def read(plugin: Plugin, state: Properties, **inputs: object) -> Any:
         properties=encode(state),
         inputs=encode({"name": "images", **inputs}),
     )
-    answer = call(plugin.Read, request)
-    return answer.id and (decode(answer.properties), decode(answer.inputs))
+    response = call(plugin.Read, request)
+    return response.id and (decode(response.properties), decode(response.inputs))
 
 
 def delete(plugin: Plugin, state: Properties) -> None:
@@ -210,10 +210,10 @@ def test_drift_shows_in_state_and_inputs(plugin: Plugin, s3: FakeS3) -> None:
     state = create(plugin, lifecycleRules=RULES)
     s3.location, s3.versioning = "ams3", "Enabled"
     s3.refuses = {"get_bucket_lifecycle_configuration": ["NoSuchLifecycleConfiguration"]}
-    found, inputs = read(plugin, state, lifecycleRules=RULES)
+    state, inputs = read(plugin, state, lifecycleRules=RULES)
     assert inputs == {"name": "images", "region": "ams3", "versioning": {"enabled": True}}
-    assert found["endpoint"] == "ams3.digitaloceanspaces.com"
-    assert "lifecycleRules" not in found
+    assert state["endpoint"] == "ams3.digitaloceanspaces.com"
+    assert "lifecycleRules" not in state
 
 
 @pytest.mark.parametrize("versioning", [{}, {"versioning": {"enabled": False}}])
@@ -276,8 +276,8 @@ def test_a_change_of_region_replaces_the_space(plugin: Plugin) -> None:
 
 
 def test_a_client_goes_to_the_endpoint_of_the_region() -> None:
-    given = {"spacesAccessId": "id", "spacesSecretKey": "secret"}
-    client = space.connect(DEFAULTS | given, "AMS3")
+    config = {"spacesAccessId": "id", "spacesSecretKey": "secret"}
+    client = space.connect(DEFAULTS | config, "AMS3")
     assert client.meta.endpoint_url == "https://ams3.digitaloceanspaces.com"
     assert client.meta.config.s3["addressing_style"] == "path", "else DNS needs a wildcard"
 

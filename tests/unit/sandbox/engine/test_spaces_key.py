@@ -21,15 +21,15 @@ GRANTS = [{"bucket": "images", "permission": "readwrite"}]
 
 
 def plugin_for(address: tuple[object, ...], **config: object) -> Plugin:
-    found = Plugin("digitalocean", [SpacesKey], configure)
+    plugin = Plugin("digitalocean", [SpacesKey], configure)
     settings = {
         "token": TOKEN,
         "apiEndpoint": f"http://{address[0]}:{address[1]}/",
         "httpRetryMax": "2",
         "httpRetryWaitMin": "0.001",
     }
-    call(found.Configure, provider_pb2.ConfigureRequest(args=encode(settings | config)))
-    return found
+    call(plugin.Configure, provider_pb2.ConfigureRequest(args=encode(settings | config)))
+    return plugin
 
 
 @pytest.fixture
@@ -39,19 +39,19 @@ def plugin(api: Server) -> Plugin:
 
 def create(plugin: Plugin, **inputs: object) -> tuple[str, Properties]:
     request = provider_pb2.CreateRequest(type=TYPE, properties=encode({"name": "n", **inputs}))
-    answer = call(plugin.Create, request)
-    return answer.id, decode(answer.properties)
+    response = call(plugin.Create, request)
+    return response.id, decode(response.properties)
 
 
 def read(plugin: Plugin, identifier: str, state: Properties, inputs: Properties) -> Properties:
     request = provider_pb2.ReadRequest(
         type=TYPE, id=identifier, properties=encode(state), inputs=encode(inputs)
     )
-    answer = call(plugin.Read, request)
+    response = call(plugin.Read, request)
     return {
-        "id": answer.id,
-        "state": decode(answer.properties),
-        "inputs": decode(answer.inputs),
+        "id": response.id,
+        "state": decode(response.properties),
+        "inputs": decode(response.inputs),
     }
 
 
@@ -82,8 +82,8 @@ def test_grants_changed_by_hand_show_in_the_inputs(plugin: Plugin, keys: Keys) -
     identifier, state = create(plugin, grants=GRANTS)
     other = [{"bucket": "images", "permission": "read"}]
     keys.update(identifier, {"name": "n", "grants": other})
-    found = read(plugin, identifier, state, {"name": "n", "grants": GRANTS})
-    assert found["inputs"]["grants"] == other, "the next up must put them right"
+    result = read(plugin, identifier, state, {"name": "n", "grants": GRANTS})
+    assert result["inputs"]["grants"] == other, "the next up must put them right"
 
 
 def test_a_key_deleted_by_hand_is_gone(plugin: Plugin, keys: Keys) -> None:
@@ -178,7 +178,7 @@ def test_arguments_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SPACES_ACCESS_KEY_ID", "")
     monkeypatch.delenv("DIGITALOCEAN_API_URL", raising=False)
     assert configure({"token": "argument"})["token"] == "argument"
-    found = configure({"token": ""})
-    assert found["token"] == "first", "upstream's order"
-    assert "spacesAccessId" not in found, "an empty variable is an absent one"
-    assert found["apiEndpoint"] == "https://api.digitalocean.com"
+    result = configure({"token": ""})
+    assert result["token"] == "first", "upstream's order"
+    assert "spacesAccessId" not in result, "an empty variable is an absent one"
+    assert result["apiEndpoint"] == "https://api.digitalocean.com"

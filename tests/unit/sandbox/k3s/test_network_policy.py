@@ -64,7 +64,7 @@ def test_without_policies_everything_passes() -> None:
 
 
 def test_a_registrys_policy_renders_as_known() -> None:
-    found = body(
+    result = body(
         policy(
             ["Ingress", "Egress"],
             {"matchLabels": {"app": "registry"}},
@@ -99,7 +99,7 @@ def test_a_registrys_policy_renders_as_known() -> None:
             ],
         )
     )
-    assert found == [
+    assert result == [
         "-A SANDBOX-EGRESS -s 10.42.0.5/32 -d 10.42.0.9/32 -p udp --dport 53 -j RETURN",
         "-A SANDBOX-EGRESS -s 10.42.0.5/32 -d 10.42.0.9/32 -p tcp --dport 53 -j RETURN",
         "-A SANDBOX-EGRESS -s 10.42.0.5/32 -d 10.77.0.0/24 -p tcp --dport 7070:7072 -j RETURN",

@@ -142,5 +142,5 @@ def test_pythons_packages_are_followed_without_what_only_installs_them() -> None
         "libc6": ["libgcc-s1"],
         "libgcc-s1": ["libc6"],
     }
-    found = images._closure(dependencies, ["python3-minimal"])
-    assert found == ["libc6", "libgcc-s1", "python3-minimal", "python3.11-minimal"]
+    result = images._closure(dependencies, ["python3-minimal"])
+    assert result == ["libc6", "libgcc-s1", "python3-minimal", "python3.11-minimal"]

@@ -1,0 +1,80 @@
+"""The configurations whose resources have golden files, each on top of the least one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+S3 = {
+    "kind": "s3",
+    "endpoint": "https://s3.eu-central-1.amazonaws.com",
+    "region": "eu-central-1",
+    "bucket": "images",
+    "accessKey": "AKIA",
+    "secretKey": "hunter2",
+    "pathStyle": False,
+    "rootDirectory": "k3s",
+}
+
+MODES: dict[str, dict[str, Any]] = {
+    "own-spaces-key": {
+        "digitalocean:token": "token-of-own",
+        "digitalocean:spacesAccessId": "DO00OWN",
+        "digitalocean:spacesSecretKey": "secret-of-own",
+        "digitalocean:spacesEndpoint": "https://spaces.example.com",
+    },
+    "s3": {"storage": S3},
+    "s3-without-tls": {
+        "storage": {
+            "kind": "s3",
+            "endpoint": "http://minio.minio.svc",
+            "bucket": "images",
+            "accessKey": "minio",
+            "secretKey": "hunter2",
+        }
+    },
+    "space-retained": {"storage": {"onDestroy": "retain"}},
+    "space-deleted": {"storage": {"onDestroy": "delete"}},
+    "tls-acme": {"tls": {"mode": "acme", "resolver": "mine"}},
+    "tls-cert-manager": {"tls": {"mode": "certManager", "issuer": "letsencrypt"}},
+    "tls-cert-manager-issuer": {
+        "tls": {"mode": "certManager", "issuer": "mine", "issuerKind": "Issuer"}
+    },
+    "tls-client-ca": {"tls": {"clientCa": PEM}},
+    "tls-none": {"tls": {"mode": "none"}},
+    "upload-timeout": {"ingress": {"uploadTimeout": 600}},
+    "replicas": {"registry": {"replicas": 2}},
+    "nodes": {
+        "nodes": {
+            "configure": True,
+            "mirrorPrefix": "example.com",
+            "overrideDockerIo": True,
+            "caFile": "/ca.pem",
+        }
+    },
+    "nodes-login-only": {"nodes": {"configure": True}},
+    "pull-secrets": {"pullSecrets": {"namespaces": ["team-a", "team-b"]}},
+    "pull-secrets-default-account": {
+        "pullSecrets": {"namespaces": ["team-a"], "defaultServiceAccount": True}
+    },
+    "cluster": {
+        "kubernetes:kubeconfig": "token: secret-of-cluster\n",
+        "kubernetes:context": "prod",
+    },
+    "every-name": {
+        "namespace": "images",
+        "adminUser": "alice",
+        "pullUser": "bob",
+        "storage": {"region": "fra1", "namePrefix": "acme"},
+        "registry": {
+            "image": "mirror.example.com/registry:3.1.3",
+            "parallelUploads": 4,
+            "resources": {"cpu": "1", "memory": "1Gi"},
+        },
+        "ingress": {"className": "internal", "controllerNamespace": "traefik"},
+        "tls": {"secretName": "wildcard"},
+        "scripts": {"image": "mirror.example.com/python:3.13"},
+    },
+}
+"""The name of each mode to the settings that it adds."""
