@@ -1,61 +1,98 @@
-"""The one place that makes providers; components inherit them."""
+"""The one place that creates providers; components inherit them."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as kubernetes
 
+from components.storage.new_key import Hook, wait_until_known
 from settings.credentials import Access
 
 
-def cluster_provider(access: Access) -> kubernetes.Provider:
-    """Make the provider of everything in the cluster.
+def cluster_provider(access: Access, identifier: pulumi.Input[str]) -> kubernetes.Provider:
+    """Create the provider of everything in the cluster.
 
     Secrets and ConfigMaps are updated in place; those that must not be are marked immutable.
 
     Args:
-        access: The cluster's kubeconfig and context, if not the current ones.
+        access: The configured arguments; without a kubeconfig the current one is used.
+        identifier: What stays the same as long as the cluster does, however it is reached. Without
+            it, another server address or CA replaces every object in the cluster:
+            https://www.pulumi.com/registry/packages/kubernetes/api-docs/provider/
     """
-    return kubernetes.Provider(
-        "cluster",
-        kubeconfig=pulumi.Output.secret(access.kubeconfig) if access.kubeconfig else None,
-        context=access.context,
-        enable_secret_mutable=True,
-        enable_config_map_mutable=True,
-    )
+    configured = dict(access.kubernetes)
+    if "kubeconfig" in configured:
+        configured["kubeconfig"] = pulumi.Output.secret(configured["kubeconfig"])
+    with _without_environment():
+        return kubernetes.Provider(
+            "cluster",
+            cluster_identifier=identifier,
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
+            enable_server_side_apply=True,
+            upsert_existing_objects=False,
+            **configured,
+        )
 
 
-def spaces_provider(access: Access) -> digitalocean.Provider:
-    """Make a provider that can create Spaces from a token alone.
+@contextmanager
+def _without_environment() -> Iterator[None]:
+    """Keep the SDK from copying the environment into the state: one machine's paths and choices.
+
+    The provider itself reads the same variables, in each command.
+    """
+    names = [name for name in os.environ if name.startswith(("KUBECONFIG", "PULUMI_K8S_"))]
+    hidden = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def spaces_provider(
+    access: Access, region: str, namespace: kubernetes.core.v1.Namespace, report_others: Hook
+) -> digitalocean.Provider:
+    """Create a provider that can create Spaces from a token alone.
 
     Creating a Space takes a Spaces key with full access. If the user has none, a bootstrap key is
-    made with the token; it stays in the state, encrypted, for later runs.
+    created with the token; it stays in the state, encrypted, for later runs.
 
     Args:
         access: The token, and the user's own Spaces key, if any.
+        region: The region of the Space.
+        namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
+        report_others: The hook that reports older bootstrap keys.
     """
-    token = pulumi.Output.secret(access.token) if access.token else None
-    if access.has_spaces_key:
-        secret = access.spaces_secret_key
-        return digitalocean.Provider(
-            "spaces",
-            token=token,
-            spaces_endpoint=access.spaces_endpoint,
-            spaces_access_id=access.spaces_access_id,
-            spaces_secret_key=pulumi.Output.secret(secret) if secret else None,
-        )
-    account = digitalocean.Provider("account", token=token)
+    configured = dict(access.digitalocean)
+    if "spaces_secret_key" in configured:
+        configured["spaces_secret_key"] = pulumi.Output.secret(configured["spaces_secret_key"])
+    after = pulumi.ResourceOptions(depends_on=[namespace])
+    if "spaces_access_id" in configured:
+        return digitalocean.Provider("spaces", **configured, opts=after)
+    account = digitalocean.Provider("account", **configured, opts=after)
     bootstrap = digitalocean.SpacesKey(
         "bootstrap-key",
         name=f"{pulumi.get_project()}-{pulumi.get_stack()}-bootstrap",
         grants=[{"bucket": "", "permission": "fullaccess"}],
-        opts=pulumi.ResourceOptions(provider=account, replace_on_changes=["grants"]),
+        opts=pulumi.ResourceOptions(
+            provider=account,
+            replace_on_changes=["grants"],
+            hooks=pulumi.ResourceHookBinding(
+                after_create=[
+                    report_others,
+                    wait_until_known(access.spaces_endpoint, region),
+                ]
+            ),
+        ),
     )
     return digitalocean.Provider(
         "spaces",
-        token=token,
-        spaces_endpoint=access.spaces_endpoint,
+        **configured,
         spaces_access_id=bootstrap.access_key,
         spaces_secret_key=bootstrap.secret_key,
     )

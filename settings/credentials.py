@@ -1,70 +1,112 @@
-"""What the providers need to reach the cloud and the cluster."""
+"""What reaches the cloud and the cluster: the providers' own configuration keys."""
 
 from __future__ import annotations
 
+import difflib
+import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import pulumi_digitalocean as digitalocean
+import pulumi_kubernetes as kubernetes
+import yaml
+from pydantic.alias_generators import to_camel, to_snake
 
 from settings.problems import Problem
 
-DEFAULT_SPACES_ENDPOINT = "https://{{.Region}}.digitaloceanspaces.com"
-"""https://www.pulumi.com/registry/packages/digitalocean/installation-configuration/"""
+API_ENDPOINT = "https://api.digitalocean.com"
+SPACES_ENDPOINT = "https://{{.Region}}.digitaloceanspaces.com"
+"""Both from https://www.pulumi.com/registry/packages/digitalocean/installation-configuration/"""
+
+_PROVIDERS = {"digitalocean": digitalocean.ProviderArgs, "kubernetes": kubernetes.ProviderArgs}
+
+DECIDED_HERE = {
+    *("cluster_identifier", "enable_config_map_mutable", "enable_secret_mutable"),
+    *("enable_server_side_apply", "upsert_existing_objects"),
+    # They write files instead of changing a cluster, so that no registry could be tested.
+    *("render_yaml_to_directory", "always_render"),
+}
+"""Arguments of the Kubernetes provider that this program depends on, and sets itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What the providers are given; None where the provider finds it in the environment itself.
+    """What reaches the cloud and the cluster.
+
+    What is configured becomes part of the state. What is in the environment does not: each command
+    finds it there again, as the providers do by themselves.
 
     Attributes:
-        token: DigitalOcean's API token.
-        spaces_access_id: The user's own full-access Spaces key, if any.
-        spaces_secret_key: Its secret.
-        has_spaces_key: Whether the user brings a Spaces key, here or in the environment.
-        spaces_endpoint: The address of Spaces; ``{{.Region}}`` in it stands for the region.
-        kubeconfig: Contents or path of a kubeconfig.
-        context: The kubeconfig's context.
+        digitalocean: Arguments for the cloud's providers.
+        kubernetes: Arguments for the cluster's provider; ``kubeconfig`` holds contents.
+        token: DigitalOcean's API token, configured or from the environment; empty if there is none.
     """
 
-    token: str | None = field(repr=False)
-    spaces_access_id: str | None
-    spaces_secret_key: str | None = field(repr=False)
-    has_spaces_key: bool
-    spaces_endpoint: str
-    kubeconfig: str | None = field(repr=False)
-    context: str | None
+    digitalocean: Mapping[str, Any] = field(repr=False)
+    kubernetes: Mapping[str, Any] = field(repr=False)
+    token: str = field(repr=False)
+
+    @property
+    def api_endpoint(self) -> str:
+        """The URL of DigitalOcean's API."""
+        return str(self.digitalocean["api_endpoint"])
+
+    @property
+    def spaces_endpoint(self) -> str:
+        """The URL of Spaces; ``{{.Region}}`` in it stands for the region."""
+        return str(self.digitalocean["spaces_endpoint"])
 
 
-def find_access(config: Mapping[str, str], environment: Mapping[str, str]) -> Access:
-    """Find what the providers need; their own configuration keys come before the environment.
+def find_access(
+    config: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[Access, list[Problem]]:
+    """Read the providers' configuration keys; they come before the environment.
 
     Args:
         config: The stack's configuration: ``namespace:key`` to text.
         environment: The process's environment.
+
+    Returns:
+        What was found, and the keys that no provider has or whose values no provider takes.
     """
-    access_id = config.get("digitalocean:spacesAccessId")
-    return Access(
-        token=config.get("digitalocean:token"),
-        spaces_access_id=access_id,
-        spaces_secret_key=config.get("digitalocean:spacesSecretKey"),
-        has_spaces_key=bool(access_id or environment.get("SPACES_ACCESS_KEY_ID")),
-        spaces_endpoint=config.get("digitalocean:spacesEndpoint")
-        or environment.get("SPACES_ENDPOINT_URL")
-        or DEFAULT_SPACES_ENDPOINT,
-        kubeconfig=config.get("kubernetes:kubeconfig"),
-        context=config.get("kubernetes:context"),
+    problems: list[Problem] = []
+    arguments: dict[str, dict[str, Any]] = {name: {} for name in _PROVIDERS}
+    for key, text in config.items():
+        package, _, name = key.partition(":")
+        if package in _PROVIDERS:
+            value = _value(package, name, text)
+            if isinstance(value, Problem):
+                problems.append(value)
+            else:
+                arguments[package][to_snake(name)] = value
+    cloud = {
+        "api_endpoint": environment.get("DIGITALOCEAN_API_URL") or API_ENDPOINT,
+        "spaces_endpoint": environment.get("SPACES_ENDPOINT_URL") or SPACES_ENDPOINT,
+    } | arguments["digitalocean"]
+    token = (
+        cloud.get("token")
+        or environment.get("DIGITALOCEAN_TOKEN")
+        or environment.get("DIGITALOCEAN_ACCESS_TOKEN")
     )
+    access = Access(digitalocean=cloud, kubernetes=arguments["kubernetes"], token=token or "")
+    return access, problems
 
 
 def missing_access(access: Access, environment: Mapping[str, str]) -> list[Problem]:
-    """Tell what is missing to create a Space.
+    """Return what is missing to create a Space.
+
+    Whether the user brings a Spaces key follows from the configuration alone: a variable of one
+    shell must not decide which keys the stack has. Only the secret may be in the environment.
 
     Args:
         access: What was found.
         environment: The process's environment.
     """
     problems = []
-    tokens = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
-    if not access.token and not any(environment.get(name) for name in tokens):
+    if not access.token:
         problems.append(
             Problem(
                 "digitalocean:token",
@@ -73,14 +115,72 @@ def missing_access(access: Access, environment: Mapping[str, str]) -> list[Probl
                 "pulumi config set --secret digitalocean:token",
             )
         )
-    secret = access.spaces_secret_key or environment.get("SPACES_SECRET_ACCESS_KEY")
-    if access.has_spaces_key and not secret:
+    secret = access.digitalocean.get("spaces_secret_key")
+    brings_key = "spaces_access_id" in access.digitalocean
+    if brings_key and not (secret or environment.get("SPACES_SECRET_ACCESS_KEY")):
         problems.append(
             Problem(
                 "digitalocean:spacesSecretKey",
                 "(not set)",
-                "expected the secret that belongs to the Spaces key you gave",
+                "expected the secret of the Spaces key digitalocean:spacesAccessId, here or as "
+                "SPACES_SECRET_ACCESS_KEY in the shell",
                 "pulumi config set --secret digitalocean:spacesSecretKey",
             )
         )
+    if secret and not brings_key:
+        problems.append(
+            Problem(
+                "digitalocean:spacesAccessId",
+                "(not set)",
+                "expected the ID of the Spaces key whose secret is digitalocean:spacesSecretKey",
+                "pulumi config set digitalocean:spacesAccessId",
+            )
+        )
     return problems
+
+
+def _value(package: str, name: str, text: str) -> object:
+    """Return a key's value as the provider takes it, or what is wrong with it."""
+    key = f"{package}:{name}"
+    parameters = inspect.signature(_PROVIDERS[package]).parameters
+    known = [to_camel(parameter) for parameter in parameters]
+    remove = f"pulumi config rm {key}"
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"the nearest known one is {package}:{near[0]}" if near else f"known: {known}"
+        return Problem(key, "[secret]", f"unknown key; {hint}", remove)
+    if to_snake(name) in DECIDED_HERE:
+        return Problem(key, text, "this program decides it", remove)
+    if key == "kubernetes:kubeconfig":
+        return _kubeconfig(text)
+    expected = get_args(parameters[to_snake(name)].annotation)[0]
+    if expected is str:
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    # Objects are described by classes of the SDK.
+    kinds: dict[object, list[type]] = {bool: [bool], int: [int], float: [int, float]}
+    if type(value) not in kinds.get(expected, [dict]):
+        wanted = expected.__name__ if expected in kinds else "object"
+        return Problem(key, json.dumps(value), f"expected a value of type {wanted}", remove)
+    return value
+
+
+def _kubeconfig(text: str) -> str | Problem:
+    """Return the contents of a kubeconfig, given them or a path as the provider takes both.
+
+    A path would tie the state to one machine.
+    """
+    try:
+        if isinstance(yaml.safe_load(text), dict):
+            return text
+        return Path(text).expanduser().read_text()
+    except (OSError, RuntimeError, ValueError, yaml.YAMLError):
+        return Problem(
+            "kubernetes:kubeconfig",
+            "[secret]",
+            "expected the contents of a kubeconfig, or the path of one on this machine",
+            "pulumi config set --secret kubernetes:kubeconfig < kubeconfig",
+        )

@@ -1,88 +1,26 @@
-"""The sections of the settings: which keys there are, of which type, with which default."""
+"""The sections of the settings but storage: their keys, types and defaults."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from settings.commands import Ask
+from settings.section import LISTED, FixableError, Flag, Number, Section
 from settings.types import (
-    Bucket,
-    Certificate,
+    Certificates,
     Cpu,
-    Endpoint,
-    FixableError,
-    Folder,
     Hostname,
     Image,
     Label,
     Memory,
-    NamePrefix,
     NodePath,
+    ObjectName,
     RegistryImage,
-    S3Region,
-    Section,
-    SpacesRegion,
-    Text,
+    RepositoryPattern,
+    Resolver,
 )
-
-
-class SpacesSettings(Section):
-    """A Space that this program creates.
-
-    Attributes:
-        kind: Says that it is this kind of store.
-        region: The datacenter region of the Space; best that of the cluster.
-        name_prefix: What the Space's name starts with. A random suffix follows it, since a deleted
-            Space's name stays blocked: https://docs.digitalocean.com/products/spaces/details/limits/
-        on_destroy: What `pulumi destroy` does to the Space: ``protect`` refuses to destroy it,
-            ``retain`` leaves the Space and its images in the account, ``delete`` deletes both.
-    """
-
-    kind: Literal["spaces"] = "spaces"
-    region: SpacesRegion = "nyc3"
-    name_prefix: NamePrefix = "registry"
-    on_destroy: Literal["protect", "retain", "delete"] = "protect"
-
-
-class S3Settings(Section):
-    """A bucket that exists already, on any S3 server: AWS, MinIO, another Space.
-
-    Attributes:
-        kind: Says that it is this kind of store.
-        bucket: The bucket's name.
-        endpoint: The server's URL.
-        region: The region that requests are signed for.
-        access_key: The key's public half.
-        secret_key: Its secret.
-        path_style: Whether the bucket is named in the path instead of the host name.
-        root_directory: The folder of the bucket to keep images in; empty for its top.
-    """
-
-    kind: Literal["s3"] = "s3"
-    bucket: Bucket
-    endpoint: Endpoint
-    region: S3Region = "us-east-1"
-    access_key: Text
-    secret_key: Annotated[Text, Field(repr=False)]
-    path_style: bool = True
-    root_directory: Folder = ""
-
-    @field_validator("endpoint")
-    @classmethod
-    def _without_bucket(cls, endpoint: str, info: ValidationInfo) -> str:
-        scheme, _, host = endpoint.partition("://")
-        bucket = info.data.get("bucket")
-        if bucket and host.startswith(f"{bucket}."):
-            raise FixableError(
-                "expected the server's own host name, without the bucket in it",
-                f"{scheme}://{host.removeprefix(f'{bucket}.')}",
-            )
-        if scheme == "http" and host.endswith((".amazonaws.com", ".digitaloceanspaces.com")):
-            raise FixableError(
-                "expected https: images would cross the internet in clear", f"https://{host}"
-            )
-        return endpoint
 
 
 class Resources(Section):
@@ -90,11 +28,18 @@ class Resources(Section):
 
     Attributes:
         cpu: Cores; a request only, there is no limit.
-        memory: Binary units of bytes.
+        memory: Bytes, in binary units.
     """
 
     cpu: Cpu = "50m"
     memory: Memory = "128Mi"
+
+
+CHUNK_BYTES = 10 * 2**20
+"""The size of an upload's parts; larger ones need more memory for no gain (docs/performance.md)."""
+
+_BASE_MEMORY_MIB = 64
+"""The registry at rest takes 25 to 40 MiB; the rest is room for listings."""
 
 
 class RegistrySettings(Section):
@@ -103,88 +48,154 @@ class RegistrySettings(Section):
     Attributes:
         image: CNCF distribution, 3.1.2 or newer.
         replicas: Pods; two or more are spread over nodes.
-        parallel_uploads: Layers that may be uploaded to one pod at a time; sets its memory limit.
-        resources: What the scheduler reserves for each pod.
+        parallel_uploads: Layers that may be uploaded to one pod at a time; more wait. It sets the
+            registry's memory limit.
+        redirect: Let clients download layers from the S3 server itself, which they must reach.
+        proxy_image: Caddy, the auth proxy in the same pod.
+        resources: What the scheduler reserves for the registry in each pod.
     """
 
     image: RegistryImage = "docker.io/library/registry:3.1.2"
-    replicas: Annotated[int, Field(ge=1, le=20)] = 1
-    parallel_uploads: Annotated[int, Field(ge=1, le=1000)] = 16
+    replicas: Annotated[Number, Field(ge=1, le=20)] = 1
+    parallel_uploads: Annotated[Number, Field(ge=1, le=1000)] = 16
+    redirect: Flag = False
+    proxy_image: Image = "docker.io/library/caddy:2.11.9"
     resources: Resources = Resources()
+
+    @property
+    def memory_limit_mib(self) -> int:
+        """The memory limit of a registry pod, in MiB."""
+        return _memory_limit_mib(self.parallel_uploads)
+
+    @field_validator("resources")
+    @classmethod
+    def _request_within_limit(cls, resources: Resources, info: ValidationInfo) -> Resources:
+        if uploads := info.data.get("parallel_uploads"):
+            limit = _memory_limit_mib(uploads)
+            number, unit = int(resources.memory[:-2]), "KMGT".index(resources.memory[-2])
+            if number * 1024**unit > limit * 1024:
+                raise FixableError(
+                    f"expected at most {limit}Mi, the memory limit for {uploads} parallelUploads",
+                    f"{limit}Mi",
+                    key=("registry", "resources", "memory"),
+                )
+        return resources
+
+
+def _memory_limit_mib(parallel_uploads: int) -> int:
+    # An upload's part is buffered twice, and a quarter is added for garbage not yet collected:
+    # https://github.com/distribution/distribution/pull/4919
+    return _BASE_MEMORY_MIB + parallel_uploads * 2 * CHUNK_BYTES * 5 // 4 // 2**20
+
+
+class UserSettings(Section):
+    """What one more user may do.
+
+    Attributes:
+        push: The repositories that the user may push to and delete from: ``team-a/app`` is one,
+            ``team-a/*`` are all below ``team-a/``, ``*`` are all.
+        pull: The repositories that the user may pull from, written likewise. Those of `push` are
+            always among them.
+    """
+
+    push: Annotated[list[RepositoryPattern], LISTED] = []  # noqa: RUF012 - pydantic copies it
+    pull: Annotated[list[RepositoryPattern], LISTED] = []  # noqa: RUF012
+
+    @field_validator("pull")
+    @classmethod
+    def _include_push(cls, pull: list[str], info: ValidationInfo) -> list[str]:
+        return list(dict.fromkeys([*info.data.get("push", []), *pull]))
+
+    @model_validator(mode="after")
+    def _require_a_right(self) -> Self:
+        if not self.pull:
+            raise FixableError(
+                "expected at least one repository in push or pull", {"pull": [Ask.VALUE]}
+            )
+        return self
 
 
 class IngressSettings(Section):
     """How requests reach the registry.
 
     Attributes:
-        class_name: The IngressClass of the Traefik that serves the registry.
-        controller_namespace: The namespace of that Traefik's pods, which alone may reach the
-            registry's.
-        upload_timeout: Seconds that sending one layer may take; more than Traefik's default of 60
-            changes k3s' Traefik as a whole. None leaves it as it is.
+        controller: What the ingress controller is.
+        class_name: Its IngressClass.
+        controller_namespace: The namespace of its pods, which alone may reach the registry's.
+        host_network: Whether its pods are in their nodes' network, where no network policy tells
+            them from others: then all may reach the registry's.
+        tcp_route: Whether Traefik terminates TLS and passes connections on, which may take any
+            time. Otherwise it passes requests on, and cuts those that take more than a minute.
     """
 
-    class_name: Label = "traefik"
+    controller: Literal["traefik", "nginx", "haproxy"] = "traefik"
+    class_name: ObjectName = "traefik"
     controller_namespace: Label = "kube-system"
-    upload_timeout: Annotated[int, Field(gt=60, le=86400)] | None = None
+    host_network: Flag = False
+    tcp_route: Flag = True
+
+    @property
+    def by_tcp_route(self) -> bool:
+        """Whether connections are passed on instead of requests, where there is TLS."""
+        return self.controller == "traefik" and self.tcp_route
 
 
 class _Terminated(Section):
-    """TLS that Traefik ends.
+    """TLS that the ingress controller terminates.
 
     Attributes:
-        client_ca: Certificates, in PEM, of who signs clients' certificates; clients without one
-            are refused. None asks for none.
+        client_ca: The certificates, in PEM, of the CAs that sign clients' certificates; clients
+            without one are refused. None asks for none.
     """
 
-    client_ca: Certificate | None = None
+    client_ca: Certificates | None = None
 
 
 class TlsAcme(_Terminated):
     """A certificate that Traefik gets itself.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
         resolver: The name of a certificate resolver in Traefik's own configuration.
     """
 
     mode: Literal["acme"] = "acme"
-    resolver: Label = "letsencrypt"
+    resolver: Resolver = "letsencrypt"
 
 
 class TlsCertManager(_Terminated):
     """A certificate that cert-manager gets.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
         issuer: The name of the issuer.
-        issuer_kind: Whether it is the cluster's, or of the registry's namespace.
+        issuer_kind: Whether the issuer is the cluster's, or of the registry's namespace.
         secret_name: The Secret that cert-manager keeps the certificate in.
     """
 
     mode: Literal["certManager"] = "certManager"
-    issuer: Label
+    issuer: ObjectName
     issuer_kind: Literal["ClusterIssuer", "Issuer"] = "ClusterIssuer"
-    secret_name: Label = "registry-tls"  # noqa: S105 - the name of a Secret
+    secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
 
 
 class TlsSecret(_Terminated):
     """A certificate that somebody puts into a Secret.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
         secret_name: The Secret of type kubernetes.io/tls in the registry's namespace.
     """
 
     mode: Literal["secret"] = "secret"
-    secret_name: Label = "registry-tls"  # noqa: S105 - the name of a Secret
+    secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
 
 
 class TlsNone(Section):
-    """No TLS: something in front of the ingress ends it.
+    """No TLS: something in front of the ingress terminates it.
 
     Attributes:
-        mode: Says that it is this way.
+        mode: Names this way.
     """
 
     mode: Literal["none"] = "none"
@@ -198,22 +209,33 @@ class NodesSettings(Section):
     """How the cluster's nodes pull from the registry.
 
     Attributes:
-        mirror_prefix: A name that image references may start with instead of the host name, such as
+        mirror_prefix: A name that image references may start with instead of the hostname, such as
             example.com for example.com/app. None for none.
         override_docker_io: Pull images of docker.io from the registry, and only from there.
-        ca_file: Where the nodes have the certificates of who signed the registry's, if that is
-            nobody they know.
+        ca_file: The file on the nodes with the CA that signed the registry's certificate. None if
+            nodes trust it already.
         configure: Let a DaemonSet write registries.yaml on all nodes, and restart k3s there.
     """
 
     mirror_prefix: Hostname | None = None
-    override_docker_io: bool = False
+    override_docker_io: Flag = False
     ca_file: NodePath | None = None
-    configure: bool = False
+    configure: Flag = False
+
+    @field_validator("mirror_prefix")
+    @classmethod
+    def _leave_docker_io(cls, prefix: str | None) -> str | None:
+        if prefix in ("docker.io", "index.docker.io", "registry-1.docker.io"):
+            raise FixableError(
+                "expected nodes.overrideDockerIo instead, to pull images of docker.io from the "
+                "registry and only from there",
+                fixes={("nodes", "mirrorPrefix"): None, ("nodes", "overrideDockerIo"): True},
+            )
+        return prefix
 
 
 class PullSecretsSettings(Section):
-    """Secrets that let pods pull without their nodes being set up.
+    """Secrets that let pods pull on nodes that are not configured to.
 
     Attributes:
         namespaces: Existing namespaces that get one.
@@ -221,8 +243,8 @@ class PullSecretsSettings(Section):
             account.
     """
 
-    namespaces: list[Label] = []  # noqa: RUF012 - pydantic copies it
-    default_service_account: bool = False
+    namespaces: Annotated[list[Label], LISTED] = []  # noqa: RUF012 - pydantic copies it
+    default_service_account: Flag = False
 
 
 class ScriptsSettings(Section):

@@ -1,117 +1,241 @@
-"""The types of settings' values: what is taken, and what is said to what is not."""
+"""Constrained field types: what they take, and what a refused value should be instead."""
 
 from __future__ import annotations
 
 import re
+import ssl
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from settings.commands import Ask, FromFile
+from settings.section import FixableError, Text, hyphenate, lower, matching, trim
 
 OLDEST_VERSION = (3, 1, 2)
 """Older ones lose tags from listings on S3, and have known vulnerabilities:
 https://github.com/distribution/distribution/issues/4891"""
 
-_DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_SUBDOMAIN = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
+"""Both from https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+
+_COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = rf"{_COMPONENT}(/{_COMPONENT})*"
+"""https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests"""
+
+_DIGEST = "@sha256:[0-9a-f]{64}"
+_DOMAIN_PART = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = rf"{_DOMAIN_PART}((\.{_DOMAIN_PART})+(:\d+)?|:\d+)"
+_IMAGE = (
+    rf"(?P<name>({_DOMAIN}/)?(?=[^:@]{{1,255}}[:@]){_REPOSITORY})"
+    rf"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})({_DIGEST})?|{_DIGEST})"
+)
+"""https://github.com/distribution/reference/blob/main/regexp.go; a first part with neither dot nor
+port is no domain."""
 
 
-class Section(BaseModel):
-    """Settings that belong together; refuses keys that it does not know."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, validate_default=True
-    )
-
-
-class FixableError(ValueError):
-    """A value is refused, and the right one is known.
-
-    Args:
-        expected: What is expected, or why it is refused.
-        right: The value to set instead.
-    """
-
-    def __init__(self, expected: str, right: str) -> None:
-        super().__init__(expected)
-        self.right = right
-
-
-def matching(pattern: str, expected: str) -> AfterValidator:
-    """Make a validator that refuses what does not match a pattern as a whole.
-
-    Args:
-        pattern: A regular expression.
-        expected: What it stands for, in words.
-    """
-
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(f"expected {expected}")
-        return value
-
-    return AfterValidator(check)
+def _image(text: str) -> str:
+    reference = re.sub("^[a-z-]+://", "", trim(text))
+    # Tags are case-sensitive, all else is in lowercase.
+    return re.sub("^.*?(?=:[^/:@]*(@|$)|@|$)", lambda name: name[0].lower(), reference)
 
 
 def _recent(image: str) -> str:
     """Refuse an image of the registry whose tag does not tell a version that is recent enough."""
     oldest = ".".join(map(str, OLDEST_VERSION))
-    tag = re.fullmatch(r"[^@\s]+:v?(\d+)\.(\d+)\.(\d+)[^/@:\s]*(@sha256:[0-9a-f]{64})?", image)
-    if not tag:
-        raise ValueError(f"expected name:version, with a whole version of {oldest} or newer")
-    if tuple(int(part) for part in tag.group(1, 2, 3)) < OLDEST_VERSION:
-        raise ValueError(f"expected {oldest} or newer: older ones list tags wrongly on S3")
-    return image
+    match = re.fullmatch(_IMAGE, image)
+    version = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?!\d)", (match and match["tag"]) or "")
+    if version and tuple(map(int, version.groups())) >= OLDEST_VERSION:
+        return image
+    right = re.sub("(:[^/]*)?$", f":{oldest}", _image(image).partition("@")[0], count=1)
+    raise FixableError(
+        f"expected name:version, with a whole version of {oldest} or newer: older ones list tags "
+        "wrongly on S3",
+        right if re.fullmatch(_IMAGE, right) else Ask.VALUE,
+    )
+
+
+def _host(text: str) -> str:
+    """Return the host of what may be a URL."""
+    rest = re.sub("^[a-z0-9]+:/+", "", lower(text)).rpartition("@")[2]
+    return re.split("[/?#:]", rest)[0].strip(".")
+
+
+def _bucket(text: str) -> str:
+    return lower(text).removeprefix("s3://").rstrip("/")
+
+
+def _endpoint(text: str) -> str:
+    url = lower(text)
+    host = re.split("[/?#]", url.rpartition("://")[2].rpartition("@")[2])[0].rstrip(".")
+    return f"{'http' if url.startswith('http://') else 'https'}://{host}"
+
+
+def _memory(text: str) -> str:
+    return re.sub(r"\s*([kmgt])i?b?$", lambda unit: f"{unit[1].upper()}i", lower(text))
+
+
+def _cores(text: str) -> str:
+    cores = lower(text).replace(" ", "")
+    return f"{round(float(cores) * 1000)}m" if re.fullmatch(r"\d*\.\d+", cores) else cores
+
+
+def _folder(text: str) -> str:
+    return "/".join(part for part in trim(text).split("/") if part not in ("", "."))
+
+
+def _node_path(text: str) -> str:
+    return f"/{_folder(text)}" if trim(text).startswith("/") else text
+
+
+def _repositories(text: str) -> str:
+    return re.sub(r"/\**$", "/*", re.sub("/+", "/", lower(text))).removeprefix("/")
+
+
+def _certificates(text: str) -> str:
+    """Refuse what is not certificates in PEM, and nothing but certificates."""
+    expected = "expected one or more certificates in PEM"
+    # The path of a file instead of its contents is the commonest slip.
+    path = re.fullmatch(r"[^\s-]\S*\.\S+", trim(text))
+    file = FromFile(Path(path[0]).expanduser() if path else "ca.pem")
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError, TypeError):
+        raise FixableError(expected, file) from None
+    if "PRIVATE KEY" in text:
+        raise FixableError(f"{expected}, without a private key", FromFile("ca.pem"))
+    return text
 
 
 Hostname = Annotated[
-    str,
+    Text,
     matching(
-        rf"(?=.{{1,253}}$){_DNS_LABEL}(\.{_DNS_LABEL})+",
-        "a host name in small letters, such as registry.example.com: no scheme, port or path",
+        rf"(?=.{{1,253}}$)(?!.*\.\d+$){_LABEL}(\.{_LABEL})+",
+        "a hostname in lowercase letters, such as registry.example.com: no scheme, port or path",
+        _host,
     ),
 ]
 Label = Annotated[
-    str, matching(_DNS_LABEL, "at most 63 small letters, digits and hyphens, such as registry")
+    Text,
+    matching(
+        _LABEL, "at most 63 lowercase letters, digits and hyphens, such as registry", hyphenate
+    ),
+]
+Namespace = Annotated[
+    Text,
+    matching(
+        # The namespace of what configures nodes has a name six characters longer.
+        rf"(?=.{{1,57}}$)(?!kube-|default$){_LABEL}",
+        "at most 57 lowercase letters, digits and hyphens, such as registry; not default, not "
+        "kube-...",
+        lambda text: hyphenate(text)[:57].strip("-"),
+    ),
+]
+ObjectName = Annotated[
+    Text,
+    matching(
+        _SUBDOMAIN,
+        "the name of a Kubernetes object: lowercase letters, digits, hyphens and dots",
+        hyphenate,
+    ),
+]
+Resolver = Annotated[
+    Text, matching("[A-Za-z0-9_-]{1,63}", "a name of letters, digits, hyphens and underscores")
 ]
 Memory = Annotated[
-    str, matching(r"[1-9]\d*[KMGT]i", "a whole number of binary units, such as 128Mi or 10Gi")
+    Text,
+    matching(r"[1-9]\d*[KMGT]i", "a whole number of binary units, such as 128Mi or 10Gi", _memory),
 ]
-Cpu = Annotated[str, matching(r"[1-9]\d*m?", "cores or thousandths of a core, such as 1 or 50m")]
+Cpu = Annotated[
+    Text,
+    BeforeValidator(lambda value: str(value) if isinstance(value, float) else value),
+    matching(r"[1-9]\d{0,5}m?", "cores or thousandths of a core, such as 1 or 50m", _cores),
+]
 User = Annotated[
-    str, matching(r"[A-Za-z0-9._-]{1,64}", "letters, digits, dots, hyphens and underscores")
+    Text,
+    matching(
+        "[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "at most 64 letters, digits, dots, hyphens and underscores",
+        lambda text: re.sub("[^A-Za-z0-9._-]+", "-", text).strip("._-"),
+    ),
+]
+NamedUser = Annotated[
+    str,
+    matching(
+        "[a-z]([a-z0-9-]{0,30}[a-z0-9])?",
+        "a user name of at most 32 lowercase letters, digits and hyphens, such as ci",
+        lambda name: re.sub("^(?![a-z])", "u", hyphenate(name))[:32].rstrip("-"),
+    ),
+]
+RepositoryPattern = Annotated[
+    Text,
+    matching(
+        rf"(?=.{{1,255}}$)(\*|{_REPOSITORY}(/\*)?)",
+        "a repository such as team-a/app, all below a path such as team-a/*, or * for all",
+        _repositories,
+    ),
 ]
 Image = Annotated[
-    str, matching(r"[^@\s]+:[^/:@\s]+(@sha256:[0-9a-f]{64})?", "name:tag, with a tag that stays")
+    Text,
+    matching(_IMAGE, "name:tag, with a tag that stays, or name@sha256:<digest>", _image),
 ]
-RegistryImage = Annotated[str, AfterValidator(_recent)]
+RegistryImage = Annotated[Text, AfterValidator(_recent)]
 NamePrefix = Annotated[
     # 63 characters are a bucket name's limit, 9 of them are the random suffix's.
-    str,
-    matching(r"[a-z0-9][a-z0-9-]{1,53}", "2 to 54 small letters, digits and hyphens"),
+    Text,
+    matching(
+        "(?!xn--)[a-z0-9][a-z0-9-]{0,53}",
+        "at most 54 lowercase letters, digits and hyphens",
+        hyphenate,
+    ),
 ]
 Bucket = Annotated[
-    str, matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an existing bucket")
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    Text,
+    matching(
+        rf"(?=.{{3,63}}$)(?!xn--)(?!\d+(\.\d+){{3}}$){_LABEL}(\.{_LABEL})*",
+        "the name of an existing bucket",
+        _bucket,
+    ),
 ]
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 Endpoint = Annotated[
-    str,
+    Text,
     matching(
-        r"https?://[A-Za-z0-9.-]+(:\d{1,5})?",
+        # What leads to the pod itself, or to its node's metadata service, is no S3 server.
+        rf"https?://(?!localhost(:|$)|127\.|0\.0\.0\.0|169\.254\.){_SUBDOMAIN}(:{_PORT})?",
         "a URL without bucket and path, such as https://s3.eu-central-1.amazonaws.com",
+        _endpoint,
     ),
 ]
-S3Region = Annotated[str, matching(r"[a-z0-9-]{1,63}", "a region's name, such as us-east-1")]
-Text = Annotated[str, matching(r"\S.*", "some text")]
+S3Region = Annotated[
+    Text, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "a region's name, such as us-east-1")
+]
+AccessKey = Annotated[
+    # It stands in headers whose parts are divided by slashes, commas and equals signs.
+    Text,
+    matching("[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}", "an access key ID"),
+]
+SecretKey = Annotated[
+    # What the registry's SDK reads from a credentials file as it was written there:
+    # https://github.com/aws/aws-sdk-go/tree/v1.55.5/internal/ini
+    Text,
+    Field(repr=False),
+    matching('(?!["#,;])[!-~]+', "a secret access key, without quotes or spaces around it"),
+]
+_PART = r"(?!\.{1,2}(/|$))[A-Za-z0-9._-]+"
 Folder = Annotated[
-    str, matching(r"([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?", "a path such as images/registry")
+    Text,
+    matching(rf"(?=.{{0,255}}$)({_PART}(/{_PART})*)?", "a path such as images/registry", _folder),
 ]
-Certificate = Annotated[
-    str,
+Certificates = Annotated[Text, AfterValidator(_certificates)]
+NodePath = Annotated[
+    Text,
     matching(
-        r"(?s)\s*-----BEGIN CERTIFICATE-----.*-----END CERTIFICATE-----\s*",
-        "one or more certificates in PEM",
+        r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._@%+=,~-]+)+", "an absolute path on the nodes", _node_path
     ),
 ]
-NodePath = Annotated[str, matching(r"/\S+", "an absolute path on the nodes")]
 
 SpacesRegion = Literal[
     "ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1"

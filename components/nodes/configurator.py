@@ -144,6 +144,7 @@ class NodeConfigurator(pulumi.ComponentResource):
         """Return the spec of a pod that is ready once its node is configured."""
         args = self._args
         container: kubernetes.core.v1.ContainerArgsDict = {
+            "name": "configure",
             "image": args.image,
             "image_pull_policy": "IfNotPresent",
             "termination_message_path": "/dev/termination-log",
@@ -163,7 +164,6 @@ class NodeConfigurator(pulumi.ComponentResource):
             "init_containers": [
                 {
                     **container,
-                    "name": "configure",
                     "command": [
                         *("python3", "-m", "scripts.configure_node"),
                         f"{_FILES}/registries.yaml",

@@ -119,17 +119,3 @@ def test_a_planted_leak_is_found_within_base64(secrets: set[str], before: str) -
     for secret in secrets:
         text = base64.b64encode(f"{before}{secret} and more".encode()).decode()
         assert leaks(secrets, f"data: {text}"), "the check is blind"
-
-
-def test_bad_settings_are_reported_together_without_a_traceback(sandbox: Sandbox) -> None:
-    sandbox.config(storage__regoin="fra1", registry__image="registry:3.1.1")
-    try:
-        result = sandbox.pulumi("preview", fails=True)
-    finally:
-        sandbox.pulumi("config", "rm", "--path", "storage")
-        sandbox.config(registry__image="localhost/registry:3.1.2")
-    assert "2 problems" in result.stdout
-    assert "pulumi config set --path storage.region fra1" in result.stdout
-    assert "pulumi config set --path registry.image" in result.stdout
-    assert "Traceback" not in result.stdout + result.stderr
-    sandbox.pulumi("preview", "--expect-no-changes")

@@ -147,7 +147,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             code = program.wait()
         if code == _BAIL:
             return language_pb2.RunResponse(bail=True)
-        return language_pb2.RunResponse(error=f"the program ended with code {code}" if code else "")
+        return language_pb2.RunResponse(
+            error=f"program exited with non-zero exit code: {code}" if code else ""
+        )
 
     @override
     def RunPlugin(

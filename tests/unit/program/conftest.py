@@ -24,6 +24,13 @@ from tests.unit.program.engine import Engine
 ROOT = Path(__file__).parents[3]
 PROJECT = "k3s-registry"
 CONFIG = {"hostname": "registry.example.com"}
+CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
+
+ENCRYPTED = (
+    *("digitalocean:token", "digitalocean:spacesSecretKey", "kubernetes:kubeconfig"),
+    f"{PROJECT}:storage",
+)
+"""The keys that hold secrets, where they are set."""
 
 
 class Run:
@@ -38,7 +45,8 @@ class Run:
         *,
         preview: bool = False,
         token: str = "token",
-        cluster: list[dict[str, Any]] | None = None,
+        environment: dict[str, str] | None = None,
+        state: dict[str, dict[str, Any]] | None = None,
     ) -> Engine:
         """Return what the program registers.
 
@@ -46,33 +54,36 @@ class Run:
             config: The stack's configuration, without the project's name in its keys.
             preview: Whether nothing that a provider would return is known.
             token: The DigitalOcean API token in the environment.
-            cluster: The objects in the cluster; by default the namespaces that are to get pull
-                Secrets.
+            environment: Other environment variables.
+            state: What the engine returns for a resource, by its name, instead of its inputs.
         """
         values = CONFIG if config is None else config
-        key = json.dumps([values, preview, token, cluster])
+        variables = {"DIGITALOCEAN_TOKEN": token} | (environment or {})
+        key = json.dumps([values, preview, variables, state])
         if key not in self._done:
-            self._done[key] = contextvars.Context().run(_run, values, preview, token, cluster)
+            self._done[key] = contextvars.Context().run(
+                _run, values, preview, variables, state or {}
+            )
         return self._done[key]
 
 
 def _run(
-    values: dict[str, Any], preview: bool, token: str, cluster: list[dict[str, Any]] | None
+    values: dict[str, Any],
+    preview: bool,
+    variables: dict[str, str],
+    state: dict[str, dict[str, Any]],
 ) -> Engine:
     texts = {
         key if ":" in key else f"{PROJECT}:{key}": value
         if isinstance(value, str)
-        else json.dumps(value)
+        else json.dumps(value, separators=(",", ":"), sort_keys=True)  # as the engine does
         for key, value in values.items()
     }
-    objects = cluster or [
-        {"kind": "Namespace", "metadata": {"name": name}}
-        for name in values.get("pullSecrets", {}).get("namespaces", [])
-    ]
     environment = {
         "PATH": os.environ["PATH"],
         "PULUMI_CONFIG": json.dumps(texts),
-        "DIGITALOCEAN_TOKEN": token,
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps([key for key in texts if key in ENCRYPTED]),
+        **variables,
     }
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -84,7 +95,7 @@ def _run(
     loop = loops[0]
     # The SDK makes a loop in each worker thread that has none, and never closes it.
     loop.set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
-    engine = Engine()
+    engine = Engine(state=state)
     settings = MockSettings(  # type: ignore[no-untyped-call] # upstream's has no types
         monitor=engine,
         engine=engine,
@@ -92,6 +103,7 @@ def _run(
         stack="dev",
         organization="organization",
         dry_run=preview,
+        outputs=set(),  # Or those of a program that failed are awaited by the next one.
     )
     configure(settings)
 
@@ -101,12 +113,19 @@ def _run(
     try:
         with (
             mock.patch.dict(os.environ, environment, clear=True),
-            mock.patch.object(preflight, "look", lambda *_: objects),
+            # A cluster with nothing in the way.
+            mock.patch.object(preflight, "check", lambda *_: CLUSTER_UID),
         ):
             loop.run_until_complete(run_in_stack(program))
     finally:
         # The program switches it off for the few seconds that it runs.
         gc.enable()
+        # Of a program that failed, what depends on the failure is still to be told.
+        loop.set_exception_handler(lambda *_: None)
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_default_executor())
         for used in loops:
             used.close()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+PEM = """\
+-----BEGIN CERTIFICATE-----
+MIHFMHmgAwIBAgIBATAFBgMrZXAwDTELMAkGA1UEAwwCY2EwHhcNMjYwMTAxMDAw
+MDAwWhcNNDkwMTAxMDAwMDAwWjANMQswCQYDVQQDDAJjYTAqMAUGAytlcAMhAHft
+LZBfkbZRet/oo5Kxsf1959mZwCBdr+BdCklo0AZxMAUGAytlcANBADmph6+T6tKU
+HjSae4S8ekzqlaEywkSTedNxTW8Qcik/CyOK02toMh0GR6bstjFgdSCxiKUF5z6+
+6NIzw5YF4w8=
+-----END CERTIFICATE-----
+"""
+"""A CA's certificate, of a key that nobody has."""
 
 S3 = {
     "kind": "s3",
@@ -43,7 +52,17 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "tls-client-ca": {"tls": {"clientCa": PEM}},
     "tls-none": {"tls": {"mode": "none"}},
-    "upload-timeout": {"ingress": {"uploadTimeout": 600}},
+    "users": {
+        "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},
+    },
+    "redirect": {"registry": {"redirect": True}},
+    "ingress-without-tcp-route": {"ingress": {"tcpRoute": False}},
+    "ingress-nginx": {
+        "ingress": {"controller": "nginx", "className": "nginx"},
+        "tls": {"clientCa": PEM},
+    },
+    "ingress-haproxy": {"ingress": {"controller": "haproxy", "className": "haproxy"}},
+    "ingress-host-network": {"ingress": {"hostNetwork": True}},
     "replicas": {"registry": {"replicas": 2}},
     "nodes": {
         "nodes": {
@@ -70,7 +89,7 @@ MODES: dict[str, dict[str, Any]] = {
         "registry": {
             "image": "mirror.example.com/registry:3.1.3",
             "parallelUploads": 4,
-            "resources": {"cpu": "1", "memory": "1Gi"},
+            "resources": {"cpu": "1", "memory": "100Mi"},
         },
         "ingress": {"className": "internal", "controllerNamespace": "traefik"},
         "tls": {"secretName": "wildcard"},

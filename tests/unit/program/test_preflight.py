@@ -1,199 +1,228 @@
-"""What is somebody else's is not taken over."""
+"""Cluster and cloud are checked before anything is created, and each check stands alone."""
 
 from __future__ import annotations
 
-import json
-import subprocess
+import shlex
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pytest
 
 import preflight
-from preflight import check_cluster, conflicts, unfit_namespaces
+from preflight import check
+from preflight import cluster as cluster_module
+from preflight.cluster import Cluster
+from preflight.errors import NotReadyError
 from settings import Settings
-from settings.credentials import find_access
-from settings.problems import SettingsError
+from settings.credentials import Access, find_access
+from settings.problems import Problem, SettingsError
 
-STACK = "organization/k3s-registry/dev"
-SETTINGS = Settings.model_validate({"hostname": "registry.example.com"})
-ACCESS = find_access({}, {})
-
-
-def namespace(name: str, stack: str | None = None) -> dict[str, Any]:
-    annotations = {"registry/stack": stack} if stack else {}
-    return {"kind": "Namespace", "metadata": {"name": name, "annotations": annotations}}
-
-
-def ingress(where: str, host: str | None) -> dict[str, Any]:
-    return {
-        "kind": "Ingress",
-        "metadata": {"name": "web", "namespace": where},
-        "spec": {"rules": [{"host": host} if host else {}]},
-    }
-
-
-def test_an_empty_cluster_is_in_nobodys_way() -> None:
-    assert not conflicts(SETTINGS, STACK, [namespace("default"), namespace("kube-system")])
-
-
-def test_what_this_stack_made_is_in_nobodys_way() -> None:
-    mine = [namespace("registry", STACK), ingress("registry", "registry.example.com")]
-    assert not conflicts(SETTINGS, STACK, mine)
-
-
-def test_a_namespace_that_was_there_before_is_refused() -> None:
-    (problem,) = conflicts(SETTINGS, STACK, [namespace("registry")])
-    assert problem.key == "namespace"
-    assert "this stack did not make it" in problem.expected, "destroy would delete it"
-    assert "pulumi config set namespace registry-2" in problem.fix
-    assert f"annotate --overwrite namespace registry registry/stack={STACK}" in problem.fix
-
-
-def test_a_namespace_of_another_stack_is_refused_with_its_name() -> None:
-    (problem,) = conflicts(SETTINGS, STACK, [namespace("registry", "organization/x/prod")])
-    assert "it belongs to the stack organization/x/prod" in problem.expected
-
-
-def test_a_host_that_another_ingress_serves_is_refused_with_its_name() -> None:
-    others = [ingress("shop", None), ingress("shop", "a.b"), ingress("shop", SETTINGS.hostname)]
-    (problem,) = conflicts(SETTINGS, STACK, others)
-    assert (problem.key, problem.value) == ("hostname", '"registry.example.com"')
-    assert "shop/web" in problem.expected
-
-
-@pytest.mark.parametrize(
-    ("annotations", "count"), [({}, 1), ({"cert-manager.io/issuer-name": "x"}, 0)]
-)
-def test_a_certificate_that_cert_manager_did_not_make_is_not_overwritten(
-    annotations: dict[str, str], count: int
-) -> None:
-    metadata = {"name": "registry-tls", "namespace": "registry", "annotations": annotations}
-    problems = conflicts(SETTINGS, STACK, [{"kind": "Secret", "metadata": metadata}])
-    assert len(problems) == count
-
-
-def test_somebody_elses_traefik_is_not_overwritten_but_a_patch_is_printed() -> None:
-    settings = Settings.model_validate({"hostname": "a.b", "ingress": {"uploadTimeout": 600}})
-    metadata = {"name": "traefik", "namespace": "kube-system"}
-    (problem,) = conflicts(settings, STACK, [{"kind": "HelmChartConfig", "metadata": metadata}])
-    assert (problem.key, problem.value) == ("ingress.uploadTimeout", "600")
-    assert "kubectl edit --namespace kube-system helmchartconfig traefik" in problem.fix
-    assert "readTimeout: 600s" in problem.fix
-    mine = {**metadata, "annotations": {"registry/stack": STACK}}
-    assert not conflicts(settings, STACK, [{"kind": "HelmChartConfig", "metadata": mine}])
-
-
-def pulling(**chosen: object) -> Settings:
-    return Settings.model_validate(
-        {"hostname": "registry.example.com", "pullSecrets": {"namespaces": ["team"], **chosen}}
-    )
-
-
-def account(*pull_secrets: str) -> dict[str, Any]:
-    return {
-        "kind": "ServiceAccount",
-        "metadata": {"name": "default", "namespace": "team"},
-        "imagePullSecrets": [{"name": name} for name in pull_secrets],
-    }
-
-
-def test_a_namespace_for_a_pull_secret_must_exist() -> None:
-    (problem,) = unfit_namespaces(pulling(), [namespace("other")])
-    assert (problem.key, problem.value) == ("pullSecrets.namespaces", '"team"')
-    assert problem.fix == "kubectl create namespace team"
-    assert not unfit_namespaces(pulling(), [namespace("team")])
-
-
-def test_pull_secrets_of_others_are_not_dropped_from_a_service_account() -> None:
-    found = [namespace("team"), account("registry-pull", "theirs")]
-    (problem,) = unfit_namespaces(pulling(defaultServiceAccount=True), found)
-    assert "team has pull Secrets already: theirs" in problem.expected
-    assert "pulumi config set --path pullSecrets.defaultServiceAccount false" in problem.fix
-    assert "kubectl --namespace team patch serviceaccount default --type=json" in problem.fix
-    assert not unfit_namespaces(pulling(), found), "unless asked to, we do not touch it"
-
-
-@pytest.mark.parametrize("pull_secrets", [[], ["registry-pull"]])
-def test_a_service_account_with_our_pull_secret_or_none_is_fit(pull_secrets: list[str]) -> None:
-    found = [namespace("team"), account(*pull_secrets)]
-    assert not unfit_namespaces(pulling(defaultServiceAccount=True), found)
-
-
-def test_the_enrolments_namespace_is_not_taken_over_either() -> None:
-    enrolled = Settings.model_validate(
-        {"hostname": "registry.example.com", "nodes": {"configure": True}}
-    )
-    (problem,) = conflicts(enrolled, STACK, [namespace("registry-nodes")])
-    assert "pulumi config set namespace registry-2" in problem.fix
-    assert not conflicts(SETTINGS, STACK, [namespace("registry-nodes")])
-
-
-def test_all_that_is_in_the_way_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [namespace("registry"), ingress("shop", SETTINGS.hostname)]
-    monkeypatch.setattr(preflight, "look", lambda *_: found)
-    with pytest.raises(SettingsError, match="2 problems"):
-        check_cluster(SETTINGS, ACCESS, STACK)
-
-
-def test_a_cluster_that_cannot_be_asked_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise subprocess.CalledProcessError(1, "kubectl", stderr="connection refused\n")
-
-    warned: list[str] = []
-    monkeypatch.setattr(preflight, "look", fail)
-    monkeypatch.setattr(pulumi.log, "warn", warned.append)
-    check_cluster(SETTINGS, ACCESS, STACK)
-    assert warned == ["the cluster was not searched for conflicts: connection refused"]
-
+S3 = {
+    "kind": "s3",
+    "endpoint": "https://s3.example.com",
+    "bucket": "images",
+    "accessKey": "x",
+    "secretKey": "x",
+}
 
 KUBECTL = """#!/bin/sh
 echo "$@" >> {log}
 case "$*" in *--kubeconfig=/dev/stdin*) cat >> {log};; esac
-case "$*" in
-*secret*) echo '{{"name": "registry-tls"}}';;
-*helmchartconfigs*) echo '{{"kind": "HelmChartConfig"}}';;
-*) echo '{{"items": []}}';;
-esac
+{body}
 """
+
+HEALTHY = """case "$*" in
+*/namespaces/kube-system*) echo '{"metadata": {"uid": "1234"}}';;
+*/ingressroutes*) echo 'Error from server (NotFound): no such resource' >&2; exit 1;;
+*/ingresses*) echo '{"items": [{"metadata": {"name": "web", "namespace": "shop"},
+    "spec": {"rules": [{"host": "taken.example.com"}]}}]}';;
+*Secret.v1.*) echo '{"name": "registry-tls", "namespace": "registry"}';;
+*) echo '{"items": []}';;
+esac"""
+
+
+class Kubectl:
+    """A kubectl on PATH that does what a test says."""
+
+    def __init__(self, folder: Path) -> None:
+        self._program, self._log = folder / "kubectl", folder / "log"
+
+    def does(self, body: str) -> None:
+        self._program.write_text(KUBECTL.format(log=self._log, body=body))
+        self._program.chmod(0o755)
+
+    @property
+    def calls(self) -> str:
+        return self._log.read_text()
 
 
 @pytest.fixture
-def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A kubectl that answers an empty cluster, and logs what it was asked."""
-    program, log = tmp_path / "kubectl", tmp_path / "log"
-    program.write_text(KUBECTL.format(log=log))
-    program.chmod(0o755)
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubectl:
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    return log
+    kubectl = Kubectl(tmp_path)
+    kubectl.does(HEALTHY)
+    return kubectl
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    return warnings
+
+
+def in_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+
+
+def access(**kubernetes: str) -> Access:
+    config = {f"kubernetes:{key}": value for key, value in kubernetes.items()}
+    found, problems = find_access(config, {})
+    assert not problems
+    return found
+
+
+def checked(hostname: str = "registry.example.com", **settings: object) -> str | None:
+    values = {"hostname": hostname, "storage": S3, **settings}
+    found = access()
+    return check(Settings.model_validate(values), found, Cluster.of(found))
+
+
+@pytest.mark.usefixtures("kubectl")
+def test_the_clusters_identity_is_the_uid_of_its_kube_system() -> None:
+    assert checked() == "1234"
+
+
+@pytest.mark.usefixtures("kubectl")
+def test_a_kind_that_the_cluster_does_not_know_hides_no_other_check() -> None:
+    with pytest.raises(SettingsError, match="the Ingress shop/web serves this hostname"):
+        checked("taken.example.com")
+
+
+@pytest.mark.usefixtures("kubectl")
+def test_all_that_is_in_the_way_is_told_at_once() -> None:
+    with pytest.raises(SettingsError, match="3 problems"):
+        checked(
+            "taken.example.com",
+            pullSecrets={"namespaces": ["team"]},
+            tls={"mode": "certManager", "issuer": "x"},
+        )
+
+
+FORBIDDEN = 'Error from server (Forbidden): User "x" cannot list resource "ingresses"'
+
+
+def test_a_check_that_cannot_be_made_hides_no_other_and_stops_up(kubectl: Kubectl) -> None:
+    kubectl.does(f"case $* in */ingresses*) echo '{FORBIDDEN}' >&2; exit 1;; esac\n{HEALTHY}")
+    with pytest.raises(SettingsError, match="2 problems") as error:
+        checked(pullSecrets={"namespaces": ["team"]})
+    missing, forbidden = error.value.problems
+    assert missing.key == "pullSecrets.namespaces"
+    assert FORBIDDEN in forbidden.expected
+    assert "kubectl get namespaces,ingresses --all-namespaces" in forbidden.fix
+
+
+def test_a_check_that_cannot_be_made_is_a_warning_in_a_preview(
+    kubectl: Kubectl, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_preview(monkeypatch)
+    kubectl.does(f"case $* in */ingresses*) echo '{FORBIDDEN}' >&2; exit 1;; esac\n{HEALTHY}")
+    with pytest.raises(SettingsError, match="1 problem "):
+        checked(pullSecrets={"namespaces": ["team"]})
+    assert FORBIDDEN in warnings[0]
+
+
+REFUSED = "The connection to the server 127.0.0.1:1 was refused"
+
+
+def test_a_preview_without_a_cluster_says_so_in_one_line(
+    kubectl: Kubectl, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_preview(monkeypatch)
+    noise = "E1125 01:02:03.004005 6 memcache.go:265] couldn't get current server API group list"
+    kubectl.does(f"echo {shlex.quote(f'{noise}{chr(10)}{REFUSED}')} >&2; exit 1")
+    assert checked() is None
+    (warning,) = warnings
+    assert warning.endswith(f"expected a cluster that can be asked: {REFUSED}")
+
+
+def test_without_kubectl_there_is_no_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SettingsError, match="1 problem ") as error:
+        checked()
+    assert "kubernetes.io/docs/tasks/tools" in error.value.problems[0].fix
+
+
+def test_a_cluster_that_does_not_respond_is_not_waited_for(
+    kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "TIMEOUT_SECONDS", 0.1)
+    kubectl.does("exec sleep 60")
+    with pytest.raises(SettingsError, match=r"no response within 0\.1 s"):
+        checked()
+
+
+CREDENTIAL = "hunter2hunter2"
+KUBECONFIG = f'{{"users": [{{"name": "me", "user": {{"token": "{CREDENTIAL}"}}}}]}}'
 
 
 def test_the_configured_cluster_is_asked_and_its_kubeconfig_is_in_no_argument(
-    kubectl: Path,
+    kubectl: Kubectl,
 ) -> None:
-    config = {"kubernetes:kubeconfig": "secret: 1\n", "kubernetes:context": "prod"}
-    assert preflight.look(SETTINGS, find_access(config, {})) == []
-    asked, given = kubectl.read_text().splitlines()
-    assert asked.endswith("--context=prod --kubeconfig=/dev/stdin")
-    assert given == "secret: 1"
+    Cluster.of(access(kubeconfig=KUBECONFIG, context="prod", cluster="eu")).uid()
+    arguments, stdin = kubectl.calls.splitlines()
+    assert arguments.endswith("--context=prod --cluster=eu --kubeconfig=/dev/stdin")
+    assert stdin == KUBECONFIG
 
 
-def test_a_kubeconfig_may_be_a_path(kubectl: Path) -> None:
-    preflight.look(SETTINGS, find_access({"kubernetes:kubeconfig": "/etc/k3s.yaml"}, {}))
-    assert kubectl.read_text().rstrip().endswith("--kubeconfig=/etc/k3s.yaml")
+def test_without_a_configured_kubeconfig_kubectl_finds_the_current_one(kubectl: Kubectl) -> None:
+    Cluster.of(access()).uid()
+    assert "--kubeconfig" not in kubectl.calls
 
 
-def test_of_a_certificate_only_the_metadata_is_asked_for(kubectl: Path) -> None:
-    tls = {"mode": "certManager", "issuer": "x"}
-    settings = Settings.model_validate({"hostname": "a.b", "tls": tls})
-    assert preflight.look(settings, ACCESS) == [
-        {"kind": "Secret", "metadata": json.loads('{"name": "registry-tls"}')}
+def test_no_credential_of_a_kubeconfig_is_in_an_error_or_a_representation(
+    kubectl: Kubectl,
+) -> None:
+    kubectl.does(f"echo 'error: no such file: {KUBECONFIG}' >&2; exit 1")
+    cluster = Cluster.of(access(kubeconfig=KUBECONFIG))
+    with pytest.raises(NotReadyError) as error:
+        cluster.uid()
+    assert "no such file" in error.value.problem.expected
+    assert CREDENTIAL not in f"{error.value} {error.value.problem} {cluster}"
+
+
+def test_of_an_object_only_the_metadata_is_read(kubectl: Kubectl) -> None:
+    cluster = Cluster.of(access())
+    assert cluster.metadata("Secret", "v1", "registry-tls", "registry") == {
+        "name": "registry-tls",
+        "namespace": "registry",
+    }
+    cluster.metadata("Route", "traefik.io/v1alpha1", "x", "y")
+    assert "Secret.v1. registry-tls --namespace=registry" in kubectl.calls
+    assert "jsonpath={.metadata}" in kubectl.calls
+    assert "Route.v1alpha1.traefik.io x --namespace=y" in kubectl.calls
+
+
+def test_an_object_that_does_not_exist_has_no_metadata(kubectl: Kubectl) -> None:
+    kubectl.does("exit 0")
+    assert Cluster.of(access()).metadata("Secret", "v1", "x", "y") is None
+
+
+@pytest.mark.usefixtures("kubectl")
+def test_a_token_that_is_not_ready_stops_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Access) -> None:
+        raise NotReadyError(Problem("digitalocean:token", "", "unknown token", "another"))
+
+    monkeypatch.setattr(preflight, "check_token", refuse)
+    with pytest.raises(SettingsError, match="unknown token"):
+        checked(storage={})
+    assert checked() == "1234", "an existing bucket needs no token"
+
+
+def test_of_the_objects_in_a_namespace_only_kinds_and_metadata_are_read(kubectl: Kubectl) -> None:
+    kubectl.does("""echo 'Secret {"name": "registry-tls"}'; echo 'Service {"name": "registry"}'""")
+    assert Cluster("", ()).contents("registry", "secrets,services") == [
+        ("Secret", {"name": "registry-tls"}),
+        ("Service", {"name": "registry"}),
     ]
-    assert "jsonpath={.metadata}" in kubectl.read_text()
-
-
-def test_traefiks_config_is_asked_for_where_it_is_to_be_changed(kubectl: Path) -> None:
-    settings = Settings.model_validate({"hostname": "a.b", "ingress": {"uploadTimeout": 600}})
-    assert preflight.look(settings, ACCESS) == [{"kind": "HelmChartConfig"}]
-    assert "traefik --namespace=kube-system --ignore-not-found" in kubectl.read_text()
+    assert "get secrets,services --namespace=registry --output=jsonpath=" in kubectl.calls

@@ -110,7 +110,7 @@ def test_a_config_secret_is_not_in_an_argument(executor: Path) -> None:
 
 
 def test_a_failed_program_is_told_by_its_code(executor: Path) -> None:
-    assert run(executor, 3).error == "the program ended with code 3"
+    assert run(executor, 3).error == "program exited with non-zero exit code: 3"
 
 
 def test_a_program_that_explained_itself_is_not_talked_over(executor: Path) -> None:

@@ -1,0 +1,37 @@
+"""The registry's namespace: what makes a cluster the stack's own, before anything else exists."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.metadata import STACK_ANNOTATION
+
+
+def registry_namespace(
+    name: str, stack: str, cluster: kubernetes.Provider
+) -> kubernetes.core.v1.Namespace:
+    """Create the namespace that holds all of the registry.
+
+    It is no child of a component, so that ``pulumi import`` finds its place without more.
+
+    Args:
+        name: The namespace's name.
+        stack: The full name of the stack, for people who look at the cluster.
+        cluster: The provider.
+    """
+    # Before it stood alone, it was a child of this component.
+    registry = pulumi.create_urn("registry", "registry:index:Registry")
+    return kubernetes.core.v1.Namespace(
+        "registry-namespace",
+        metadata={
+            "name": name,
+            "annotations": {STACK_ANNOTATION: stack},
+            # https://kubernetes.io/docs/concepts/security/pod-security-standards/
+            "labels": {
+                "pod-security.kubernetes.io/enforce": "restricted",
+                "pod-security.kubernetes.io/warn": "restricted",
+            },
+        },
+        opts=pulumi.ResourceOptions(provider=cluster, aliases=[pulumi.Alias(parent=registry)]),
+    )

@@ -1,0 +1,125 @@
+"""Preflight: refuse what belongs to others, and what cannot work, before anything is created."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import pulumi
+
+from preflight import conflicts
+from preflight.cloud import check_token
+from preflight.cluster import Cluster
+from preflight.errors import NotReadyError
+from preflight.identity import cluster_identifier
+from preflight.ownership import guard
+from preflight.record import record
+from settings import Settings
+from settings.credentials import Access
+from settings.problems import Problem, SettingsError
+from settings.schema import TlsCertManager
+
+__all__ = ["check", "run"]
+
+_Result = TypeVar("_Result")
+
+
+def run(settings: Settings, access: Access, stack: str) -> pulumi.Output[str]:
+    """Check cluster and cloud, and guard what others own while the program runs.
+
+    Args:
+        settings: All settings.
+        access: What reaches the cloud and the cluster.
+        stack: The full name of this stack.
+
+    Returns:
+        What identifies the cluster; whatever is made of it comes after the checks that this is the
+        stack's cluster, and that the settings leave nothing behind.
+
+    Raises:
+        SettingsError: With everything that is in the way.
+    """
+    cluster = Cluster.of(access)
+    uid = check(settings, access, cluster)
+    guard(settings, cluster, stack)
+    outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster))
+    return outputs.apply(lambda known: str(known[0]))
+
+
+def check(settings: Settings, access: Access, cluster: Cluster) -> str | None:
+    """Ask cluster and cloud all that can be asked before the state is known.
+
+    Each check stands alone: one that cannot be made hides no other. A preview needs neither cluster
+    nor cloud, so what is not ready is a warning there.
+
+    Args:
+        settings: All settings.
+        access: What reaches the cloud.
+        cluster: The cluster.
+
+    Returns:
+        The cluster's UID; None if a preview cannot reach it.
+
+    Raises:
+        SettingsError: With everything that is in the way.
+    """
+    problems: list[Problem] = []
+    not_ready: dict[Problem, None] = {}  # A set in order: several checks may fail alike.
+
+    def result(future: Future[_Result]) -> _Result | None:
+        try:
+            return future.result()
+        except NotReadyError as error:
+            not_ready[error.problem] = None
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        uid = pool.submit(cluster.uid)
+        checks = [pool.submit(check) for check in _checks(settings, access, cluster)]
+    for check in checks:
+        found = result(check)
+        problems += found or []
+    known_uid = result(uid)
+    if not_ready and pulumi.runtime.is_dry_run():
+        reasons = "; ".join(problem.expected for problem in not_ready)
+        pulumi.log.warn(f"`pulumi up` would be refused, and not all conflicts are shown: {reasons}")
+    elif not_ready:
+        problems += not_ready
+    if problems:
+        raise SettingsError(problems)
+    return known_uid
+
+
+def _checks(
+    settings: Settings, access: Access, cluster: Cluster
+) -> list[Callable[[], list[Problem] | None]]:
+    checks: list[Callable[[], list[Problem] | None]] = [
+        lambda: conflicts.ingresses(
+            settings, cluster.items("/apis/networking.k8s.io/v1/ingresses")
+        ),
+        *(
+            lambda kind=kind: conflicts.routes(
+                settings, cluster.items(f"/apis/traefik.io/v1alpha1/{kind}")
+            )
+            for kind in ("ingressroutes", "ingressroutetcps")
+        ),
+    ]
+    if settings.pull_secrets.namespaces:
+        checks.append(
+            lambda: conflicts.missing_namespaces(settings, cluster.items("/api/v1/namespaces"))
+        )
+    if settings.pull_secrets.default_service_account:
+        checks.append(
+            lambda: conflicts.service_accounts(settings, cluster.items("/api/v1/serviceaccounts"))
+        )
+    if isinstance(tls := settings.tls, TlsCertManager):
+        checks.append(
+            lambda: conflicts.certificate(
+                tls, cluster.metadata("Secret", "v1", tls.secret_name, settings.namespace)
+            )
+        )
+    if settings.storage.kind == "spaces":
+        checks.append(partial(check_token, access))
+    return checks

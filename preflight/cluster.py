@@ -1,0 +1,168 @@
+"""Questions to the cluster, by kubectl: it knows every way to log in, and is there with k3s."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from preflight.errors import NotReadyError
+from settings.credentials import Access
+from settings.problems import Problem
+
+TIMEOUT_SECONDS = 10
+"""For a cluster that does not answer; one that does takes a tenth of a second."""
+
+_LOG_LINE = re.compile(r"[IWEF]\d{4} ")
+"""How lines of kubectl's own log begin; the error comes after them, without it.
+https://github.com/kubernetes/klog/blob/main/klog.go"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster that the provider works on.
+
+    Attributes:
+        kubeconfig: Contents; empty for the current one, which kubectl finds as the provider does.
+        flags: Which context and cluster of it.
+    """
+
+    kubeconfig: str = field(repr=False)
+    flags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, access: Access) -> Cluster:
+        """Return the cluster that the provider's arguments name."""
+        arguments = access.kubernetes
+        flags = [f"--{key}={arguments[key]}" for key in ("context", "cluster") if key in arguments]
+        return cls(arguments.get("kubeconfig", ""), tuple(flags))
+
+    def uid(self) -> str:
+        """Return what tells this cluster from all others, however it is reached.
+
+        The UID of kube-system serves as a cluster's ID:
+        https://github.com/kubernetes/kubernetes/issues/77487
+
+        Raises:
+            NotReadyError: The cluster cannot be asked.
+        """
+        namespace = json.loads(self._kubectl("--raw=/api/v1/namespaces/kube-system"))
+        return str(namespace["metadata"]["uid"])
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """Return the objects of a list; none where the cluster does not know their kind.
+
+        Args:
+            path: The list's path in the API, which spares kubectl to look for it.
+
+        Raises:
+            NotReadyError: The cluster cannot be asked.
+        """
+        output = self._kubectl(f"--raw={path}")
+        items: list[dict[str, Any]] = json.loads(output)["items"] if output else []
+        return items
+
+    def metadata(
+        self, kind: str, api_version: str, name: str, namespace: str
+    ) -> dict[str, Any] | None:
+        """Return an object's metadata, or None if there is no such object; nothing else is read.
+
+        Args:
+            kind: Its kind.
+            api_version: Its API group and version.
+            name: Its name.
+            namespace: Its namespace; empty if it is in none.
+
+        Raises:
+            NotReadyError: The cluster cannot be asked.
+        """
+        group, _, version = api_version.rpartition("/")
+        output = self._kubectl(
+            *(f"{kind}.{version}.{group}", name, f"--namespace={namespace}"),
+            *("--ignore-not-found", "--output=jsonpath={.metadata}"),
+        )
+        metadata: dict[str, Any] | None = json.loads(output) if output else None
+        return metadata
+
+    def contents(self, namespace: str, kinds: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return kind and metadata of the objects in a namespace; nothing else is read.
+
+        Args:
+            namespace: The namespace.
+            kinds: Their kinds, as kubectl takes them.
+
+        Raises:
+            NotReadyError: The cluster cannot be asked.
+        """
+        output = self._kubectl(
+            *(kinds, f"--namespace={namespace}"),
+            '--output=jsonpath={range .items[*]}{.kind}{" "}{.metadata}{"\\n"}{end}',
+        )
+        lines = [line.partition(" ") for line in output.splitlines()]
+        return [(kind, json.loads(metadata)) for kind, _, metadata in lines]
+
+    def _kubectl(self, *args: str) -> str:
+        """Return the output of kubectl, which is empty if there is no such thing."""
+        # Contents go by standard input: arguments are there for everybody to see.
+        contents = ["--kubeconfig=/dev/stdin"] if self.kubeconfig else []
+        try:
+            result = subprocess.run(
+                ["kubectl", "get", *args, *self.flags, *contents],
+                input=self.kubeconfig,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise NotReadyError(
+                Problem(
+                    "PATH",
+                    os.environ.get("PATH", ""),
+                    "expected kubectl, to ask the cluster whether others use the same names",
+                    "https://kubernetes.io/docs/tasks/tools/",
+                )
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise self._not_ready(f"no response within {TIMEOUT_SECONDS} s") from None
+        if result.returncode and "(NotFound)" not in result.stderr:
+            raise self._not_ready(self._reason(result.stderr))
+        return result.stdout
+
+    def _not_ready(self, reason: str) -> NotReadyError:
+        return NotReadyError(
+            Problem(
+                "kubernetes:kubeconfig",
+                "[secret]" if self.kubeconfig else "(not set: KUBECONFIG and ~/.kube/config)",
+                f"expected a cluster that can be asked: {reason}",
+                "kubectl get namespaces,ingresses --all-namespaces must work with it; another "
+                "one: export KUBECONFIG=<path>, or\n"
+                "           pulumi config set --secret kubernetes:kubeconfig < kubeconfig",
+            )
+        )
+
+    def _reason(self, stderr: str) -> str:
+        """Return the last line of an error without anything that a kubeconfig keeps secret."""
+        lines = [line for line in stderr.splitlines() if line.strip() and not _LOG_LINE.match(line)]
+        reason = lines[-1].strip() if lines else "kubectl does not say why"
+        kubeconfig = yaml.safe_load(self.kubeconfig) or {}
+        for secret in _texts(kubeconfig.get("users")):
+            reason = reason.replace(secret, "[secret]")
+        return reason
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts in a value that are long enough to be secrets."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str) and len(value) >= 8:
+        yield value

@@ -1,0 +1,139 @@
+"""What in the cluster is in the way of a registry with certain settings."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+from components.pull_secrets import SECRET_NAME
+from settings import Settings
+from settings.commands import set_command
+from settings.problems import Problem
+from settings.schema import TlsCertManager
+
+_HOSTS = re.compile(r"\bHost(?:SNI)?\(([^)]*)\)")
+_QUOTED = re.compile(r"""[`"']([^`"']*)[`"']""")
+"""https://doc.traefik.io/traefik/reference/routing-configuration/http/routing/rules-and-priority/"""
+
+
+def ingresses(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
+    """Return the Ingresses of others that serve the registry's hostname.
+
+    Args:
+        settings: The hostname, and the namespace whose objects are the registry's own.
+        items: All Ingresses.
+    """
+    return [
+        _served(settings, "Ingress", item["metadata"])
+        for item in items
+        if item["metadata"]["namespace"] != settings.namespace
+        and settings.hostname in [rule.get("host") for rule in item["spec"].get("rules", [])]
+    ]
+
+
+def routes(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
+    """Return the routes of others that lead the registry's hostname elsewhere.
+
+    Args:
+        settings: The hostname, and the namespace whose objects are the registry's own.
+        items: All IngressRoutes or IngressRouteTCPs.
+    """
+    return [
+        _served(settings, item["kind"], item["metadata"])
+        for item in items
+        if item["metadata"]["namespace"] != settings.namespace
+        and settings.hostname in _hosts(item["spec"].get("routes", []))
+    ]
+
+
+def _hosts(rules: Iterable[dict[str, Any]]) -> set[str]:
+    return {
+        host.lower()
+        for rule in rules
+        for names in _HOSTS.findall(rule.get("match", ""))
+        for host in _QUOTED.findall(names)
+    }
+
+
+def _served(settings: Settings, kind: str, metadata: dict[str, Any]) -> Problem:
+    return Problem(
+        "hostname",
+        json.dumps(settings.hostname),
+        f"the {kind} {metadata['namespace']}/{metadata['name']} serves this hostname already",
+        f"{set_command(['hostname'])}, or delete that {kind}",
+    )
+
+
+def missing_namespaces(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
+    """Return the namespaces that are to get a pull Secret, and do not exist.
+
+    Args:
+        settings: The namespaces that get one.
+        items: All namespaces.
+    """
+    names = {item["metadata"]["name"] for item in items}
+    return [
+        Problem(
+            "pullSecrets.namespaces",
+            json.dumps(namespace),
+            "expected a namespace that exists: pull Secrets go to namespaces of yours",
+            f"kubectl create namespace {namespace}",
+        )
+        for namespace in settings.pull_secrets.namespaces
+        if namespace not in names
+    ]
+
+
+def service_accounts(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
+    """Return the default service accounts whose pull Secrets of others would be lost.
+
+    Args:
+        settings: The namespaces whose default service account is to use the pull Secret.
+        items: All service accounts.
+    """
+    accounts = {
+        item["metadata"]["namespace"]: {x["name"] for x in item.get("imagePullSecrets", [])}
+        for item in items
+        if item["metadata"]["name"] == "default"
+    }
+    return [
+        _others_pull_secrets(namespace, others)
+        for namespace in settings.pull_secrets.namespaces
+        if (others := accounts.get(namespace, set()) - {SECRET_NAME})
+    ]
+
+
+def _others_pull_secrets(namespace: str, others: set[str]) -> Problem:
+    patch = [{"op": "add", "path": "/imagePullSecrets/-", "value": {"name": SECRET_NAME}}]
+    return Problem(
+        "pullSecrets.defaultServiceAccount",
+        "true",
+        f"the default service account of {namespace} has pull Secrets already: "
+        f"{', '.join(sorted(others))}; its list has one owner, and they would be lost",
+        f"{set_command(['pullSecrets', 'defaultServiceAccount'], 'false')} && "
+        f"kubectl --namespace {namespace} patch serviceaccount default --type=json "
+        f"--patch={shlex.quote(json.dumps(patch))}",
+    )
+
+
+def certificate(tls: TlsCertManager, metadata: dict[str, Any] | None) -> list[Problem]:
+    """Return whether cert-manager would overwrite a certificate that it did not get itself.
+
+    Args:
+        tls: The Secret that it is to write.
+        metadata: That Secret's metadata; None if there is none.
+    """
+    if metadata is None or "cert-manager.io/issuer-name" in metadata.get("annotations", {}):
+        return []
+    return [
+        Problem(
+            "tls.secretName",
+            json.dumps(tls.secret_name),
+            f"the Secret {metadata['namespace']}/{tls.secret_name} exists, and cert-manager did "
+            "not create it",
+            set_command(["tls", "secretName"], f"{tls.secret_name}-cert-manager"),
+        )
+    ]

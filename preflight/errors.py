@@ -1,0 +1,17 @@
+"""What keeps preflight from an answer."""
+
+from __future__ import annotations
+
+from settings.problems import Problem
+
+
+class NotReadyError(Exception):
+    """Cluster or cloud cannot be used, so that something could not be checked.
+
+    Args:
+        problem: Why, and the command that helps.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.expected)
+        self.problem = problem

@@ -1,0 +1,53 @@
+"""The cluster that the stack lives in, as its state knows it."""
+
+from __future__ import annotations
+
+import pulumi
+
+from settings.problems import Problem, SettingsError, explained_errors
+
+
+def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
+    """Return the UID of the cluster that the stack lives in, once it is known to be this one.
+
+    The state keeps the UID of the first `pulumi up`, whatever the kubeconfig says later. In another
+    cluster there would be nothing to update, and whatever has the same name there would be taken
+    for the stack's own.
+
+    Args:
+        uid: The UID of the cluster now; None if a preview cannot reach it.
+    """
+    recorded = pulumi.Stash(
+        "cluster-uid", input=uid or "", opts=pulumi.ResourceOptions(ignore_changes=["input"])
+    ).output
+
+    def check(recorded: str) -> str:
+        with explained_errors():
+            return same_cluster(recorded, uid)
+
+    return recorded.apply(check)
+
+
+def same_cluster(recorded: str, uid: str | None) -> str:
+    """Return the recorded UID.
+
+    Args:
+        recorded: The UID in the state.
+        uid: The UID of the cluster now, if it is known.
+
+    Raises:
+        SettingsError: They differ.
+    """
+    if uid in (recorded, None):
+        return recorded
+    raise SettingsError(
+        [
+            Problem(
+                "kubernetes:kubeconfig",
+                f"a cluster whose namespace kube-system has the UID {uid}",
+                f"expected this stack's cluster, UID {recorded}",
+                "export KUBECONFIG=<path>, or pulumi config set kubernetes:context <name>; if that "
+                "cluster is gone for good: docs/operations.md#another-cluster",
+            )
+        ]
+    )

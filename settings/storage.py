@@ -1,0 +1,112 @@
+"""The storage section: a Space that is created, or an existing bucket."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from settings.section import FixableError, Flag, Section, Text
+from settings.types import (
+    AccessKey,
+    Bucket,
+    Endpoint,
+    Folder,
+    NamePrefix,
+    S3Region,
+    SecretKey,
+    SpacesRegion,
+)
+
+
+class SpacesSettings(Section):
+    """A Space that this program creates.
+
+    Attributes:
+        kind: Names this kind of storage.
+        region: The datacenter region of the Space, best the cluster's.
+        name_prefix: The start of the Space's name. A random suffix follows it, since the name of a
+            deleted Space stays blocked:
+            https://docs.digitalocean.com/products/spaces/details/limits/
+        on_destroy: What `pulumi destroy` does to the Space: ``protect`` refuses to destroy it,
+            ``retain`` leaves the Space and its images in the account, ``delete`` deletes both.
+    """
+
+    kind: Literal["spaces"] = "spaces"
+    region: SpacesRegion = "nyc3"
+    name_prefix: NamePrefix = "registry"
+    on_destroy: Literal["protect", "retain", "delete"] = "protect"
+
+
+class S3Settings(Section):
+    """An existing bucket on any S3 server: AWS, MinIO, another Space.
+
+    Attributes:
+        kind: Names this kind of storage.
+        bucket: The bucket's name.
+        endpoint: The server's URL, without the bucket.
+        region: The region that requests are signed for.
+        access_key: The storage key's access key ID.
+        secret_key: Its secret access key.
+        path_style: Whether requests name the bucket in the path instead of the host name.
+        root_directory: The folder of the bucket that holds the images; empty for its top.
+        moved_from: The URL of the place that the images were copied from, which allows `pulumi up`
+            to switch to this bucket. None keeps the registry where its images are.
+    """
+
+    kind: Literal["s3"] = "s3"
+    bucket: Bucket
+    endpoint: Endpoint
+    region: S3Region = "us-east-1"
+    access_key: AccessKey
+    secret_key: SecretKey
+    path_style: Flag = True
+    root_directory: Folder = ""
+    moved_from: Text | None = None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _name_the_server(cls, endpoint: str, info: ValidationInfo) -> str:
+        scheme, _, host = endpoint.partition("://")
+        server = host.removeprefix(f"{info.data.get('bucket')}.")
+        # A Service in the cluster may well have the bucket's name.
+        if server != host and server.count(".") > 1 and not re.search(r"\.svc([.:]|$)", server):
+            raise FixableError(
+                "expected the server's URL, without the bucket", f"{scheme}://{server}"
+            )
+        return endpoint
+
+    @field_validator("endpoint")
+    @classmethod
+    def _encrypt(cls, endpoint: str) -> str:
+        right = endpoint.replace("http:", "https:")
+        if endpoint != right and right.endswith((".amazonaws.com", ".digitaloceanspaces.com")):
+            raise FixableError(
+                "expected https: images would cross the internet in plaintext", right
+            )
+        return endpoint
+
+    @field_validator("region")
+    @classmethod
+    def _match_endpoint(cls, region: str, info: ValidationInfo) -> str:
+        # https://docs.aws.amazon.com/general/latest/gr/s3.html
+        endpoint = re.fullmatch(
+            r"https://(.*\.)?s3(-fips)?[.-](dualstack\.)?([a-z]+(-[a-z]+)+-\d)"
+            r"(\.vpce)?\.amazonaws\.com(\.cn)?(:443)?",
+            info.data.get("endpoint", ""),
+        )
+        if endpoint and endpoint[4] != region:
+            raise FixableError("expected the region that is in the endpoint", endpoint[4])
+        return region
+
+    @field_validator("path_style")
+    @classmethod
+    def _fit_certificate(cls, path_style: bool, info: ValidationInfo) -> bool:
+        https = info.data.get("endpoint", "").startswith("https:")
+        if not path_style and https and "." in info.data.get("bucket", ""):
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+            raise FixableError(
+                "expected true: no wildcard certificate is valid for a bucket with a dot", True
+            )
+        return path_style

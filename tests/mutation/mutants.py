@@ -1,0 +1,98 @@
+"""The mutants of a file: mutmut's operators, applied to module and class level code too.
+
+mutmut's own runner mutates functions only; in this program settings, types and `__main__.py` are
+outside of them. https://mutmut.readthedocs.io/
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+import libcst.matchers as m
+from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
+from mutmut.mutation.mutators import mutation_operators
+
+SCOPES = (cst.ClassDef, cst.FunctionDef)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A file with one change.
+
+    Attributes:
+        file: Its path in the repository.
+        scope: The class and function that the change is in.
+        before: The lines that the change replaces, in one line.
+        after: What it replaces them by.
+        code: The whole file after the change.
+    """
+
+    file: str
+    scope: str
+    before: str
+    after: str
+    code: str
+
+
+def mutants(file: str, code: str) -> Iterator[Mutant]:
+    """Yield the mutants of a file.
+
+    Args:
+        file: Its path in the repository.
+        code: What is in it.
+    """
+    wrapper = MetadataWrapper(cst.parse_module(code))
+    module, spans = wrapper.module, wrapper.resolve(ByteSpanPositionProvider)
+    text = code.encode()
+    for scope, node, changed in _changes(module, ()):
+        start, end = spans[node].start, spans[node].start + spans[node].length
+        mutated = text[:start] + module.code_for_node(changed).encode() + text[end:]
+        before, after = _changed_lines(code, mutated.decode())
+        yield Mutant(
+            file=file,
+            scope=".".join(scope),
+            before=before,
+            after=after,
+            code=mutated.decode(),
+        )
+
+
+def _changes(node: Any, scope: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    if isinstance(node, cst.Import | cst.ImportFrom | cst.Decorator):
+        return
+    if isinstance(node, cst.Annotation):
+        # Types are mypy's matter, but pydantic reads the constraints in them.
+        for call in m.findall(node, m.Call()):
+            yield from _changes(call, scope)
+        return
+    if isinstance(node, SCOPES):
+        scope = (*scope, node.name.value)
+    for kind, operator in mutation_operators:
+        if isinstance(node, kind):
+            for changed in _useful(node, list(operator(node))):
+                yield scope, node, changed
+    for child in node.children:
+        yield from _changes(child, scope)
+
+
+def _useful(node: Any, changed: list[Any]) -> list[Any]:
+    """Leave out the mutants that show no more than others do."""
+    if isinstance(node, cst.SimpleString):
+        return changed[:1]  # The same string in upper and in lower case.
+    if isinstance(node, cst.Call):
+        # A call without an argument mostly fails at once; with None in its place it need not.
+        return [call for call in changed if len(call.args) == len(node.args)]
+    return changed
+
+
+def _changed_lines(before: str, after: str) -> tuple[str, str]:
+    old, new = ([line.strip() for line in text.splitlines()] for text in (before, after))
+    difference = list(difflib.unified_diff(old, new, n=0))[2:]
+    removed, added = (
+        " ".join(line[1:] for line in difference if line.startswith(sign)) for sign in "-+"
+    )
+    return removed, added

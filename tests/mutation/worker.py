@@ -1,0 +1,82 @@
+"""Runs the unit tests of the folder it is started in, once for each mutant that it reads.
+
+The SDKs take seconds to import, so that happens once: a mutant's tests run in a fork, which imports
+only what is the repository's own.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 3
+"""A mutant whose tests take so many times longer than without it never ends."""
+
+QUIET = ["-x", "-q", "-p", "no:cacheprovider"]
+
+
+def main() -> None:
+    """Answer each line of standard input, a job in JSON, with whether the mutant survived.
+
+    The arguments are the tests of all jobs.
+    """
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    started = time.monotonic()
+    if pytest.main([*QUIET, *sys.argv[1:]]):
+        sys.exit("the unit tests fail without any mutant")
+    limit = PATIENCE * (time.monotonic() - started)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(f"{Path.cwd()}/"):
+            del sys.modules[name]
+    gc.freeze()  # So that forks do not copy the pages of what they only read.
+    print("ready", file=replies, flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        survived = _survives(Path(job["file"]), job["code"], job["tests"], limit)
+        print(json.dumps(survived), file=replies, flush=True)
+
+
+def _survives(file: Path, code: str, tests: list[str], limit: float) -> bool:
+    original = file.read_text()
+    compiled = Path(importlib.util.cache_from_source(str(file.resolve())))
+    # Its time stamp may be that of the file before.
+    compiled.unlink(missing_ok=True)
+    file.write_text(code)
+    try:
+        return _passes(tests, limit)
+    finally:
+        file.write_text(original)
+        compiled.unlink(missing_ok=True)
+
+
+def _passes(tests: list[str], limit: float) -> bool:
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.dup2(1, 2)
+        code = 1
+        try:
+            code = int(pytest.main([*QUIET, *tests]))
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status == 0
+        time.sleep(0.01)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+main()

@@ -1,0 +1,109 @@
+"""Values that are good by themselves, but not together."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.program.modes import PEM
+from tests.unit.settings.helpers import GOOD, loaded, problems
+
+
+def test_pull_user_and_admin_have_different_names() -> None:
+    (problem,) = problems({**GOOD, "adminUser": "ci", "pullUser": "CI"})
+    assert (problem.key, problem.value) == ("pullUser", '"CI"')
+    assert problem.expected == "expected another name than adminUser's"
+    assert problem.fix == "pulumi config set pullUser ci-pull"
+
+
+def test_the_pull_users_name_stays_short_enough() -> None:
+    (problem,) = problems({**GOOD, "adminUser": "a" * 64, "pullUser": "a" * 64})
+    name = problem.fix.removeprefix("pulumi config set pullUser ")
+    assert loaded({**GOOD, "adminUser": "a" * 64, "pullUser": name})[0].pull_user == name
+
+
+@pytest.mark.parametrize(("uploads", "mebibytes"), [(3, 139), (8, 264), (16, 464), (32, 864)])
+def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
+    settings, _ = loaded({**GOOD, "registry": {"parallelUploads": uploads}})
+    assert settings.registry.memory_limit_mib == mebibytes
+
+
+@pytest.mark.parametrize("memory", ["465Mi", "475137Ki", "1Gi", "1Ti"])
+def test_no_more_memory_is_reserved_than_a_pod_may_take(memory: str) -> None:
+    (problem,) = problems({**GOOD, "registry": {"resources": {"memory": memory}}})
+    assert (problem.key, problem.value) == ("registry.resources.memory", f'"{memory}"')
+    assert problem.expected == "expected at most 464Mi, the memory limit for 16 parallelUploads"
+    assert problem.fix == "pulumi config set --path registry.resources.memory 464Mi"
+
+
+def test_few_uploads_leave_less_memory_than_the_default_reserves() -> None:
+    (problem,) = problems({**GOOD, "registry": {"parallelUploads": 1}})
+    assert (problem.key, problem.value) == ("registry.resources.memory", "(not set)")
+    assert problem.fix == "pulumi config set --path registry.resources.memory 89Mi"
+
+
+def test_the_registry_is_not_in_the_ingress_controllers_namespace() -> None:
+    (problem,) = problems({**GOOD, "ingress": {"controllerNamespace": "registry"}})
+    assert (problem.key, problem.value) == ("namespace", "(not set)")
+    assert "since this program creates it" in problem.expected
+    assert problem.fix == "pulumi config set namespace"
+
+
+def test_the_name_of_the_nodes_namespace_is_a_namespace_too() -> None:
+    settings, _ = loaded({**GOOD, "namespace": "a" * 57})
+    assert settings.nodes_namespace == "a" * 57 + "-nodes"
+    assert len(settings.nodes_namespace) == 63
+
+
+@pytest.mark.parametrize("prefix", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_docker_io_is_no_mirror_prefix_since_it_is_overridden_knowingly(prefix: str) -> None:
+    (problem,) = problems({**GOOD, "nodes": {"mirrorPrefix": prefix}})
+    assert problem.key == "nodes.mirrorPrefix"
+    assert "nodes.overrideDockerIo" in problem.expected
+    assert problem.fix == (
+        "pulumi config rm --path nodes.mirrorPrefix && "
+        "pulumi config set --path nodes.overrideDockerIo true"
+    )
+
+
+def test_the_hostname_is_no_mirror_prefix() -> None:
+    (problem,) = problems({**GOOD, "nodes": {"mirrorPrefix": GOOD["hostname"]}})
+    assert problem.key == "nodes.mirrorPrefix"
+    assert problem.expected.startswith("expected another name than hostname")
+    assert problem.fix == "pulumi config rm --path nodes.mirrorPrefix"
+
+
+@pytest.mark.parametrize("namespaces", [["registry"], ["registry-nodes"], ["a", "a"]])
+def test_pull_secrets_go_to_other_namespaces_once_each(namespaces: list[str]) -> None:
+    (problem,) = problems({**GOOD, "pullSecrets": {"namespaces": namespaces}})
+    assert problem.key == "pullSecrets.namespaces"
+    assert problem.expected == "expected each namespace once, and none that this program creates"
+
+
+def test_pull_secrets_may_go_to_a_namespace_called_like_the_default() -> None:
+    loaded({**GOOD, "namespace": "images", "pullSecrets": {"namespaces": ["registry"]}})
+
+
+@pytest.mark.parametrize(
+    ("controller", "tls", "key", "fix"),
+    [
+        (
+            "nginx",
+            {"mode": "acme"},
+            "tls.mode",
+            "pulumi config set --path tls.mode certManager",
+        ),
+        (
+            "haproxy",
+            {"clientCa": PEM},
+            "tls.clientCa",
+            "pulumi config rm --path tls.clientCa",
+        ),
+    ],
+)
+def test_what_the_ingress_controller_would_not_heed_is_refused(
+    controller: str, tls: dict[str, str], key: str, fix: str
+) -> None:
+    (problem,) = problems({**GOOD, "ingress": {"controller": controller}, "tls": tls})
+    assert problem.key == key
+    assert f"with ingress.controller {controller}" in problem.expected
+    assert problem.fix == fix
