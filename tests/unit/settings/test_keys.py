@@ -56,7 +56,8 @@ from tests.unit.settings.helpers import GOOD, S3, problems
             {"storage": "mars"},
             "storage",
             "expected an object of kind, region, namePrefix, "
-            "onDestroy, bucket, endpoint, accessKey, secretKey, pathStyle, rootDirectory, movedFrom",
+            "onDestroy, bucket, endpoint, accessKey, secretKey, pathStyle, rootDirectory, "
+            "movedFrom",
         ),
         ({"users": "ci"}, "users", "expected an object of <name>"),
         ({"users": {"ci": "*"}}, "users.ci", "expected an object of push, pull"),
