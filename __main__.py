@@ -9,7 +9,6 @@ import preflight
 from components import PrivateRegistry, PrivateRegistryArgs
 from components.namespace import registry_namespace
 from components.providers import cluster_provider, spaces_provider
-from components.storage.new_key import report_others
 from settings import load
 from settings.problems import explained_errors
 
@@ -25,19 +24,16 @@ with explained_errors():
 
 cluster = cluster_provider(access, cluster_identifier)
 namespace = registry_namespace(settings.namespace, stack, cluster)
-report_other_keys = report_others(access.api_endpoint, access.token)
 providers: list[pulumi.ProviderResource] = [cluster]
 if settings.storage.kind == "spaces":
-    region = settings.storage.region
-    providers.append(spaces_provider(access, region, namespace, report_other_keys))
+    providers.append(spaces_provider(access, namespace))
 registry = PrivateRegistry(
     "private-registry",
     PrivateRegistryArgs(
         settings=settings,
         namespace=namespace,
         stack=stack,
-        spaces_endpoint=access.spaces_endpoint,
-        report_other_keys=report_other_keys,
+        access=access,
     ),
     opts=pulumi.ResourceOptions(providers=providers),
 )

@@ -14,8 +14,8 @@ from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
 from components.smoke_test import SmokeTest, SmokeTestArgs
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
-from components.storage.new_key import Hook
 from settings import Settings
+from settings.credentials import Access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +26,13 @@ class PrivateRegistryArgs:
         settings: All settings.
         namespace: The registry's namespace.
         stack: The full name of the stack.
-        spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
-        report_other_keys: The hook that reports storage keys with the name of a new one.
+        access: What reaches the cloud.
     """
 
     settings: Settings
     namespace: kubernetes.core.v1.Namespace
     stack: str
-    spaces_endpoint: str
-    report_other_keys: Hook
+    access: Access
 
 
 class PrivateRegistry(pulumi.ComponentResource):
@@ -107,9 +105,8 @@ class PrivateRegistry(pulumi.ComponentResource):
             "storage",
             SpaceArgs(
                 settings=settings.storage,
-                endpoint=self._args.spaces_endpoint,
+                access=self._args.access,
                 key_name=settings.hostname,
-                report_others=self._args.report_other_keys,
             ),
             opts=child,
         ).connection

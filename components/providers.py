@@ -10,7 +10,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as kubernetes
 
-from components.storage.new_key import Hook, wait_until_known
+from components.storage.new_key import report_others
 from settings.credentials import Access
 
 
@@ -55,7 +55,7 @@ def _without_environment() -> Iterator[None]:
 
 
 def spaces_provider(
-    access: Access, region: str, namespace: kubernetes.core.v1.Namespace, report_others: Hook
+    access: Access, namespace: kubernetes.core.v1.Namespace
 ) -> digitalocean.Provider:
     """Create a provider that can create Spaces from a token alone.
 
@@ -64,15 +64,13 @@ def spaces_provider(
 
     Args:
         access: The token, and the user's own Spaces key, if any.
-        region: The region of the Space.
         namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
-        report_others: The hook that reports older bootstrap keys.
     """
     configured = dict(access.digitalocean)
     if "spaces_secret_key" in configured:
         configured["spaces_secret_key"] = pulumi.Output.secret(configured["spaces_secret_key"])
     after = pulumi.ResourceOptions(depends_on=[namespace])
-    if "spaces_access_id" in configured:
+    if access.has_spaces_key:
         return digitalocean.Provider("spaces", **configured, opts=after)
     account = digitalocean.Provider("account", **configured, opts=after)
     bootstrap = digitalocean.SpacesKey(
@@ -82,12 +80,7 @@ def spaces_provider(
         opts=pulumi.ResourceOptions(
             provider=account,
             replace_on_changes=["grants"],
-            hooks=pulumi.ResourceHookBinding(
-                after_create=[
-                    report_others,
-                    wait_until_known(access.spaces_endpoint, region),
-                ]
-            ),
+            hooks=pulumi.ResourceHookBinding(before_create=[report_others(access)]),
         ),
     )
     return digitalocean.Provider(

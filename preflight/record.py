@@ -14,7 +14,7 @@ from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
 from settings.credentials import Access
-from settings.problems import Problem, SettingsError
+from settings.problems import Problem, SettingsError, explained_errors
 
 _KINDS = (
     "secrets,configmaps,persistentvolumeclaims,services,deployments.apps,statefulsets.apps,"
@@ -50,8 +50,13 @@ def record(settings: Settings, access: Access, cluster: Cluster) -> pulumi.Outpu
         },
         opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
     )
-    # `pulumi up --target` of something else neither updates the stash nor runs its hook.
-    return stash.input.apply(compare)
+
+    def check(recorded: dict[str, Any]) -> None:
+        # `pulumi up --target` of something else neither updates the stash nor runs its hook.
+        with explained_errors():
+            compare(recorded)
+
+    return stash.input.apply(check)
 
 
 def comparison(

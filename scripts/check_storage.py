@@ -113,9 +113,10 @@ class Storage:
                 return response
             if time.monotonic() - self.started >= error.retry_seconds:
                 raise error
-            if shown != str(error):
-                shown = str(error)
-                print(f"waiting for up to {error.retry_seconds:.0f} s: {shown}", flush=True)
+            problem = str(error).partition("; fix:")[0]
+            if shown != problem:
+                shown = problem
+                print(f"waiting for up to {error.retry_seconds:.0f} s: {problem}", flush=True)
             time.sleep(1)
 
 

@@ -50,6 +50,15 @@ class Access:
     token: str = field(repr=False)
 
     @property
+    def has_spaces_key(self) -> bool:
+        """Whether the user brings a Spaces key.
+
+        This follows from the configuration alone: a variable of one shell must not decide which
+        keys the stack has. Only the secret may be in the environment.
+        """
+        return "spaces_access_id" in self.digitalocean
+
+    @property
     def api_endpoint(self) -> str:
         """The URL of DigitalOcean's API."""
         return str(self.digitalocean["api_endpoint"])
@@ -98,9 +107,6 @@ def find_access(
 def missing_access(access: Access, environment: Mapping[str, str]) -> list[Problem]:
     """Return what is missing to create a Space.
 
-    Whether the user brings a Spaces key follows from the configuration alone: a variable of one
-    shell must not decide which keys the stack has. Only the secret may be in the environment.
-
     Args:
         access: What was found.
         environment: The process's environment.
@@ -116,8 +122,7 @@ def missing_access(access: Access, environment: Mapping[str, str]) -> list[Probl
             )
         )
     secret = access.digitalocean.get("spaces_secret_key")
-    brings_key = "spaces_access_id" in access.digitalocean
-    if brings_key and not (secret or environment.get("SPACES_SECRET_ACCESS_KEY")):
+    if access.has_spaces_key and not (secret or environment.get("SPACES_SECRET_ACCESS_KEY")):
         problems.append(
             Problem(
                 "digitalocean:spacesSecretKey",
@@ -127,7 +132,7 @@ def missing_access(access: Access, environment: Mapping[str, str]) -> list[Probl
                 "pulumi config set --secret digitalocean:spacesSecretKey",
             )
         )
-    if secret and not brings_key:
+    if secret and not access.has_spaces_key:
         problems.append(
             Problem(
                 "digitalocean:spacesAccessId",

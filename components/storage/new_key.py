@@ -1,4 +1,4 @@
-"""Hooks for the creation of a storage key: Spaces learns of it late, and older ones may be left."""
+"""Hooks of Space and storage keys: new keys are known late, and older ones may be left."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import json
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import urlencode, urljoin
 
 import pulumi
+import pulumi_digitalocean as digitalocean
 
 from scripts.s3 import Bucket, Key
 from scripts.storage_errors import NEW_SECONDS
+from settings.credentials import Access
 
 Hook = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
-"""What the engine calls after it has created a resource."""
+"""What the engine calls before it creates a resource."""
 
 POLL_SECONDS = 2
 
@@ -25,25 +26,30 @@ API_SECONDS = 10
 """How long the API may take to respond; it usually does within a second."""
 
 
-def wait_until_known(endpoint: str, region: str) -> Hook:
-    """Return a hook that waits until Spaces accepts a new key for all Spaces.
+def wait_for_key(spaces: digitalocean.Provider, region: str) -> Hook:
+    """Return a hook that waits until Spaces accepts the key that creates a Space.
+
+    The key may be brand-new. It is in the state already, so that nothing is lost if somebody
+    interrupts the update because the wait takes too long.
 
     Args:
-        endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
-        region: The region that requests are signed for.
+        spaces: The provider of the Space, with the key.
+        region: The region of the Space.
     """
-    url = endpoint.replace("{{.Region}}", region)
 
-    async def wait(args: pulumi.ResourceHookArgs) -> None:
-        outputs: dict[str, Any] = dict(args.new_outputs or {})
-        key = Key(outputs["accessKey"], await outputs["secretKey"].future())
-        spaces = Bucket(endpoint=url, region=region, name="", path_style=True, key=key)
+    async def wait(_: pulumi.ResourceHookArgs) -> None:
+        endpoint = str(await spaces.spaces_endpoint.future()).replace("{{.Region}}", region)
+        key = Key(
+            access=str(await spaces.spaces_access_id.future()),
+            secret=str(await spaces.spaces_secret_key.future()),
+        )
+        account = Bucket(endpoint, region, name="", path_style=True, key=key)
         started = time.monotonic()
-        while not await asyncio.to_thread(_accepts, spaces):
+        while not await asyncio.to_thread(_accepts, account):
             seconds = time.monotonic() - started
             if seconds > NEW_SECONDS:
                 raise pulumi.RunError(
-                    f"{url} does not accept the new key {key.access} after {NEW_SECONDS} s; "
+                    f"{endpoint} does not accept the new key {key.access} after {NEW_SECONDS} s; "
                     "fix: run `pulumi up` again later"
                 )
             pulumi.log.info(
@@ -65,32 +71,30 @@ def _accepts(spaces: Bucket) -> bool:
         return True
 
 
-def report_others(api_endpoint: str, token: str) -> Hook:
+def report_others(access: Access) -> Hook:
     """Return a hook that reports the keys that have the same name as a new one.
 
     Only the response to its creation has a key's secret, so an update that is killed at that moment
     leaves a key that nothing can use and no state names.
 
     Args:
-        api_endpoint: The URL of DigitalOcean's API.
-        token: The API token.
+        access: The API token.
     """
 
     async def report(args: pulumi.ResourceHookArgs) -> None:
-        outputs: dict[str, Any] = dict(args.new_outputs or {})
-        name = outputs["name"]
+        name = (args.new_inputs or {})["name"]
         try:
-            keys = await asyncio.to_thread(_keys, api_endpoint, token, name)
+            keys = await asyncio.to_thread(_keys, access, name)
         except (OSError, http.client.HTTPException, ValueError) as error:
             pulumi.log.warn(
                 f"whether interrupted updates have left storage keys called {name} is unknown: "
-                f"{error}; fix: doctl spaces keys list, and delete all but {outputs['accessKey']}"
+                f"{error}; fix: doctl spaces keys list"
             )
             return
         for key in keys:
-            if key["name"] == name and key["access_key"] != outputs["accessKey"]:
+            if key["name"] == name:
                 pulumi.log.warn(
-                    f"another storage key is called {name}: {key['access_key']} of "
+                    f"a storage key called {name} exists: {key['access_key']} of "
                     f"{key['created_at']}. If this update replaces it, it is deleted at the end. "
                     "If not, an interrupted update has left it, and nothing uses it; "
                     f"fix: doctl spaces keys delete {key['access_key']}"
@@ -99,16 +103,16 @@ def report_others(api_endpoint: str, token: str) -> Hook:
     return report
 
 
-def _keys(api_endpoint: str, token: str, name: str) -> list[dict[str, str]]:
+def _keys(access: Access, name: str) -> list[dict[str, str]]:
     """Return the account's storage keys of a name.
 
     https://docs.digitalocean.com/reference/api/reference/spaces-keys/
     """
     query = urlencode({"name": name, "per_page": 200})
-    url = urljoin(api_endpoint, f"v2/spaces/keys?{query}")
+    url = urljoin(access.api_endpoint, f"v2/spaces/keys?{query}")
     request = urllib.request.Request(url)  # noqa: S310 - the user's own setting
     # Not sent to where a redirect leads.
-    request.add_unredirected_header("Authorization", f"Bearer {token}")
+    request.add_unredirected_header("Authorization", f"Bearer {access.token}")
     with urllib.request.urlopen(request, timeout=API_SECONDS) as response:  # noqa: S310 - likewise
         keys: list[dict[str, str]] = json.load(response)["keys"]
     return keys

@@ -12,6 +12,9 @@ from settings.storage import S3Settings, SpacesSettings
 Place = Mapping[str, str]
 """The settings that say where the images are, by key, and the fate of a Space on destroy."""
 
+_KEYS = ("kind", "endpoint", "region", "namePrefix", "onDestroy", "bucket", "rootDirectory")
+"""The keys of both kinds, in the order in which commands set them; the state has none."""
+
 _PROCEDURE = "docs/storage.md#move-the-images"
 
 
@@ -57,7 +60,7 @@ def require_same_place(old: Place, new: Place, moved_from: str | None) -> None:
     Raises:
         SettingsError: If the registry would not find its images, or would lose them.
     """
-    if url(old) == url(new):
+    if _without_fate(old) == _without_fate(new):
         return
     stay = _commands(old, new)
     if new["kind"] == "spaces":
@@ -73,19 +76,25 @@ def require_same_place(old: Place, new: Place, moved_from: str | None) -> None:
         reason = "the registry would start empty in another place"
         moved = set_command(["storage", "movedFrom"], url(old))
         fix = f"{stay}\n       or, once the images are copied ({_PROCEDURE}): {moved}"
-    expected = f"the images are in {url(old)}; {reason}"
+    expected = f"the state says that the images are in {url(old)}; {reason}"
     raise SettingsError([Problem("storage", json.dumps(url(new)), expected, fix)])
+
+
+def _without_fate(place: Place) -> Place:
+    return {key: value for key, value in place.items() if key != "onDestroy"}
 
 
 def _commands(old: Place, new: Place) -> str:
     """Return the commands that lead from the new settings back to the old ones."""
     if old["kind"] != new["kind"]:
         # The keys of the other kind are unknown to this one.
-        kept = {key: value for key, value in old.items() if value}
+        kept = {key: old[key] for key in _KEYS if old.get(key)}
         if old["kind"] == "spaces":
             del kept["endpoint"]
         return fix_command(("storage",), kept)
-    paths: dict[str, KeyPath] = {key: ("storage", key) for key in old if key != "onDestroy"}
+    paths: dict[str, KeyPath] = {
+        key: ("storage", key) for key in _KEYS if key in _without_fate(old)
+    }
     if old["kind"] == "spaces":
         paths["endpoint"] = ("digitalocean:spacesEndpoint",)
     changed = [key for key in paths if old[key] != new[key]]

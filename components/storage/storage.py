@@ -8,8 +8,10 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
-from components.storage.new_key import Hook
+from components.storage.new_key import report_others, wait_for_key
 from components.storage.place import place, require_same_place
+from settings.credentials import Access
+from settings.problems import explained_errors
 from settings.storage import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
@@ -65,15 +67,13 @@ class SpaceArgs:
 
     Attributes:
         settings: Its region, name prefix and fate on destroy.
-        endpoint: The URL of Spaces, without the bucket; ``{{.Region}}`` stands for the region.
+        access: The URL of Spaces, and what creates the keys.
         key_name: The storage key's name; the registry's hostname says what the key is for.
-        report_others: The hook that reports older keys of that name.
     """
 
     settings: SpacesSettings
-    endpoint: str
+    access: Access
     key_name: str
-    report_others: Hook
 
 
 class Space(pulumi.ComponentResource):
@@ -115,6 +115,7 @@ class Space(pulumi.ComponentResource):
                 # A Space is never replaced: its images would be left behind or deleted. The record
                 # refuses such settings; this holds where the state has no record.
                 ignore_changes=["name", "region"],
+                hooks=None if args.access.has_spaces_key else self._wait_for_key(args),
             ),
         )
         self.bucket = pulumi.Output.all(space.name, space.region).apply(
@@ -128,11 +129,11 @@ class Space(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 replace_on_changes=["grants"],
-                hooks=pulumi.ResourceHookBinding(after_create=[args.report_others]),
+                hooks=pulumi.ResourceHookBinding(before_create=[report_others(args.access)]),
             ),
         )
         self.connection = StorageConnection(
-            endpoint=args.endpoint.replace("{{.Region}}", args.settings.region),
+            endpoint=args.access.spaces_endpoint.replace("{{.Region}}", args.settings.region),
             region=args.settings.region,
             bucket=self.bucket,
             access_key=key.access_key,
@@ -143,10 +144,18 @@ class Space(pulumi.ComponentResource):
         )
         self.register_outputs({"bucket": self.bucket, "access_key": key.access_key})
 
+    def _wait_for_key(self, args: SpaceArgs) -> pulumi.ResourceHookBinding:
+        provider = self.get_provider("digitalocean:index/spacesBucket:SpacesBucket")
+        assert isinstance(provider, digitalocean.Provider)  # noqa: S101 - it creates the Space
+        return pulumi.ResourceHookBinding(
+            before_create=[wait_for_key(provider, args.settings.region)]
+        )
+
     @staticmethod
     def _same(args: SpaceArgs, name: str, region: str) -> str:
         """Return the Space's name, if it is the Space that the settings describe."""
-        wanted = place(args.settings, args.endpoint)
+        wanted = place(args.settings, args.access.spaces_endpoint)
         actual = {**wanted, "region": region, "namePrefix": name.rpartition("-")[0]}
-        require_same_place(actual, wanted, moved_from=None)
+        with explained_errors():
+            require_same_place(actual, wanted, moved_from=None)
         return name

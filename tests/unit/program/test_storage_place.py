@@ -68,6 +68,12 @@ def test_another_place_is_refused_with_the_command_that_leads_back(
     assert f"fix: {fix}" in refusal(recorded(settings), recorded(settings | other))
 
 
+def test_a_region_is_another_place_also_where_the_address_of_spaces_does_not_name_it() -> None:
+    endpoint = "https://spaces.example.com"
+    message = refusal(recorded(SPACE, endpoint), recorded(SPACE | {"region": "fra1"}, endpoint))
+    assert "fix: pulumi config set --path storage.region nyc3\n" in message
+
+
 def test_another_address_of_spaces_is_another_place() -> None:
     message = refusal(recorded(SPACE), recorded(SPACE, "https://spaces.example.com"))
     assert f"pulumi config set digitalocean:spacesEndpoint '{ENDPOINT}'\n" in message
