@@ -26,14 +26,14 @@ ROOT = Path(__file__).parents[2]
 
 LEAST_KILLED = 0.9
 
+PROGRAM_TESTS = ["tests/unit/program/test_goldens.py", "tests/unit/program"]
+"""The golden files first: most mutants change one."""
+
 TESTS = {
     "scripts": ["tests/unit/scripts", "tests/unit/program/test_render.py"],
     "settings": ["tests/unit/settings", "tests/unit/program"],
 }
-"""The folder of a mutant to the tests that may kill it."""
-
-OTHER_TESTS = ["tests/unit/program/test_goldens.py", "tests/unit/program", "tests/unit/settings"]
-"""The tests for all other mutants: first the golden files, which most of them change."""
+"""The tests that may kill the mutants of a folder, if not those of the program."""
 
 
 def program_files(base: str | None) -> list[str]:
@@ -60,7 +60,7 @@ def key(mutant: Mutant) -> tuple[str, str, str, str]:
 
 def tests_of(mutant: Mutant) -> list[str]:
     """Return the tests that may kill a mutant, in the order in which they run."""
-    return TESTS.get(mutant.file.split("/")[0], OTHER_TESTS)
+    return TESTS.get(mutant.file.split("/")[0], PROGRAM_TESTS)
 
 
 def run(todo: list[Mutant]) -> Iterator[tuple[Mutant, bool]]:
