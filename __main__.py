@@ -9,6 +9,7 @@ import preflight
 from components import PrivateRegistry, PrivateRegistryArgs
 from components.namespace import registry_namespace
 from components.providers import cluster_provider, spaces_provider
+from components.storage.new_key import report_others
 from settings import load
 from settings.problems import explained_errors
 
@@ -24,9 +25,11 @@ with explained_errors():
 
 cluster = cluster_provider(access, cluster_identifier)
 namespace = registry_namespace(settings.namespace, stack, cluster)
+report_other_keys = report_others(access.api_endpoint, access.token)
 providers: list[pulumi.ProviderResource] = [cluster]
 if settings.storage.kind == "spaces":
-    providers.append(spaces_provider(access, namespace))
+    region = settings.storage.region
+    providers.append(spaces_provider(access, region, namespace, report_other_keys))
 registry = PrivateRegistry(
     "private-registry",
     PrivateRegistryArgs(
@@ -34,6 +37,7 @@ registry = PrivateRegistry(
         namespace=namespace,
         stack=stack,
         spaces_endpoint=access.spaces_endpoint,
+        report_other_keys=report_other_keys,
     ),
     opts=pulumi.ResourceOptions(providers=providers),
 )

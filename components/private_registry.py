@@ -14,6 +14,7 @@ from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
 from components.smoke_test import SmokeTest, SmokeTestArgs
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
+from components.storage.new_key import Hook
 from settings import Settings
 
 
@@ -26,12 +27,14 @@ class PrivateRegistryArgs:
         namespace: The registry's namespace.
         stack: The full name of the stack.
         spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
+        report_other_keys: The hook that reports storage keys with the name of a new one.
     """
 
     settings: Settings
     namespace: kubernetes.core.v1.Namespace
     stack: str
     spaces_endpoint: str
+    report_other_keys: Hook
 
 
 class PrivateRegistry(pulumi.ComponentResource):
@@ -62,7 +65,9 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.storage = self._storage(child)
         self.users = Credentials(
             "credentials",
-            CredentialsArgs(admin_user=settings.admin_user, pull_user=settings.pull_user),
+            CredentialsArgs(
+                admin_user=settings.admin_user, pull_user=settings.pull_user, users=settings.users
+            ),
             opts=child,
         )
         registry = Registry(
@@ -70,10 +75,11 @@ class PrivateRegistry(pulumi.ComponentResource):
             RegistryArgs(
                 settings=settings.registry,
                 namespace=args.namespace,
-                controller_namespace=settings.ingress.controller_namespace,
+                ingress=settings.ingress,
+                tls=settings.tls,
                 check_image=settings.scripts.image,
                 storage=self.storage,
-                htpasswd=pulumi.Output.concat(self.users.admin.htpasswd, self.users.pull.htpasswd),
+                users=self.users.all,
                 http_secret=self.users.http_secret,
             ),
             opts=child,
@@ -86,7 +92,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 url=registry.url,
                 generation=registry.generation,
                 image=settings.scripts.image,
-                user=self.users.admin,
+                user=self.users.smoke_test,
             ),
             opts=child,
         )
@@ -103,6 +109,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 settings=settings.storage,
                 endpoint=self._args.spaces_endpoint,
                 key_name=settings.hostname,
+                report_others=self._args.report_other_keys,
             ),
             opts=child,
         ).connection
@@ -115,10 +122,8 @@ class PrivateRegistry(pulumi.ComponentResource):
                 settings=settings.ingress,
                 tls=settings.tls,
                 namespace=registry.namespace,
-                stack=self._args.stack,
                 hostname=settings.hostname,
                 service=registry.service,
-                writers=self.users.admin.htpasswd,
             ),
             opts=child,
         )

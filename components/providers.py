@@ -10,6 +10,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as kubernetes
 
+from components.storage.new_key import Hook, wait_until_known
 from settings.credentials import Access
 
 
@@ -54,7 +55,7 @@ def _without_environment() -> Iterator[None]:
 
 
 def spaces_provider(
-    access: Access, namespace: kubernetes.core.v1.Namespace
+    access: Access, region: str, namespace: kubernetes.core.v1.Namespace, report_others: Hook
 ) -> digitalocean.Provider:
     """Create a provider that can create Spaces from a token alone.
 
@@ -63,7 +64,9 @@ def spaces_provider(
 
     Args:
         access: The token, and the user's own Spaces key, if any.
+        region: The region of the Space.
         namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
+        report_others: The hook that reports older bootstrap keys.
     """
     configured = dict(access.digitalocean)
     if "spaces_secret_key" in configured:
@@ -76,7 +79,16 @@ def spaces_provider(
         "bootstrap-key",
         name=f"{pulumi.get_project()}-{pulumi.get_stack()}-bootstrap",
         grants=[{"bucket": "", "permission": "fullaccess"}],
-        opts=pulumi.ResourceOptions(provider=account, replace_on_changes=["grants"]),
+        opts=pulumi.ResourceOptions(
+            provider=account,
+            replace_on_changes=["grants"],
+            hooks=pulumi.ResourceHookBinding(
+                after_create=[
+                    report_others,
+                    wait_until_known(access.spaces_endpoint, region),
+                ]
+            ),
+        ),
     )
     return digitalocean.Provider(
         "spaces",

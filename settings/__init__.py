@@ -29,6 +29,8 @@ from settings.schema import (
     PullSecretsSettings,
     RegistrySettings,
     ScriptsSettings,
+    TlsAcme,
+    TlsNone,
     TlsSecret,
     TlsSettings,
     UserSettings,
@@ -134,6 +136,26 @@ class Settings(Section):
                 key=("namespace",),
             )
         return ingress
+
+    @field_validator("tls")
+    @classmethod
+    def _suit_the_controller(cls, tls: TlsSettings, info: ValidationInfo) -> TlsSettings:
+        ingress = info.data.get("ingress")
+        controller = ingress.controller if ingress else "traefik"
+        if controller != "traefik" and isinstance(tls, TlsAcme):
+            raise FixableError(
+                f"expected another mode with ingress.controller {controller}: the resolver is one "
+                "of Traefik's",
+                "certManager",
+                key=("tls", "mode"),
+            )
+        if controller == "haproxy" and not isinstance(tls, TlsNone) and tls.client_ca:
+            raise FixableError(
+                "expected none with ingress.controller haproxy: it would not ask for certificates",
+                None,
+                key=("tls", "clientCa"),
+            )
+        return tls
 
     @field_validator("nodes")
     @classmethod

@@ -14,7 +14,6 @@ from settings.problems import SECRET, Problem, shown
 _RENAMED: dict[KeyPath, KeyPath] = {
     ("edge", "ingressClass"): ("ingress", "className"),
     ("edge", "ingressNamespace"): ("ingress", "controllerNamespace"),
-    ("edge", "uploadTimeout"): ("ingress", "uploadTimeout"),
     ("nodes", "enrol"): ("nodes", "configure"),
     ("proof", "image"): ("scripts", "image"),
     ("storage", "protect"): ("storage", "onDestroy"),

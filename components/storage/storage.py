@@ -8,6 +8,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
+from components.storage.new_key import Hook
+from components.storage.place import place, require_same_place
 from settings.storage import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
@@ -65,11 +67,13 @@ class SpaceArgs:
         settings: Its region, name prefix and fate on destroy.
         endpoint: The URL of Spaces, without the bucket; ``{{.Region}}`` stands for the region.
         key_name: The storage key's name; the registry's hostname says what the key is for.
+        report_others: The hook that reports older keys of that name.
     """
 
     settings: SpacesSettings
     endpoint: str
     key_name: str
+    report_others: Hook
 
 
 class Space(pulumi.ComponentResource):
@@ -88,7 +92,6 @@ class Space(pulumi.ComponentResource):
     ) -> None:
         super().__init__("registry:index:Space", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # Replacing this renames the Space: all images would be left behind in the old one.
         suffix = random.RandomString(
             f"{name}-suffix", length=8, special=False, upper=False, opts=child
         )
@@ -109,22 +112,29 @@ class Space(pulumi.ComponentResource):
                 parent=self,
                 protect=args.settings.on_destroy == "protect",
                 retain_on_delete=args.settings.on_destroy == "retain",
-                # The provider would not rename the Space but address one that does not exist.
-                replace_on_changes=["name"],
+                # A Space is never replaced: its images would be left behind or deleted. The record
+                # refuses such settings; this holds where the state has no record.
+                ignore_changes=["name", "region"],
             ),
+        )
+        self.bucket = pulumi.Output.all(space.name, space.region).apply(
+            lambda actual: self._same(args, *actual)
         )
         key = digitalocean.SpacesKey(
             f"{name}-key",
             name=args.key_name,
-            grants=[{"bucket": space.name, "permission": "readwrite"}],
+            grants=[{"bucket": self.bucket, "permission": "readwrite"}],
             # A key's grants cannot be changed: https://docs.digitalocean.com/reference/api/
-            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["grants"]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                replace_on_changes=["grants"],
+                hooks=pulumi.ResourceHookBinding(after_create=[args.report_others]),
+            ),
         )
-        self.bucket = space.name
         self.connection = StorageConnection(
             endpoint=args.endpoint.replace("{{.Region}}", args.settings.region),
             region=args.settings.region,
-            bucket=space.name,
+            bucket=self.bucket,
             access_key=key.access_key,
             secret_key=key.secret_key,
             path_style=True,
@@ -132,3 +142,11 @@ class Space(pulumi.ComponentResource):
             managed=True,
         )
         self.register_outputs({"bucket": self.bucket, "access_key": key.access_key})
+
+    @staticmethod
+    def _same(args: SpaceArgs, name: str, region: str) -> str:
+        """Return the Space's name, if it is the Space that the settings describe."""
+        wanted = place(args.settings, args.endpoint)
+        actual = {**wanted, "region": region, "namePrefix": name.rpartition("-")[0]}
+        require_same_place(actual, wanted, moved_from=None)
+        return name

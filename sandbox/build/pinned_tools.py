@@ -168,12 +168,6 @@ COPIES = (
         "github.com/traefik/traefik/v3",
         "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
     ),
-    Copy(
-        "helm-crds.yaml",
-        "helm-controller",
-        "github.com/k3s-io/helm-controller",
-        "pkg/crds/yaml/generated/helm.cattle.io_helmchartconfigs.yaml",
-    ),
 )
 
 CERT_MANAGER = Tool("cert-manager", ".", module="github.com/cert-manager/cert-manager")
@@ -189,7 +183,7 @@ CERT_MANAGER_CRDS = tuple(
     for kind in ("certificates", "certificaterequests", "clusterissuers", "issuers")
 )
 
-CRDS = ("traefik-crds.yaml", "helm-crds.yaml")
+CRDS = ("traefik-crds.yaml",)
 """The copies that a cluster needs before the sandbox's own objects."""
 
 

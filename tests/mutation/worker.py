@@ -24,11 +24,14 @@ QUIET = ["-x", "-q", "-p", "no:cacheprovider"]
 
 
 def main() -> None:
-    """Answer each line of standard input, a job in JSON, with whether the mutant survived."""
+    """Answer each line of standard input, a job in JSON, with whether the mutant survived.
+
+    The arguments are the tests of all jobs.
+    """
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     started = time.monotonic()
-    if pytest.main([*QUIET, "tests/unit/program", "tests/unit/settings", "tests/unit/scripts"]):
+    if pytest.main([*QUIET, *sys.argv[1:]]):
         sys.exit("the unit tests fail without any mutant")
     limit = PATIENCE * (time.monotonic() - started)
     for name, module in list(sys.modules.items()):

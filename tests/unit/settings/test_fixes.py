@@ -54,12 +54,11 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage": {"region": "fra1", "regoin": "fra1"}}, {"storage": {"region": "fra1"}}),
     # Names of earlier versions.
     (
-        {"edge": {"ingressClass": "public", "ingressNamespace": "traefik", "uploadTimeout": 600}},
+        {"edge": {"ingressClass": "public", "ingressNamespace": "traefik"}},
         {
             "ingress": {
                 "className": "public",
                 "controllerNamespace": "traefik",
-                "uploadTimeout": 600,
             }
         },
     ),

@@ -55,8 +55,8 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"storage": "mars"},
             "storage",
-            "expected an object of kind, region, namePrefix, "
-            "onDestroy, bucket, endpoint, accessKey, secretKey, pathStyle, rootDirectory",
+            "expected an object of kind, region, namePrefix, onDestroy, "
+            "bucket, endpoint, accessKey, secretKey, pathStyle, rootDirectory, movedFrom",
         ),
         ({"users": "ci"}, "users", "expected an object of <name>"),
         ({"users": {"ci": "*"}}, "users.ci", "expected an object of push, pull"),
@@ -64,7 +64,8 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"registry": ["x"]},
             "registry",
-            "expected an object of image, replicas, parallelUploads, resources",
+            "expected an object of image, replicas, parallelUploads, redirect, proxyImage, "
+            "resources",
         ),
         (
             {"registry": '{"replicas": 2}'},
