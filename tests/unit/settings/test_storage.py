@@ -159,8 +159,26 @@ def test_the_region_of_amazons_partitions_is_found_too() -> None:
 def test_a_bucket_with_a_dot_is_not_put_into_a_host_name_that_has_a_certificate() -> None:
     (problem,) = problems({**GOOD, "storage": S3 | {"bucket": "a.b", "pathStyle": False}}, {})
     assert problem.key == "storage.pathStyle"
-    assert "no wildcard certificate" in problem.expected
+    assert problem.expected == (
+        "expected true: no wildcard certificate is valid for a bucket with a dot"
+    )
     assert problem.fix == "pulumi config set --path storage.pathStyle true"
+
+
+def test_a_bad_bucket_hides_no_other_problem() -> None:
+    storage = S3 | {"bucket": "A.", "pathStyle": False, "endpoint": "s3.test", "region": "?"}
+    found = problems({**GOOD, "storage": storage}, {})
+    assert [problem.key for problem in found] == [
+        "storage.bucket",
+        "storage.endpoint",
+        "storage.region",
+    ]
+
+
+def test_who_logs_in_with_a_url_is_not_shown() -> None:
+    storage = S3 | {"endpoint": "https://key:hunter2@s3.test/x@y"}
+    (problem,) = problems({**GOOD, "storage": storage}, {})
+    assert problem.value == '"https://...@s3.test/x@y"'
 
 
 @pytest.mark.parametrize("character", '"#,; \n\té')
