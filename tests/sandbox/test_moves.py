@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.cloud import spaces
-from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, use
+from tests.sandbox.existing_buckets import BUCKET
 from tests.sandbox.helpers import Sandbox, second_stack
 
 SPACE: dict[str, str] = {}
