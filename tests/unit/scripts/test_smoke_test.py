@@ -1,4 +1,4 @@
-"""The proof, against registries that do not do what they must."""
+"""The smoke test, against registries that do not do what they must."""
 
 from __future__ import annotations
 

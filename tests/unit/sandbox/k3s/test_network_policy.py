@@ -39,10 +39,10 @@ NAMESPACES = [
     for x in ("registry", "kube-system")
 ]
 REGISTRY = pod("registry", "10.42.0.5", {"app": "registry"}, {"http": 5000})
-PROOF = pod("registry", "10.42.0.6", {"app": "proof"})
+SMOKE_TEST = pod("registry", "10.42.0.6", {"app": "smoke-test"})
 TRAEFIK = pod("kube-system", "10.42.0.10", {"app.kubernetes.io/name": "traefik"})
 DNS = pod("kube-system", "10.42.0.9", {"k8s-app": "kube-dns"}, {"dns-tcp": 53})
-PODS = [TRAEFIK, DNS, REGISTRY, PROOF]
+PODS = [TRAEFIK, DNS, REGISTRY, SMOKE_TEST]
 
 
 def policy(
@@ -77,7 +77,7 @@ def test_a_registrys_policy_renders_as_known() -> None:
                             },
                             "podSelector": {"matchLabels": {"app.kubernetes.io/name": "traefik"}},
                         },
-                        {"podSelector": {"matchLabels": {"app": "proof"}}},
+                        {"podSelector": {"matchLabels": {"app": "smoke-test"}}},
                     ],
                     "ports": [{"port": "http"}],
                 }
@@ -118,7 +118,7 @@ def test_an_empty_policy_closes_its_own_namespace_only() -> None:
 
 
 def test_a_rule_without_peers_or_ports_allows_everything() -> None:
-    assert body(policy(["Egress"], {"matchLabels": {"app": "proof"}}, egress=[{}])) == [
+    assert body(policy(["Egress"], {"matchLabels": {"app": "smoke-test"}}, egress=[{}])) == [
         "-A SANDBOX-EGRESS -s 10.42.0.6/32 -d 0.0.0.0/0 -j RETURN",
         "-A SANDBOX-EGRESS -s 10.42.0.6/32 -j REJECT",
     ]
@@ -127,15 +127,23 @@ def test_a_rule_without_peers_or_ports_allows_everything() -> None:
 def test_exceptions_are_cut_out_of_a_network() -> None:
     block = {"cidr": "10.0.0.0/30", "except": ["10.0.0.1/32"]}
     rules = body(
-        policy(["Egress"], {"matchLabels": {"app": "proof"}}, egress=[{"to": [{"ipBlock": block}]}])
+        policy(
+            ["Egress"],
+            {"matchLabels": {"app": "smoke-test"}},
+            egress=[{"to": [{"ipBlock": block}]}],
+        )
     )
     allowed = [x.split()[5] for x in rules[:-1]]
     assert allowed == ["10.0.0.0/32", "10.0.0.2/31"]
 
 
 def test_policies_add_up() -> None:
-    one = policy(["Egress"], {"matchLabels": {"app": "proof"}}, egress=[{"ports": [{"port": 1}]}])
-    two = policy(["Egress"], {"matchLabels": {"app": "proof"}}, egress=[{"ports": [{"port": 2}]}])
+    one = policy(
+        ["Egress"], {"matchLabels": {"app": "smoke-test"}}, egress=[{"ports": [{"port": 1}]}]
+    )
+    two = policy(
+        ["Egress"], {"matchLabels": {"app": "smoke-test"}}, egress=[{"ports": [{"port": 2}]}]
+    )
     ports = [x.split()[-3] for x in body(one, two)[:-1]]
     assert ports == ["1", "2"]
 
@@ -171,6 +179,6 @@ def test_selectors_know_kubernetes_operators(
 ) -> None:
     selector = {"matchExpressions": [{"key": "app", "operator": operator, "values": values}]}
     rules = body(
-        policy(["Ingress"], selector), pods=[REGISTRY, PROOF, pod("registry", "10.42.0.7", {})]
+        policy(["Ingress"], selector), pods=[REGISTRY, SMOKE_TEST, pod("registry", "10.42.0.7", {})]
     )
     assert rules == [f"-A SANDBOX-INGRESS -d {ip}/32 -j REJECT" for ip in chosen]
