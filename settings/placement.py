@@ -21,6 +21,13 @@ _RENAMED: dict[KeyPath, KeyPath] = {
 }
 """Keys of earlier versions, and those that have their values now."""
 
+_UPLOAD_TIMEOUT = "no longer needed: uploads may take any time (ingress.tcpRoute)"
+_REMOVED: dict[KeyPath, str] = {
+    ("edge", "uploadTimeout"): _UPLOAD_TIMEOUT,
+    ("ingress", "uploadTimeout"): _UPLOAD_TIMEOUT,
+}
+"""Keys of earlier versions that have no successor, and why."""
+
 
 class Placement:
     """Puts values where they were meant to be, so that they are checked there too.
@@ -136,15 +143,23 @@ class Placement:
             if secret:
                 self._encrypted.add(str(target[0]))
         del self._at(path[:-1])[path[-1]]
-        if moves:
-            reason = _reason(moves[0][0])
-            expected = f"{reason} {', '.join(dotted(target) for _, target, _ in moves)}"
-        else:
-            expected = f"unknown key; known are {', '.join(self._keys.below(path[:-1]))}"
+        reasons = (
+            [f"{_reason(moves[0][0])} {', '.join(dotted(x) for _, x, _ in moves)}"] if moves else []
+        )
+        reasons += [
+            _REMOVED[_wanted(source)]
+            for source, _ in leaves(path, value)
+            if _wanted(source) in _REMOVED
+        ]
+        unknown = f"unknown key; known are {', '.join(self._keys.below(path[:-1]))}"
         # What resembles no key may be a secret under a wrong name.
-        text = shown(value) if moves else "[not shown]"
-        fix = " && ".join([*commands, fix_command(path, None)])
-        return Problem(dotted(path), SECRET if secret else text, expected, fix)
+        text = shown(value) if reasons else "[not shown]"
+        return Problem(
+            dotted(path),
+            SECRET if secret else text,
+            "; ".join(reasons) or unknown,
+            " && ".join([*commands, fix_command(path, None)]),
+        )
 
     def _put(self, path: KeyPath, content: object) -> KeyPath | None:
         """Add an element to a list, or set a key unless it is set; return the key that was set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 
 from settings.commands import Ask
 from settings.section import LISTED, FixableError, Flag, Number, Section
@@ -133,6 +134,20 @@ class IngressSettings(Section):
     controller_namespace: Label = "kube-system"
     host_network: Flag = False
     tcp_route: Flag = True
+
+    @model_validator(mode="after")
+    def _know_the_controller(self) -> Self:
+        unset = {"class_name", "controller_namespace"} - self.model_fields_set
+        if self.controller != "traefik" and unset:
+            rights = {"class_name": self.controller, "controller_namespace": Ask.VALUE}
+            names = sorted(to_camel(name) for name in unset)
+            raise FixableError(
+                f"expected {' and '.join(names)} of {self.controller}, too: the defaults are those "
+                "of k3s' Traefik",
+                key=("ingress", "controller"),
+                fixes={("ingress", to_camel(name)): rights[name] for name in sorted(unset)},
+            )
+        return self
 
     @property
     def by_tcp_route(self) -> bool:

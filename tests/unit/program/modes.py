@@ -58,10 +58,20 @@ MODES: dict[str, dict[str, Any]] = {
     "redirect": {"registry": {"redirect": True}},
     "ingress-without-tcp-route": {"ingress": {"tcpRoute": False}},
     "ingress-nginx": {
-        "ingress": {"controller": "nginx", "className": "nginx"},
+        "ingress": {
+            "controller": "nginx",
+            "className": "nginx",
+            "controllerNamespace": "ingress-nginx",
+        },
         "tls": {"clientCa": PEM},
     },
-    "ingress-haproxy": {"ingress": {"controller": "haproxy", "className": "haproxy"}},
+    "ingress-haproxy": {
+        "ingress": {
+            "controller": "haproxy",
+            "className": "haproxy",
+            "controllerNamespace": "haproxy-controller",
+        }
+    },
     "ingress-host-network": {"ingress": {"hostNetwork": True}},
     "replicas": {"registry": {"replicas": 2}},
     "nodes": {

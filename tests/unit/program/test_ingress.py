@@ -55,7 +55,9 @@ def test_without_the_tcp_route_the_ingress_has_port_443(run: Run, mode: str) -> 
 
 @pytest.mark.parametrize("controller", ["nginx", "haproxy"])
 def test_other_controllers_need_nothing_of_traefiks(run: Run, controller: str) -> None:
-    engine = run_with(run, "secret", controller=controller, className=controller)
+    engine = run_with(
+        run, "secret", controller=controller, className=controller, controllerNamespace="ingress"
+    )
     kinds = engine.types()
     assert not [kind for kind in kinds if "traefik" in kind]
     assert not [key for key in annotated(engine) if "traefik" in key]

@@ -103,7 +103,33 @@ def test_pull_secrets_may_go_to_a_namespace_called_like_the_default() -> None:
 def test_what_the_ingress_controller_would_not_heed_is_refused(
     controller: str, tls: dict[str, str], key: str, fix: str
 ) -> None:
-    (problem,) = problems({**GOOD, "ingress": {"controller": controller}, "tls": tls})
+    ingress = {"controller": controller, "className": "x", "controllerNamespace": "x"}
+    (problem,) = problems({**GOOD, "ingress": ingress, "tls": tls})
     assert problem.key == key
     assert f"with ingress.controller {controller}" in problem.expected
     assert problem.fix == fix
+
+
+@pytest.mark.parametrize("controller", ["nginx", "haproxy"])
+def test_another_ingress_controller_has_its_own_class_and_namespace(controller: str) -> None:
+    (problem,) = problems({**GOOD, "ingress": {"controller": controller}})
+    assert (problem.key, problem.value) == ("ingress.controller", f'"{controller}"')
+    assert problem.expected == (
+        f"expected className and controllerNamespace of {controller}, too: the defaults are those "
+        "of k3s' Traefik"
+    )
+    assert problem.fix == (
+        f"pulumi config set --path ingress.className {controller} && "
+        "pulumi config set --path ingress.controllerNamespace"
+    )
+    (problem,) = problems({**GOOD, "ingress": {"controller": controller, "className": "x"}})
+    assert problem.fix == "pulumi config set --path ingress.controllerNamespace"
+    own = {"controller": controller, "className": controller, "controllerNamespace": "kube-system"}
+    assert loaded({**GOOD, "ingress": own})[0].ingress.controller == controller
+
+
+def test_a_bad_ingress_hides_no_problem_of_tls() -> None:
+    found = problems({**GOOD, "ingress": {"className": "A_B"}, "tls": {"secretName": "A_B"}})
+    assert [problem.key for problem in found] == ["ingress.className", "tls.secretName"]
+    (problem,) = problems({**GOOD, "ingress": {"className": "A_B"}, "tls": {"mode": "acme"}})
+    assert problem.key == "ingress.className"
