@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check bench preview destroy smoke-test env down wipe venv
+.PHONY: help up test check mutation bench preview destroy smoke-test env down wipe venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -20,6 +20,10 @@ check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff check --quiet .
 	$(VENV)/mypy .
 	$(VENV)/pytest tests/unit
+
+mutation: venv ## change the program in one place at a time; the unit tests must notice (BASE=<revision>: files changed since)
+	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement tests/mutation/requirements.txt
+	@$(VENV)/python -m tests.mutation $(if $(BASE),--base=$(BASE))
 
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pulumi
 
 from components import PrivateRegistry
-from components.ingress.upload_timeout import upload_limit
 from settings import Settings
 
 
@@ -17,7 +16,6 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
         registry: The registry.
     """
     admin, pull = registry.users.admin, registry.users.pull
-    limit = upload_limit() if settings.ingress.upload_timeout is None else ""
     pulumi.export(
         "login",
         "pulumi stack output password --show-secrets | "
@@ -28,6 +26,7 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
     pulumi.export("password", admin.password)
     pulumi.export("pull_username", pull.username)
     pulumi.export("pull_password", pull.password)
+    pulumi.export("users", {user.username: user.password for user in registry.users.named})
     pulumi.export("registries_yaml", registry.nodes.registries_yaml)
     pulumi.export("cloud_init", registry.nodes.cloud_init)
     pulumi.export("pull_secrets", registry.pull_secrets.names)
@@ -42,14 +41,13 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
                 pull=pull.username,
                 image_prefix=settings.nodes.mirror_prefix or settings.hostname,
                 tls=settings.tls.mode != "none",
-                upload_limit=limit,
+                one_minute=settings.ingress.controller == "traefik"
+                and not (settings.ingress.by_tcp_route and settings.tls.mode != "none"),
                 bucket=bucket,
                 created=settings.storage.kind == "spaces",
             )
         ),
     )
-    if limit:
-        pulumi.export("upload_limit", limit)
 
 
 _README = """\
@@ -75,7 +73,7 @@ podman push {hostname}/containous/whoami
 podman pull {hostname}/containous/whoami
 ```
 
-{upload_limit}## Let nodes pull
+{one_minute}## Let nodes pull
 
 On each node, as root; on agents restart `k3s-agent` instead:
 
@@ -100,6 +98,11 @@ pulumi stack output password --show-secrets |
 {clean_up}
 """
 
+_ONE_MINUTE = """\
+Traefik cuts the upload of a layer after 60 s: at 20 Mbit/s a layer can have 150 MB.
+
+"""
+
 _SPACE = """\
 The images are in the Space `{bucket}`, which is protected. To delete everything:
 
@@ -120,7 +123,7 @@ def readme(
     pull: str,
     image_prefix: str,
     tls: bool,
-    upload_limit: str,
+    one_minute: bool,
     bucket: str,
     created: bool,
 ) -> str:
@@ -132,7 +135,7 @@ def readme(
         pull: The pull user's name.
         image_prefix: The prefix of image names on configured nodes.
         tls: Whether the ingress terminates TLS.
-        upload_limit: How large a layer can be; empty if that was changed.
+        one_minute: Whether Traefik cuts uploads that take longer.
         bucket: The bucket that holds the images.
         created: Whether this stack created the bucket.
     """
@@ -142,6 +145,6 @@ def readme(
         pull=pull,
         image=image_prefix,
         scheme="https" if tls else "http",
-        upload_limit=f"{upload_limit}\n\n" if upload_limit else "",
+        one_minute=_ONE_MINUTE if one_minute else "",
         clean_up=(_SPACE if created else _BUCKET).format(bucket=bucket),
     )

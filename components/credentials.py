@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import string
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import bcrypt
 import pulumi
 import pulumi_random as random
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-BCRYPT_COST = 5
-"""The registry caches no verified passwords and hashes at every request: 2 ms at cost 5, 52 ms at
-cost 10. With random passwords of 190 bits nothing is lost, and an unknown user takes as long as a
-known one, since the registry's dummy hash has this cost too:
-https://github.com/distribution/distribution/blob/v3.1.2/registry/auth/htpasswd/htpasswd.go"""
+from settings.schema import UserSettings
 
-_BASE64 = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
-_BCRYPT_BASE64 = "./" + string.ascii_uppercase + string.ascii_lowercase + string.digits
-"""bcrypt has its own order of base64 digits: https://man.openbsd.org/crypt_checkpass.3"""
+PASSWORD_HASH_PARAMETERS = "$argon2id$v=19$m=8,t=1,p=1"  # noqa: S105 - no password
+"""How the hash of a password starts: Argon2id at its least cost (RFC 9106, section 3.1). Passwords
+are random, of 190 bits: a slow hash would add nothing to them, but to each request."""
+
+SMOKE_TEST_USER = "smoke_test"
+"""No user of the settings: their names have no underscore."""
+
+SMOKE_TEST_REPOSITORY = "smoke-test"
+"""The one repository of the smoke test, as in scripts/smoke_test.py."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +30,12 @@ class CredentialsArgs:
     Attributes:
         admin_user: The name of the user who may push and pull.
         pull_user: The name of the user who may only pull.
+        users: The users with rights of their own, by name.
     """
 
     admin_user: str
     pull_user: str
+    users: Mapping[str, UserSettings]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +45,17 @@ class RegistryUser:
     Attributes:
         username: The name to log in with.
         password: The password; secret.
-        htpasswd: The user's htpasswd line; secret.
+        password_hash: The password's hash, as a PHC string; secret.
+        push: The repositories that the user may push to and delete from; ``*`` at the end of one
+            stands for anything.
+        pull: The repositories that the user may pull from; those of `push` are among them.
     """
 
     username: str
     password: pulumi.Output[str]
-    htpasswd: pulumi.Output[str]
+    password_hash: pulumi.Output[str]
+    push: Sequence[str]
+    pull: Sequence[str]
 
 
 class Credentials(pulumi.ComponentResource):
@@ -54,11 +64,15 @@ class Credentials(pulumi.ComponentResource):
     Attributes:
         admin: The user who may push and pull.
         pull: The user who may only pull.
+        smoke_test: The user of the smoke test.
+        named: The users with rights of their own.
         http_secret: Signs the state of uploads; secret.
     """
 
     admin: RegistryUser
     pull: RegistryUser
+    smoke_test: RegistryUser
+    named: Sequence[RegistryUser]
     http_secret: pulumi.Output[str]
 
     def __init__(
@@ -66,8 +80,16 @@ class Credentials(pulumi.ComponentResource):
     ) -> None:
         super().__init__("registry:index:Credentials", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        self.admin = self._user(f"{name}-admin", args.admin_user)
-        self.pull = self._user(f"{name}-pull", args.pull_user)
+        self.admin = self._user(f"{name}-admin", args.admin_user, push=["*"], pull=["*"])
+        self.pull = self._user(f"{name}-pull", args.pull_user, push=[], pull=["*"])
+        tested = [SMOKE_TEST_REPOSITORY]
+        self.smoke_test = self._user(
+            f"{name}-smoke-test", SMOKE_TEST_USER, push=tested, pull=tested
+        )
+        self.named = [
+            self._user(f"{name}-user-{username}", username, push=rights.push, pull=rights.pull)
+            for username, rights in args.users.items()
+        ]
         self.http_secret = random.RandomBytes(
             f"{name}-http-secret", length=32, opts=self._child
         ).hex
@@ -75,31 +97,45 @@ class Credentials(pulumi.ComponentResource):
             {
                 "admin_password": self.admin.password,
                 "pull_password": self.pull.password,
+                "smoke_test_password": self.smoke_test.password,
+                "passwords": {user.username: user.password for user in self.named},
                 "http_secret": self.http_secret,
             }
         )
 
-    def _user(self, name: str, username: str) -> RegistryUser:
+    @property
+    def all(self) -> Sequence[RegistryUser]:
+        """Everybody who may log in."""
+        return [self.admin, self.pull, self.smoke_test, *self.named]
+
+    def _user(
+        self, name: str, username: str, *, push: Sequence[str], pull: Sequence[str]
+    ) -> RegistryUser:
         # 32 letters and digits are 190 bits, and no shell, URL or YAML needs them quoted.
         generated = random.RandomPassword(name, length=32, special=False, opts=self._child)
         password: pulumi.Output[str] = pulumi.Output.secret(generated.result)
         # A fresh salt at each run would change the hash, and with it the Secret, at each run:
         # https://github.com/pulumi/pulumi-kubernetes/issues/1954
         salt = random.RandomBytes(f"{name}-salt", length=16, opts=self._child).base64
-        line = pulumi.Output.all(user=username, password=password, salt=salt).apply(
-            lambda args: htpasswd_line(**args)
+        return RegistryUser(
+            username=username,
+            password=password,
+            password_hash=pulumi.Output.all(password=password, salt=salt).apply(
+                lambda args: hash_password(**args)
+            ),
+            push=push,
+            pull=pull,
         )
-        return RegistryUser(username=username, password=password, htpasswd=line)
 
 
-def htpasswd_line(user: str, password: str, salt: str) -> str:
-    """Return one user's line of an htpasswd file; equal arguments give the same line.
+def hash_password(password: str, salt: str) -> str:
+    """Return a password's hash as a PHC string; equal arguments give the same hash.
 
     Args:
-        user: The name to log in with; without a colon.
-        password: At most 72 bytes: bcrypt ignores what follows.
+        password: The password.
         salt: 16 random bytes in base64.
     """
-    digits = salt.rstrip("=").translate(str.maketrans(_BASE64, _BCRYPT_BASE64))
-    hashed = bcrypt.hashpw(password.encode(), f"$2b${BCRYPT_COST:02}${digits}".encode())
-    return f"{user}:{hashed.decode()}\n"
+    algorithm = Argon2id(
+        salt=base64.b64decode(salt), length=32, iterations=1, lanes=1, memory_cost=8
+    )
+    return algorithm.derive_phc_encoded(password.encode())

@@ -63,7 +63,9 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.storage = self._storage(child)
         self.users = Credentials(
             "credentials",
-            CredentialsArgs(admin_user=settings.admin_user, pull_user=settings.pull_user),
+            CredentialsArgs(
+                admin_user=settings.admin_user, pull_user=settings.pull_user, users=settings.users
+            ),
             opts=child,
         )
         registry = Registry(
@@ -71,10 +73,11 @@ class PrivateRegistry(pulumi.ComponentResource):
             RegistryArgs(
                 settings=settings.registry,
                 namespace=args.namespace,
-                controller_namespace=settings.ingress.controller_namespace,
+                ingress=settings.ingress,
+                tls=settings.tls,
                 check_image=settings.scripts.image,
                 storage=self.storage,
-                htpasswd=pulumi.Output.concat(self.users.admin.htpasswd, self.users.pull.htpasswd),
+                users=self.users.all,
                 http_secret=self.users.http_secret,
             ),
             opts=child,
@@ -87,7 +90,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 url=registry.url,
                 generation=registry.generation,
                 image=settings.scripts.image,
-                user=self.users.admin,
+                user=self.users.smoke_test,
             ),
             opts=child,
         )
@@ -116,10 +119,8 @@ class PrivateRegistry(pulumi.ComponentResource):
                 settings=settings.ingress,
                 tls=settings.tls,
                 namespace=registry.namespace,
-                stack=self._args.stack,
                 hostname=settings.hostname,
                 service=registry.service,
-                writers=self.users.admin.htpasswd,
             ),
             opts=child,
         )

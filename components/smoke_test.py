@@ -28,7 +28,7 @@ class SmokeTestArgs:
         url: The registry's URL for pods.
         generation: A number that each rollout of the registry changes, which repeats the test.
         image: An image with Python 3.9 or newer as ``python3``.
-        user: The user to log in as, who may push.
+        user: The user to log in as, who may push to one repository only.
     """
 
     namespace: pulumi.Input[str]

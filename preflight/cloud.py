@@ -19,14 +19,14 @@ _SET_TOKEN = "pulumi config set --secret digitalocean:token"  # noqa: S105 (a co
 _REFUSALS = {
     401: Problem(
         "digitalocean:token",
-        "[not shown]",
+        "[secret]",
         "DigitalOcean does not know this API token",
         f"{_SET_TOKEN}, or in the shell: export DIGITALOCEAN_TOKEN=...",
     ),
     # https://docs.digitalocean.com/reference/api/scopes/
     403: Problem(
         "digitalocean:token",
-        "[not shown]",
+        "[secret]",
         "the API token may not manage Spaces keys: expected the scopes "
         "spaces_key:create_credentials, read, update and delete",
         f"{_SET_TOKEN} with one from https://cloud.digitalocean.com/account/api/tokens",

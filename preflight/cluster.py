@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -123,7 +124,7 @@ class Cluster:
             raise NotReadyError(
                 Problem(
                     "PATH",
-                    "[not shown]",
+                    os.environ.get("PATH", ""),
                     "expected kubectl, to ask the cluster whether others use the same names",
                     "https://kubernetes.io/docs/tasks/tools/",
                 )
@@ -138,7 +139,7 @@ class Cluster:
         return NotReadyError(
             Problem(
                 "kubernetes:kubeconfig",
-                "[not shown]" if self.kubeconfig else "(not set: KUBECONFIG and ~/.kube/config)",
+                "[secret]" if self.kubeconfig else "(not set: KUBECONFIG and ~/.kube/config)",
                 f"expected a cluster that can be asked: {reason}",
                 "kubectl get namespaces,ingresses --all-namespaces must work with it; another "
                 "one: export KUBECONFIG=<path>, or\n"

@@ -29,6 +29,8 @@ from settings.schema import (
     PullSecretsSettings,
     RegistrySettings,
     ScriptsSettings,
+    TlsAcme,
+    TlsNone,
     TlsSecret,
     TlsSettings,
     UserSettings,
@@ -135,6 +137,26 @@ class Settings(Section):
             )
         return ingress
 
+    @field_validator("tls")
+    @classmethod
+    def _suit_the_controller(cls, tls: TlsSettings, info: ValidationInfo) -> TlsSettings:
+        ingress = info.data.get("ingress")
+        controller = ingress.controller if ingress else "traefik"
+        if controller != "traefik" and isinstance(tls, TlsAcme):
+            raise FixableError(
+                f"expected another mode with ingress.controller {controller}: the resolver is one "
+                "of Traefik's",
+                "certManager",
+                key=("tls", "mode"),
+            )
+        if controller == "haproxy" and not isinstance(tls, TlsNone) and tls.client_ca:
+            raise FixableError(
+                "expected none with ingress.controller haproxy: it would not ask for certificates",
+                None,
+                key=("tls", "clientCa"),
+            )
+        return tls
+
     @field_validator("nodes")
     @classmethod
     def _mirror_another_name(cls, nodes: NodesSettings, info: ValidationInfo) -> NodesSettings:
@@ -185,7 +207,9 @@ def load(
         SettingsError: With everything that is wrong, and how to fix it.
     """
     prefix = f"{project}:"
-    texts = {key.removeprefix(prefix): x for key, x in config.items() if key.startswith(prefix)}
+    texts = {
+        key.removeprefix(prefix): x for key, x in sorted(config.items()) if key.startswith(prefix)
+    }
     # Not "missing", but refused with what is expected of a hostname.
     values = {"hostname": ""} | {key: _value(text) for key, text in texts.items()}
     encrypted = {key.removeprefix(prefix) for key in secret_keys}
@@ -198,7 +222,7 @@ def load(
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems += problems_of(error, values, _KEYS, _hidden(values, encrypted))
+        problems += problems_of(error, values, _KEYS, _KEYS.hidden(values, encrypted))
     storage = values.get("storage")
     if not isinstance(storage, dict) or storage.get("kind", "spaces") == "spaces":
         problems += missing_access(access, environment)
@@ -213,19 +237,6 @@ def _value(text: str) -> object:
         return json.loads(text) if text.startswith(("{", "[")) else text
     except ValueError:
         return text
-
-
-def _hidden(values: Mapping[str, object], encrypted: set[str]) -> set[str]:
-    """Return the top-level keys whose values must not be shown.
-
-    The engine does not tell which key of an encrypted section holds the secret. Where one is set
-    that always is a secret, it is taken to be that one.
-    """
-    return {
-        key
-        for key in encrypted
-        if not any(_KEYS.is_secret(path) for path, _ in leaves((key,), values.get(key)))
-    }
 
 
 def _plaintext_secrets(values: Mapping[str, object], encrypted: set[str]) -> list[Problem]:

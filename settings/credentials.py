@@ -153,7 +153,7 @@ def _value(package: str, name: str, text: str) -> object:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"the nearest known one is {package}:{near[0]}" if near else f"known: {known}"
-        return Problem(key, "[not shown]", f"unknown key; {hint}", remove)
+        return Problem(key, "[secret]", f"unknown key; {hint}", remove)
     if to_snake(name) in DECIDED_HERE:
         return Problem(key, text, "this program decides it", remove)
     if key == "kubernetes:kubeconfig":
@@ -182,10 +182,10 @@ def _kubeconfig(text: str) -> str | Problem:
         if isinstance(yaml.safe_load(text), dict):
             return text
         return Path(text).expanduser().read_text()
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, RuntimeError, ValueError, yaml.YAMLError):
         return Problem(
             "kubernetes:kubeconfig",
-            "[not shown]",
+            "[secret]",
             "expected the contents of a kubeconfig, or the path of one on this machine",
             "pulumi config set --secret kubernetes:kubeconfig < kubeconfig",
         )

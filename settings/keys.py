@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
-from settings.commands import KeyPath
+from settings.commands import KeyPath, leaves
 from settings.section import Section, kinds
 
 _ANY = "<name>"
@@ -57,10 +57,11 @@ class Keys:
             return matches.pop()
         nearest: KeyPath = ()
         for part in path:
-            names = {_fold(name): name for name in self.below(nearest)}
-            if isinstance(part, int) or _ANY in names:
+            names = {name.lower(): name for name in self.below(nearest)}
+            # Below a list there are indexes only.
+            if _ANY in names or (not names and isinstance(part, int)):
                 nearest = (*nearest, part)
-            elif close := difflib.get_close_matches(_fold(part), names, n=1):
+            elif close := difflib.get_close_matches(str(part).lower(), names, n=1):
                 nearest = (*nearest, names[close[0]])
             else:
                 return None
@@ -72,7 +73,7 @@ class Keys:
             str(key[-1]): choice
             for key, field in self._fields
             for choice in get_args(field.annotation)
-            if _match(key[:-1], path) and len(key) == len(path) + 1
+            if _match(key, path) and len(key) == len(path) + 1
             if isinstance(choice, str) and choice.lower() == word.lower()
         }
 
@@ -82,6 +83,22 @@ class Keys:
             field.repr is False and len(key) <= len(path) and _match(key, path)
             for key, field in self._fields
         )
+
+    def hidden(self, values: Mapping[str, object], encrypted: Iterable[str]) -> set[str]:
+        """Return the top-level keys whose values must not be shown.
+
+        The engine does not tell which key of an encrypted section holds the secret. Where one is
+        set that always is a secret, it is taken to be that one.
+
+        Args:
+            values: The values by key, nested as they are configured.
+            encrypted: The top-level keys that hold secrets.
+        """
+        return {
+            key
+            for key in encrypted
+            if not any(self.is_secret(path) for path, _ in leaves((key,), values.get(key)))
+        }
 
     def of_location(self, location: Sequence[str | int]) -> KeyPath:
         """Return the key that pydantic locates.
@@ -111,7 +128,3 @@ def _walk(kind: Any, path: tuple[str, ...]) -> Iterator[tuple[KeyPath, FieldInfo
 def _match(key: KeyPath, path: Sequence[str | int]) -> bool:
     """Return whether a key and a path agree as far as the shorter of both goes."""
     return all(name in (_ANY, part) for name, part in zip(key, path, strict=False))
-
-
-def _fold(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")

@@ -14,7 +14,6 @@ from settings.problems import SECRET, Problem, shown
 _RENAMED: dict[KeyPath, KeyPath] = {
     ("edge", "ingressClass"): ("ingress", "className"),
     ("edge", "ingressNamespace"): ("ingress", "controllerNamespace"),
-    ("edge", "uploadTimeout"): ("ingress", "uploadTimeout"),
     ("nodes", "enrol"): ("nodes", "configure"),
     ("proof", "image"): ("scripts", "image"),
     ("storage", "protect"): ("storage", "onDestroy"),
@@ -34,15 +33,12 @@ class Placement:
     """
 
     def __init__(
-        self,
-        texts: Mapping[str, str],
-        values: dict[str, Any],
-        encrypted: set[str],
-        keys: Keys,
+        self, texts: Mapping[str, str], values: dict[str, Any], encrypted: set[str], keys: Keys
     ) -> None:
         self._texts = texts
         self._values = values
         self._encrypted = encrypted
+        self._hidden = keys.hidden(values, encrypted)
         self._keys = keys
 
     def problems(self) -> list[Problem]:
@@ -63,7 +59,7 @@ class Placement:
                 continue
             commands = [
                 secret_command(path)
-                if name in self._encrypted or self._keys.is_secret(path)
+                if name in self._hidden or self._keys.is_secret(path)
                 else set_command(path, content)
                 for path, content in leaves((name,), value)
             ]
@@ -84,7 +80,7 @@ class Placement:
             self._at(path[:-1])[path[-1]] = right
             yield Problem(
                 dotted(path),
-                SECRET if path[0] in self._encrypted else shown(value),
+                SECRET if path[0] in self._hidden else shown(value),
                 f"expected an object of {', '.join(names)}",
                 fix_command(path, right or None),
             )
@@ -130,14 +126,15 @@ class Placement:
             for source, content in leaves(path, value)
             if (target := _RENAMED.get(_wanted(source)) or self._keys.nearest(_wanted(source)))
         ]
-        secret = path[0] in self._encrypted or any(self._keys.is_secret(x) for _, x, _ in moves)
-        commands = [
-            secret_command(target, source) if secret else set_command(target, content)
-            for source, target, content in moves
-            if self._put(target, content)
-        ]
-        if secret:
-            self._encrypted |= {str(target[0]) for _, target, _ in moves}
+        secret = path[0] in self._hidden or any(self._keys.is_secret(x) for _, x, _ in moves)
+        commands = []
+        for source, target, content in moves:
+            if place := self._put(target, content):
+                commands.append(
+                    secret_command(place, source) if secret else set_command(place, content)
+                )
+            if secret:
+                self._encrypted.add(str(target[0]))
         del self._at(path[:-1])[path[-1]]
         if moves:
             reason = _reason(moves[0][0])
@@ -149,17 +146,18 @@ class Placement:
         fix = " && ".join([*commands, fix_command(path, None)])
         return Problem(dotted(path), SECRET if secret else text, expected, fix)
 
-    def _put(self, path: KeyPath, content: object) -> bool:
-        """Set a key unless it is set already, and return whether it was not."""
+    def _put(self, path: KeyPath, content: object) -> KeyPath | None:
+        """Add an element to a list, or set a key unless it is set; return the key that was set."""
         node: Any = self._values
         for part, following in itertools.pairwise(path):
             node = node.setdefault(part, [] if isinstance(following, int) else {})
         if isinstance(node, list):
             node.append(content)
-            return True
-        new = path[-1] not in node
-        node.setdefault(path[-1], content)
-        return new
+            return (*path[:-1], len(node) - 1)
+        if not isinstance(node, dict) or path[-1] in node:
+            return None
+        node[path[-1]] = content
+        return path
 
     def _renamed(self, source: KeyPath, content: object) -> object:
         """Return the value that a key's new name takes for the one of its old name."""

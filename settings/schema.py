@@ -48,13 +48,18 @@ class RegistrySettings(Section):
     Attributes:
         image: CNCF distribution, 3.1.2 or newer.
         replicas: Pods; two or more are spread over nodes.
-        parallel_uploads: Layers that may be uploaded to one pod at a time; sets its memory limit.
-        resources: What the scheduler reserves for each pod.
+        parallel_uploads: Layers that may be uploaded to one pod at a time; more wait. It sets the
+            registry's memory limit.
+        redirect: Let clients download layers from the S3 server itself, which they must reach.
+        proxy_image: Caddy, the auth proxy in the same pod.
+        resources: What the scheduler reserves for the registry in each pod.
     """
 
     image: RegistryImage = "docker.io/library/registry:3.1.2"
     replicas: Annotated[Number, Field(ge=1, le=20)] = 1
     parallel_uploads: Annotated[Number, Field(ge=1, le=1000)] = 16
+    redirect: Flag = False
+    proxy_image: Image = "docker.io/library/caddy:2.11.9"
     resources: Resources = Resources()
 
     @property
@@ -114,16 +119,25 @@ class IngressSettings(Section):
     """How requests reach the registry.
 
     Attributes:
-        class_name: The IngressClass of the Traefik that serves the registry.
-        controller_namespace: The namespace of that Traefik's pods, which alone may reach the
-            registry's.
-        upload_timeout: Seconds that sending one layer may take; more than Traefik's default of 60
-            changes k3s' Traefik as a whole. None leaves it as it is.
+        controller: What the ingress controller is.
+        class_name: Its IngressClass.
+        controller_namespace: The namespace of its pods, which alone may reach the registry's.
+        host_network: Whether its pods are in their nodes' network, where no network policy tells
+            them from others: then all may reach the registry's.
+        tcp_route: Whether Traefik terminates TLS and passes connections on, which may take any
+            time. Otherwise it passes requests on, and cuts those that take more than a minute.
     """
 
+    controller: Literal["traefik", "nginx", "haproxy"] = "traefik"
     class_name: ObjectName = "traefik"
     controller_namespace: Label = "kube-system"
-    upload_timeout: Annotated[Number, Field(ge=61, le=86400)] | None = None
+    host_network: Flag = False
+    tcp_route: Flag = True
+
+    @property
+    def by_tcp_route(self) -> bool:
+        """Whether connections are passed on instead of requests, where there is TLS."""
+        return self.controller == "traefik" and self.tcp_route
 
 
 class _Terminated(Section):

@@ -1,7 +1,7 @@
-"""The way in: Traefik's routes from the registry's host name to its Service.
+"""How clients reach the registry: an Ingress for any controller, and a TCP route of Traefik's.
 
-Who may push is decided here, by method, since the registry itself cannot tell its users apart
-(docs/adr/0010-pull-user.md).
+A TCP route takes TLS off and passes bytes on, so Traefik's limit on the time of a request does not
+hold (docs/adr/0011-tcp-route.md).
 """
 
 from __future__ import annotations
@@ -12,54 +12,42 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.ingress.tls import (
+    CLIENT_CA,
     TLS_OPTION,
-    entry_point,
     ingress_annotations,
     ingress_tls,
     route_tls,
 )
-from components.ingress.upload_timeout import traefik_values
-from components.metadata import SKIP_AWAIT, STACK_ANNOTATION, labels
+from components.metadata import SKIP_AWAIT, labels
 from settings.schema import IngressSettings, TlsNone, TlsSettings
 
 LABELS = labels("registry")
 
-HSTS_SECONDS = 31536000
-"""A year, the least that browsers' preload lists take: https://hstspreload.org/"""
-
-READ_PRIORITY = 1000
-"""Above any that Traefik gives the Ingress, which is its rule's length:
-https://doc.traefik.io/traefik/reference/routing-configuration/http/routing/rules-and-priority/"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class IngressArgs:
-    """What the routes say.
+    """What leads to the registry.
 
     Attributes:
-        settings: The ingress class, and how long an upload may take.
+        settings: The ingress controller.
+        tls: Who terminates TLS, and with which certificate.
         namespace: The registry's namespace.
-        stack: The full name of the stack; tells whose the change of Traefik is.
         hostname: The name under which clients reach the registry.
-        service: The registry's Service.
-        tls: Who ends TLS, and with which certificate.
-        writers: The htpasswd lines of who may push; secret.
+        service: The registry's Service; its port ``redirect`` redirects to HTTPS.
     """
 
     settings: IngressSettings
+    tls: TlsSettings
     namespace: pulumi.Input[str]
-    stack: str
     hostname: str
     service: str
-    tls: TlsSettings
-    writers: pulumi.Input[str]
 
 
 class Ingress(pulumi.ComponentResource):
-    """Routes for the registry's API, and for nothing else of it: all may read, writers may write.
+    """Leads the hostname to the registry.
 
-    An Ingress takes every request and lets writers pass only; an IngressRoute takes from it what
-    reads. Without the one, nobody writes; without the other, nobody but writers reads.
+    By a TCP route, port 443 is the route's, and the Ingress has port 80: it redirects to HTTPS, and
+    is where certificate authorities look for their challenge. Otherwise the Ingress has both.
     """
 
     def __init__(
@@ -84,14 +72,19 @@ class Ingress(pulumi.ComponentResource):
         )
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._writers()
-        if not isinstance(args.tls, TlsNone):
-            self._hsts()
-            self._tls_option(args.tls.client_ca)
-        self._ingress()
-        self._read_route()
-        if args.settings.upload_timeout:
-            self._upload_timeout(args.settings.upload_timeout)
+        tls = args.tls
+        if isinstance(tls, TlsNone):
+            self._ingress("http", "/v2")
+        else:
+            if tls.client_ca:
+                self._client_ca(tls.client_ca)
+            if args.settings.controller == "traefik":
+                self._tls_option(tls.client_ca)
+            if args.settings.by_tcp_route:
+                self._tcp_route(route_tls(tls))
+                self._ingress("redirect", "/")
+            else:
+                self._ingress("http", "/v2")
         self.register_outputs({})
 
     def _traefik(self, kind: str, name: str, spec: dict[str, object]) -> None:
@@ -100,7 +93,7 @@ class Ingress(pulumi.ComponentResource):
             api_version="traefik.io/v1alpha1",
             kind=kind,
             metadata={
-                "name": name,
+                "name": TLS_OPTION,
                 "namespace": self._args.namespace,
                 "labels": LABELS,
                 # A Traefik with a class of its own takes no other; one without takes traefik.
@@ -110,22 +103,13 @@ class Ingress(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _secret(self, name: str, data: dict[str, pulumi.Input[str]]) -> None:
+    def _client_ca(self, certificates: str) -> None:
         kubernetes.core.v1.Secret(
-            f"{self._name}-{name}",
-            metadata={"name": name, "namespace": self._args.namespace, "labels": LABELS},
-            string_data=data,
+            f"{self._name}-{CLIENT_CA}",
+            metadata={"name": CLIENT_CA, "namespace": self._args.namespace, "labels": LABELS},
+            string_data={"ca.crt": certificates},
             opts=self._child,
         )
-
-    def _writers(self) -> None:
-        self._secret("registry-writers", {"users": pulumi.Output.secret(self._args.writers)})
-        # The registry's own realm. It verifies the login once more, as the header stays.
-        basic_auth = {"secret": "registry-writers", "realm": "registry"}
-        self._traefik("Middleware", "writers", {"basicAuth": basic_auth})
-
-    def _hsts(self) -> None:
-        self._traefik("Middleware", "hsts", {"headers": {"stsSeconds": HSTS_SECONDS}})
 
     def _tls_option(self, client_ca: str | None) -> None:
         # Strict: without a certificate for the hostname the handshake fails, instead of a password
@@ -133,33 +117,41 @@ class Ingress(pulumi.ComponentResource):
         # https://doc.traefik.io/traefik/reference/routing-configuration/http/tls/tls-options/
         spec: dict[str, object] = {"minVersion": "VersionTLS12", "sniStrict": True}
         if client_ca:
-            self._secret("registry-client-ca", {"tls.ca": client_ca})
             spec["clientAuth"] = {
-                "secretNames": ["registry-client-ca"],
+                "secretNames": [CLIENT_CA],
                 "clientAuthType": "RequireAndVerifyClientCert",
             }
         self._traefik("TLSOption", TLS_OPTION, spec)
 
-    def _named(self, name: str) -> pulumi.Output[str]:
-        """Name one of the above as an Ingress does."""
-        return pulumi.Output.concat(self._args.namespace, f"-{name}@kubernetescrd")
-
-    def _ingress(self) -> None:
-        args = self._args
-        router = "traefik.ingress.kubernetes.io/router"
-        annotations: dict[str, pulumi.Input[str]] = {
-            # The awaiter sleeps 10 s and wants an address that not every controller tells:
-            # https://github.com/pulumi/pulumi-kubernetes/issues/1812
-            **SKIP_AWAIT,
-            **ingress_annotations(args.tls),
+    def _tcp_route(self, tls: dict[str, object]) -> None:
+        service = {
+            "name": self._args.service,
+            "port": "http",
+            # Tells the client's address. Traefik 3 has another place for this, Traefik 2 this one.
+            "proxyProtocol": {"version": 2},
         }
-        if isinstance(args.tls, TlsNone):
-            annotations[f"{router}.middlewares"] = self._named("writers")
-        else:
-            annotations[f"{router}.middlewares"] = pulumi.Output.concat(
-                self._named("hsts"), ",", self._named("writers")
-            )
-            annotations[f"{router}.tls.options"] = self._named(TLS_OPTION)
+        rule = {"match": f"HostSNI(`{self._args.hostname}`)", "services": [service]}
+        self._traefik(
+            "IngressRouteTCP",
+            "tcp-route",
+            {"entryPoints": ["websecure"], "routes": [rule], "tls": tls},
+        )
+
+    def _ingress(self, port: str, path: str) -> None:
+        args = self._args
+        annotations = pulumi.Output.from_input(args.namespace).apply(
+            lambda namespace: {
+                # The awaiter sleeps 10 s and wants an address that not every controller tells:
+                # https://github.com/pulumi/pulumi-kubernetes/issues/1812
+                **SKIP_AWAIT,
+                **ingress_annotations(args.settings, args.tls, namespace),
+            }
+        )
+        to: kubernetes.networking.v1.HTTPIngressPathArgsDict = {
+            "path": path,
+            "path_type": "Prefix",
+            "backend": {"service": {"name": args.service, "port": {"name": port}}},
+        }
         kubernetes.networking.v1.Ingress(
             f"{self._name}-ingress",
             metadata={
@@ -171,64 +163,7 @@ class Ingress(pulumi.ComponentResource):
             spec={
                 "ingress_class_name": args.settings.class_name,
                 "tls": ingress_tls(args.tls, args.hostname),
-                "rules": [
-                    {
-                        "host": args.hostname,
-                        "http": {
-                            "paths": [
-                                {
-                                    "path": "/v2",
-                                    "path_type": "Prefix",
-                                    "backend": {
-                                        "service": {
-                                            "name": args.service,
-                                            "port": {"name": "http"},
-                                        }
-                                    },
-                                }
-                            ]
-                        },
-                    }
-                ],
+                "rules": [{"host": args.hostname, "http": {"paths": [to]}}],
             },
-            opts=self._child,
-        )
-
-    def _read_route(self) -> None:
-        args = self._args
-        tls = route_tls(args.tls)
-        self._traefik(
-            "IngressRoute",
-            "registry-read",
-            {
-                "entryPoints": [entry_point(args.tls)],
-                "routes": [
-                    {
-                        "kind": "Rule",
-                        "match": f"Host(`{args.hostname}`) && PathPrefix(`/v2`) "
-                        "&& (Method(`GET`) || Method(`HEAD`))",
-                        "priority": READ_PRIORITY,
-                        "middlewares": [{"name": "hsts"}] if tls else [],
-                        "services": [{"name": args.service, "port": "http"}],
-                    }
-                ],
-                **({"tls": tls} if tls else {}),
-            },
-        )
-
-    def _upload_timeout(self, seconds: int) -> None:
-        # By name and namespace, k3s merges it into the values of its own chart:
-        # https://docs.k3s.io/add-ons/helm#customizing-packaged-components-with-helmchartconfig
-        kubernetes.apiextensions.CustomResource(
-            f"{self._name}-upload-timeout",
-            api_version="helm.cattle.io/v1",
-            kind="HelmChartConfig",
-            metadata={
-                "name": "traefik",
-                "namespace": "kube-system",
-                "labels": LABELS,
-                "annotations": {STACK_ANNOTATION: self._args.stack},
-            },
-            spec={"valuesContent": traefik_values(entry_point(self._args.tls), seconds)},
             opts=self._child,
         )

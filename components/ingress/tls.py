@@ -1,75 +1,115 @@
-"""What each way to TLS adds to the Ingress, and to the IngressRoute that must agree with it."""
+"""What Ingress and TCP route say of TLS, for each ingress controller."""
 
 from __future__ import annotations
 
 import pulumi_kubernetes as kubernetes
 
-from settings.schema import TlsAcme, TlsCertManager, TlsNone, TlsSecret, TlsSettings
+from settings.schema import (
+    IngressSettings,
+    TlsAcme,
+    TlsCertManager,
+    TlsNone,
+    TlsSecret,
+    TlsSettings,
+)
 
 TLS_OPTION = "registry"
 """The TLSOption's name. One called ``default`` would be that of every host in the cluster:
 https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/crd/tls/tlsoption/"""
 
+CLIENT_CA = "registry-client-ca"
+"""The Secret with the certificate authority of the clients."""
+
 _ROUTER = "traefik.ingress.kubernetes.io/router"
+_NGINX = "nginx.ingress.kubernetes.io"
+
+_STREAMING = {
+    "traefik": {},
+    # https://github.com/kubernetes/ingress-nginx/blob/main/docs/user-guide/nginx-configuration/annotations.md
+    "nginx": {
+        f"{_NGINX}/proxy-body-size": "0",
+        f"{_NGINX}/proxy-request-buffering": "off",
+        f"{_NGINX}/proxy-buffering": "off",
+        f"{_NGINX}/proxy-read-timeout": "3600",
+        f"{_NGINX}/proxy-send-timeout": "3600",
+    },
+    # Bodies are streamed anyway; the storage may take long to assemble a layer.
+    # https://www.haproxy.com/documentation/kubernetes-ingress/community/configuration-reference/ingress/
+    # https://haproxy-ingress.github.io/docs/configuration/keys/
+    "haproxy": {
+        "haproxy.org/timeout-server": "1h",
+        "haproxy-ingress.github.io/timeout-server": "1h",
+    },
+}
+"""What lets bodies of any size through, by controller."""
 
 
-def entry_point(tls: TlsSettings) -> str:
-    """Answer the one of k3s' entry points of Traefik that the registry is behind.
-
-    With TLS only the one for HTTPS: plain HTTP is never asked for a password.
+def ingress_annotations(
+    ingress: IngressSettings, tls: TlsSettings, namespace: str
+) -> dict[str, str]:
+    """Return the annotations of the Ingress.
 
     Args:
-        tls: Who ends TLS.
+        ingress: The controller, and whether it passes connections on.
+        tls: Who terminates TLS.
+        namespace: The registry's namespace.
     """
-    return "web" if isinstance(tls, TlsNone) else "websecure"
-
-
-def ingress_annotations(tls: TlsSettings) -> dict[str, str]:
-    """Tell Traefik, and cert-manager, who ends TLS and with which certificate.
-
-    https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
-    https://cert-manager.io/docs/usage/ingress/
-
-    Args:
-        tls: Who ends TLS.
-    """
-    annotations = {f"{_ROUTER}.entrypoints": entry_point(tls)}
-    if not isinstance(tls, TlsNone):
-        annotations[f"{_ROUTER}.tls"] = "true"
-    if isinstance(tls, TlsAcme):
-        annotations[f"{_ROUTER}.tls.certresolver"] = tls.resolver
+    annotations = dict(_STREAMING[ingress.controller])
     if isinstance(tls, TlsCertManager):
         kind = "cluster-issuer" if tls.issuer_kind == "ClusterIssuer" else "issuer"
         annotations[f"cert-manager.io/{kind}"] = tls.issuer
+        if ingress.by_tcp_route:
+            # k3s' Traefik would serve an Ingress of cert-manager's own with TLS, too, and for that
+            # time take the host away from the TCP route.
+            # https://cert-manager.io/docs/usage/ingress/#supported-annotations
+            annotations["acme.cert-manager.io/http01-edit-in-place"] = "true"
+    if ingress.controller == "traefik":
+        annotations |= _traefik_router(ingress, tls, namespace)
+    elif ingress.controller == "nginx" and not isinstance(tls, TlsNone) and tls.client_ca:
+        annotations[f"{_NGINX}/auth-tls-secret"] = f"{namespace}/{CLIENT_CA}"
     return annotations
 
 
-def route_tls(tls: TlsSettings) -> dict[str, object]:
-    """Write the same for an IngressRoute; empty without TLS.
+def _traefik_router(ingress: IngressSettings, tls: TlsSettings, namespace: str) -> dict[str, str]:
+    """Return the entry point of Traefik, and of TLS what the Ingress itself cannot say.
 
-    Of two routers of one host with different options, both would get Traefik's default ones:
-    https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/crd/http/ingressroute/
-
-    Args:
-        tls: Who ends TLS.
+    https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
     """
-    if isinstance(tls, TlsNone):
-        return {}
-    options = {"options": {"name": TLS_OPTION}}
+    if isinstance(tls, TlsNone) or ingress.by_tcp_route:
+        return {f"{_ROUTER}.entrypoints": "web"}
+    annotations = {
+        f"{_ROUTER}.entrypoints": "websecure",
+        f"{_ROUTER}.tls": "true",
+        f"{_ROUTER}.tls.options": f"{namespace}-{TLS_OPTION}@kubernetescrd",
+    }
     if isinstance(tls, TlsAcme):
-        return {"certResolver": tls.resolver, **options}
-    return {"secretName": tls.secret_name, **options}
+        annotations[f"{_ROUTER}.tls.certresolver"] = tls.resolver
+    return annotations
 
 
 def ingress_tls(
     tls: TlsSettings, hostname: str
 ) -> list[kubernetes.networking.v1.IngressTLSArgsDict]:
-    """Name the Secret with the certificate, if there is one.
+    """Return the ``tls`` of the Ingress: the Secret with the certificate, if there is one.
 
     Args:
-        tls: Who ends TLS.
+        tls: Who terminates TLS.
         hostname: The name that the certificate is for.
     """
     if isinstance(tls, TlsSecret | TlsCertManager):
         return [{"hosts": [hostname], "secret_name": tls.secret_name}]
     return []
+
+
+def route_tls(tls: TlsAcme | TlsCertManager | TlsSecret) -> dict[str, object]:
+    """Return the ``tls`` of the TCP route.
+
+    Args:
+        tls: Who terminates TLS.
+    """
+    certificate = (
+        {"certResolver": tls.resolver}
+        if isinstance(tls, TlsAcme)
+        else {"secretName": tls.secret_name}
+    )
+    return {**certificate, "options": {"name": TLS_OPTION}}

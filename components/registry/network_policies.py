@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,9 +12,24 @@ import pulumi_kubernetes as kubernetes
 from components.metadata import labels
 from components.smoke_test import LABELS as SMOKE_TEST_LABELS
 from components.storage.check import LABELS as CHECK_LABELS
+from settings.schema import IngressSettings
 
 LABELS = labels("registry")
 """The labels of the registry's pods."""
+
+HTTP01_SOLVER_LABELS = {"acme.cert-manager.io/http01-solver": "true"}
+"""The labels of the pods that cert-manager creates in the namespace of a certificate:
+https://github.com/cert-manager/cert-manager/blob/master/pkg/issuer/acme/http/pod.go"""
+
+HTTP01_SOLVER_PORT = 8089
+"""Their port:
+https://github.com/cert-manager/cert-manager/blob/master/pkg/issuer/acme/http/http.go"""
+
+LINK_LOCAL = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}
+"""All addresses, and those among them where clouds hand out credentials to any pod that asks:
+https://docs.digitalocean.com/products/droplets/how-to/access-metadata/"""
+
+_SERVICE = r"[^.]+\.([^.]+)\.svc(\..+)?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,88 +38,146 @@ class NetworkPoliciesArgs:
 
     Attributes:
         namespace: The registry's namespace.
-        controller_namespace: The namespace of the ingress controller's pods.
+        ingress: Where the ingress controller is.
+        cert_manager: Whether cert-manager gets the certificate.
         storage_endpoint: The URL of the S3 server.
     """
 
     namespace: pulumi.Input[str]
-    controller_namespace: str
+    ingress: IngressSettings
+    cert_manager: bool
     storage_endpoint: str
 
 
 def network_policies(
     name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Deny all traffic in the namespace but what the registry, smoke test and storage check need.
+    """Deny all traffic in the namespace but what the registry and its Jobs need.
+
+    Fields that the API server would fill in are written out: of an object whose creation was
+    interrupted, it takes another creation only with the very same lists.
 
     Args:
         name: The prefix of the resources' names.
         args: What to allow.
         opts: The options of each policy.
     """
-    closed = kubernetes.networking.v1.NetworkPolicy(
-        f"{name}-closed",
-        metadata={"name": "closed", "namespace": args.namespace},
-        spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
-        opts=opts,
-    )
-    dns: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
-        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
-    }
-    storage = urlsplit(args.storage_endpoint)
-    # A policy cannot name a host, so the storage's port is open to any address.
-    storage_port: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
-        "ports": [{"port": storage.port or (443 if storage.scheme == "https" else 80)}]
-    }
-    registry = kubernetes.networking.v1.NetworkPolicy(
-        f"{name}-policy",
-        metadata={"name": "registry", "namespace": args.namespace},
-        spec={
-            "pod_selector": {"match_labels": LABELS},
-            "policy_types": ["Ingress", "Egress"],
-            "ingress": [
+
+    def policy(
+        purpose: str, spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict
+    ) -> pulumi.Resource:
+        return kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-policy" if purpose == "registry" else f"{name}-{purpose}-policy",
+            metadata={"name": purpose, "namespace": args.namespace},
+            spec=spec,
+            opts=opts,
+        )
+
+    controller = _controller(args.ingress)
+    egress = [_dns(), _storage(args.storage_endpoint)]
+    policies: list[pulumi.Resource] = [
+        kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-closed",
+            metadata={"name": "closed", "namespace": args.namespace},
+            spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+            opts=opts,
+        ),
+        policy(
+            "registry",
+            {
+                "pod_selector": {"match_labels": LABELS},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": [
+                    {"from_": controller, "ports": _ports("http", "redirect")},
+                    {
+                        "from_": [{"pod_selector": {"match_labels": SMOKE_TEST_LABELS}}],
+                        "ports": _ports("http"),
+                    },
+                ],
+                "egress": egress,
+            },
+        ),
+        policy(
+            "smoke-test",
+            {
+                "pod_selector": {"match_labels": SMOKE_TEST_LABELS},
+                "policy_types": ["Egress"],
+                "egress": [
+                    _dns(),
+                    {
+                        "to": [{"pod_selector": {"match_labels": LABELS}}],
+                        "ports": _ports("http"),
+                    },
+                ],
+            },
+        ),
+        policy(
+            "storage-check",
+            {
+                "pod_selector": {"match_labels": CHECK_LABELS},
+                "policy_types": ["Egress"],
+                "egress": egress,
+            },
+        ),
+    ]
+    if args.cert_manager:
+        policies.append(
+            policy(
+                "http01-solver",
                 {
-                    "from_": [
-                        {
-                            "namespace_selector": {
-                                "match_labels": {
-                                    "kubernetes.io/metadata.name": args.controller_namespace
-                                }
-                            }
-                        },
-                        {"pod_selector": {"match_labels": SMOKE_TEST_LABELS}},
-                    ],
-                    "ports": [{"port": "http"}],
-                }
-            ],
-            "egress": [dns, storage_port],
-        },
-        opts=opts,
-    )
-    smoke_test = kubernetes.networking.v1.NetworkPolicy(
-        f"{name}-smoke-test-policy",
-        metadata={"name": "smoke-test", "namespace": args.namespace},
-        spec={
-            "pod_selector": {"match_labels": SMOKE_TEST_LABELS},
-            "policy_types": ["Egress"],
-            "egress": [
-                dns,
-                {
-                    "to": [{"pod_selector": {"match_labels": LABELS}}],
-                    "ports": [{"port": "http"}],
+                    "pod_selector": {"match_labels": HTTP01_SOLVER_LABELS},
+                    "policy_types": ["Ingress"],
+                    "ingress": [{"from_": controller, "ports": _ports(HTTP01_SOLVER_PORT)}],
                 },
-            ],
-        },
-        opts=opts,
-    )
-    check = kubernetes.networking.v1.NetworkPolicy(
-        f"{name}-storage-check-policy",
-        metadata={"name": "storage-check", "namespace": args.namespace},
-        spec={
-            "pod_selector": {"match_labels": CHECK_LABELS},
-            "policy_types": ["Egress"],
-            "egress": [dns, storage_port],
-        },
-        opts=opts,
-    )
-    return [closed, registry, smoke_test, check]
+            )
+        )
+    return policies
+
+
+def _controller(
+    ingress: IngressSettings,
+) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict]:
+    if ingress.host_network:
+        # Its pods have their nodes' addresses, which no selector selects.
+        return [{"ip_block": {"cidr": everywhere}} for everywhere in LINK_LOCAL]
+    return [{"namespace_selector": _named(ingress.controller_namespace)}]
+
+
+def _dns() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
+    resolver: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
+        "namespace_selector": _named("kube-system"),
+        "pod_selector": {"match_labels": {"k8s-app": "kube-dns"}},
+    }
+    return {
+        "to": [resolver],
+        "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
+    }
+
+
+def _storage(endpoint: str) -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
+    """Return the rule for an S3 server.
+
+    A policy cannot name a host, so the port of an outside server is open to any address. For a
+    Service the port is its pods', which may be another one: their namespace is open instead.
+    """
+    url = urlsplit(endpoint)
+    if service := re.fullmatch(_SERVICE, url.hostname or ""):
+        peer: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
+            "namespace_selector": _named(service[1])
+        }
+        return {"to": [peer]}
+    return {
+        "to": [
+            {"ip_block": {"cidr": everywhere, "except_": [link_local]}}
+            for everywhere, link_local in LINK_LOCAL.items()
+        ],
+        "ports": _ports(url.port or (443 if url.scheme == "https" else 80)),
+    }
+
+
+def _named(namespace: str) -> kubernetes.meta.v1.LabelSelectorArgsDict:
+    return {"match_labels": {"kubernetes.io/metadata.name": namespace}}
+
+
+def _ports(*ports: int | str) -> list[kubernetes.networking.v1.NetworkPolicyPortArgsDict]:
+    return [{"protocol": "TCP", "port": port} for port in ports]

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod_security import restricted_container, restricted_pod
-from components.registry.config import DRAIN_SECONDS, HTPASSWD, PORT
+from components.registry.auth_proxy import (
+    PORT,
+    PROBE_PORT,
+    READY_PATH,
+    REDIRECT_PORT,
+    SHUTDOWN_DELAY_SECONDS,
+)
 from components.registry.network_policies import LABELS
 from settings.schema import RegistrySettings
 
 NAME = "registry"
 """The name of the Deployment, its container and its Service."""
 
-PRE_STOP_SECONDS = 5
-"""How long a stopping pod still takes requests, until the ingress controller knows of it."""
+PROXY_CONFIG_FILE = "caddy.json"
+"""The name of the auth proxy's configuration file."""
+
+DRAIN_SECONDS = 60
+"""How long running uploads and downloads may take to finish when a pod stops."""
+
+PROXY_MEMORY_MIB = 128
+"""The auth proxy at rest takes 15 MiB, and 60 MiB with 200 clients (docs/performance.md)."""
 
 _CONFIG, _STORAGE_KEY = "/etc/registry/config", "/etc/registry/storage"
+_PROXY_CONFIG, _PROXY_DATA = "/etc/caddy", "/data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +39,38 @@ class PodArgs:
     """What a registry pod runs with.
 
     Attributes:
-        settings: Its image, resources and number of parallel uploads.
+        settings: Its images, resources and number of parallel uploads.
         config_secret: The Secret with config.yml.
         storage_key_secret: The Secret with the shared credentials file.
-        users_secret: The Secret with htpasswd.
+        proxy_secret: The Secret with the auth proxy's configuration.
     """
 
     settings: RegistrySettings
     config_secret: pulumi.Input[str]
     storage_key_secret: pulumi.Input[str]
-    users_secret: pulumi.Input[str]
+    proxy_secret: pulumi.Input[str]
 
 
 def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
-    """Return the spec of a registry pod."""
-    limit = args.settings.memory_limit_mib
-    mounts = {
-        "config": _CONFIG,
-        "storage-key": _STORAGE_KEY,
-        "users": str(PurePosixPath(HTPASSWD).parent),
-    }
+    """Return the spec of a registry pod.
+
+    The registry is a sidecar of the auth proxy, so that it starts before and stops after it:
+    https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+    """
     secrets = {
         "config": args.config_secret,
         "storage-key": args.storage_key_secret,
-        "users": args.users_secret,
+        "auth-proxy": args.proxy_secret,
     }
+    volumes: list[kubernetes.core.v1.VolumeArgsDict] = [
+        {"name": volume, "secret": {"secret_name": secret, "default_mode": 0o440}}
+        for volume, secret in secrets.items()
+    ]
     return {
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": restricted_pod(),
-        "termination_grace_period_seconds": PRE_STOP_SECONDS + DRAIN_SECONDS + 5,
+        "termination_grace_period_seconds": SHUTDOWN_DELAY_SECONDS + DRAIN_SECONDS + 5,
         "topology_spread_constraints": [
             {
                 "max_skew": 1,
@@ -65,49 +79,86 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
                 "label_selector": {"match_labels": LABELS},
             }
         ],
-        "containers": [
-            {
-                "name": NAME,
-                "image": args.settings.image,
-                "command": ["registry", "serve", f"{_CONFIG}/config.yml"],
-                "env": [
-                    {
-                        "name": "AWS_SHARED_CREDENTIALS_FILE",
-                        "value": f"{_STORAGE_KEY}/credentials",
-                    },
-                    # Near the limit memory is collected harder, instead of the pod being killed.
-                    {"name": "GOMEMLIMIT", "value": f"{limit * 9 // 10}MiB"},
-                    # Or it sends traces to itself: https://github.com/distribution/distribution/issues/4270
-                    {"name": "OTEL_TRACES_EXPORTER", "value": "none"},
-                ],
-                "ports": [{"name": "http", "container_port": PORT}],
-                "security_context": restricted_container(),
-                "resources": {
-                    "requests": args.settings.resources.model_dump(),
-                    "limits": {"memory": f"{limit}Mi"},
-                },
-                # Storage that is down must not restart the registry, so only readiness asks for it.
-                "startup_probe": {
-                    "tcp_socket": {"port": "http"},
-                    "period_seconds": 1,
-                    "failure_threshold": 30,
-                },
-                "readiness_probe": {
-                    "http_get": {"path": "/", "port": "http"},
-                    "period_seconds": 5,
-                    "timeout_seconds": 3,
-                },
-                "liveness_probe": {"tcp_socket": {"port": "http"}, "period_seconds": 10},
-                "lifecycle": {"pre_stop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
-                "volume_mounts": [
-                    {"name": volume, "mount_path": path, "read_only": True}
-                    for volume, path in mounts.items()
-                ],
-            }
-        ],
+        "init_containers": [_registry(args.settings)],
+        "containers": [_auth_proxy(args.settings)],
         "volumes": [
             # A directory, not a single file: only so is a changed Secret seen in a running pod.
-            {"name": volume, "secret": {"secret_name": secret, "default_mode": 0o440}}
-            for volume, secret in secrets.items()
+            *volumes,
+            {"name": "auth-proxy-data", "empty_dir": {"size_limit": "1Mi"}},
         ],
     }
+
+
+def _registry(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsDict:
+    limit = settings.memory_limit_mib
+    return {
+        "name": NAME,
+        "image": settings.image,
+        "restart_policy": "Always",
+        "command": ["registry", "serve", f"{_CONFIG}/config.yml"],
+        "env": [
+            {"name": "AWS_SHARED_CREDENTIALS_FILE", "value": f"{_STORAGE_KEY}/credentials"},
+            _memory_goal(limit),
+            # Or it sends traces to itself: https://github.com/distribution/distribution/issues/4270
+            {"name": "OTEL_TRACES_EXPORTER", "value": "none"},
+        ],
+        "security_context": restricted_container(),
+        "resources": {
+            "requests": settings.resources.model_dump(),
+            "limits": {"memory": f"{limit}Mi"},
+        },
+        "volume_mounts": [
+            {"name": "config", "mount_path": _CONFIG, "read_only": True},
+            {"name": "storage-key", "mount_path": _STORAGE_KEY, "read_only": True},
+        ],
+    }
+
+
+def _auth_proxy(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsDict:
+    ports = {"http": PORT, "redirect": REDIRECT_PORT, "probe": PROBE_PORT}
+    config = f"{_PROXY_CONFIG}/{PROXY_CONFIG_FILE}"
+    return {
+        "name": "auth-proxy",
+        "image": settings.proxy_image,
+        # It looks for a changed configuration each second.
+        "command": ["caddy", "run", "--config", config, "--watch"],
+        "env": [
+            {"name": "XDG_DATA_HOME", "value": _PROXY_DATA},
+            _memory_goal(PROXY_MEMORY_MIB),
+        ],
+        "ports": [
+            {"name": name, "container_port": port, "protocol": "TCP"}
+            for name, port in ports.items()
+        ],
+        "security_context": {
+            **restricted_container(),
+            # Its file has this capability, and does not start where it cannot be had:
+            # https://github.com/caddyserver/caddy-docker/issues/396
+            "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+        },
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "32Mi"},
+            "limits": {"memory": f"{PROXY_MEMORY_MIB}Mi"},
+        },
+        "startup_probe": {
+            "tcp_socket": {"port": "http"},
+            "period_seconds": 1,
+            "failure_threshold": 30,
+        },
+        # Storage that is down must not restart anything, so only readiness asks for it.
+        "readiness_probe": {
+            "http_get": {"path": READY_PATH, "port": "probe"},
+            "period_seconds": 5,
+            "timeout_seconds": 5,
+        },
+        "liveness_probe": {"tcp_socket": {"port": "http"}, "period_seconds": 10},
+        "volume_mounts": [
+            {"name": "auth-proxy", "mount_path": _PROXY_CONFIG, "read_only": True},
+            {"name": "auth-proxy-data", "mount_path": _PROXY_DATA},
+        ],
+    }
+
+
+def _memory_goal(limit_mib: int) -> kubernetes.core.v1.EnvVarArgsDict:
+    # Near the limit memory is collected harder, instead of the container being killed.
+    return {"name": "GOMEMLIMIT", "value": f"{limit_mib * 9 // 10}MiB"}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.credentials import RegistryUser
 from components.metadata import SKIP_AWAIT
-from components.registry.config import PORT, credentials_file, registry_config
+from components.registry.auth_proxy import PORT, REDIRECT_PORT, auth_proxy_config
+from components.registry.config import credentials_file, registry_config
 from components.registry.network_policies import (
     LABELS,
     NetworkPoliciesArgs,
     network_policies,
 )
-from components.registry.pod import NAME, PodArgs, pod_spec
+from components.registry.pod import NAME, PROXY_CONFIG_FILE, PodArgs, pod_spec
+from components.registry.user_rules import ProxyUser
 from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
-from settings.schema import RegistrySettings
+from settings.schema import IngressSettings, RegistrySettings, TlsCertManager, TlsNone, TlsSettings
 
 ROLLOUT_TIMEOUT = "3m"
 """A pod that is not ready by then never will be; the provider's default is 10 min."""
@@ -29,19 +33,21 @@ class RegistryArgs:
     Attributes:
         settings: The workload's settings.
         namespace: The namespace to run in.
-        controller_namespace: The namespace of the ingress controller's pods.
+        ingress: How requests reach the registry.
+        tls: Who terminates TLS.
         check_image: The storage check's image, with Python 3.9 or newer as ``python3``.
         storage: The storage that holds the images.
-        htpasswd: The lines of all users; secret.
+        users: Everybody who may log in.
         http_secret: Signs the state of uploads; secret.
     """
 
     settings: RegistrySettings
     namespace: kubernetes.core.v1.Namespace
-    controller_namespace: str
+    ingress: IngressSettings
+    tls: TlsSettings
     check_image: str
     storage: StorageConnection
-    htpasswd: pulumi.Input[str]
+    users: Sequence[RegistryUser]
     http_secret: pulumi.Input[str]
 
 
@@ -50,7 +56,8 @@ class Registry(pulumi.ComponentResource):
 
     Attributes:
         namespace: The namespace that holds all of the registry.
-        service: The name of its Service, whose port is named http.
+        service: The name of its Service. The port ``http`` is the registry's; the port ``redirect``
+            redirects to HTTPS.
         url: The URL for pods of the cluster.
         generation: A number that each rollout changes, known once the rollout has succeeded.
     """
@@ -73,7 +80,8 @@ class Registry(pulumi.ComponentResource):
             name,
             NetworkPoliciesArgs(
                 namespace=self.namespace,
-                controller_namespace=args.controller_namespace,
+                ingress=args.ingress,
+                cert_manager=isinstance(args.tls, TlsCertManager),
                 storage_endpoint=args.storage.endpoint,
             ),
             self._child,
@@ -95,9 +103,9 @@ class Registry(pulumi.ComponentResource):
     def _secrets(self) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
         """Create the Secrets with the registry's files, and return their names.
 
-        The registry notices a change of its users, and reads everything else only when it starts.
-        So the users' Secret is updated in place, while the others are immutable and auto-named: a
-        change of them changes the pods, which rolls them out.
+        The auth proxy notices a change of its configuration, and the registry reads its own only
+        when it starts. So the former is updated in place, while the others are immutable and
+        auto-named: a change of them changes the pods, which rolls them out.
         """
         storage = self._args.storage
         config = pulumi.Output.all(
@@ -106,11 +114,13 @@ class Registry(pulumi.ComponentResource):
             bucket=storage.bucket,
             path_style=storage.path_style,
             root_directory=storage.root_directory,
+            redirect=self._args.settings.redirect,
             http_secret=self._args.http_secret,
         ).apply(lambda args: registry_config(**args))
         credentials = pulumi.Output.all(
             access_key=storage.access_key, secret_key=storage.secret_key
         ).apply(lambda args: credentials_file(**args))
+        proxy_config = self._proxy_config()
         created = [
             kubernetes.core.v1.Secret(
                 f"{self._name}-{purpose}",
@@ -120,21 +130,41 @@ class Registry(pulumi.ComponentResource):
                     labels=LABELS,
                 ),
                 immutable=not mutable,
-                string_data={file: pulumi.Output.secret(text)},
+                string_data={file: text},
                 opts=self._child,
             )
             for purpose, file, text, mutable in (
                 ("config", "config.yml", config, False),
                 ("storage-key", "credentials", credentials, False),
-                ("users", "htpasswd", self._args.htpasswd, True),
+                ("auth-proxy", PROXY_CONFIG_FILE, proxy_config, True),
             )
         ]
-        config_name, key_name, users_name = (secret.metadata.name for secret in created)
-        return config_name, key_name, users_name
+        config_name, key_name, proxy_name = (secret.metadata.name for secret in created)
+        return config_name, key_name, proxy_name
+
+    def _proxy_config(self) -> pulumi.Output[str]:
+        args = self._args
+        tls = not isinstance(args.tls, TlsNone)
+        return pulumi.Output.all(*(user.password_hash for user in args.users)).apply(
+            lambda hashes: auth_proxy_config(
+                users=[
+                    ProxyUser(
+                        name=user.username,
+                        password_hash=password_hash,
+                        push=user.push,
+                        pull=user.pull,
+                    )
+                    for user, password_hash in zip(args.users, hashes, strict=True)
+                ],
+                parallel_uploads=args.settings.parallel_uploads,
+                tls=tls,
+                tcp_route=tls and args.ingress.by_tcp_route,
+            )
+        )
 
     def _deployment(self, policies: list[pulumi.Resource]) -> kubernetes.apps.v1.Deployment:
         args = self._args
-        config, storage_key, users = self._secrets()
+        config, storage_key, proxy = self._secrets()
         check = StorageCheck(
             f"{self._name}-storage-check",
             StorageCheckArgs(
@@ -159,7 +189,7 @@ class Registry(pulumi.ComponentResource):
                             settings=args.settings,
                             config_secret=config,
                             storage_key_secret=storage_key,
-                            users_secret=users,
+                            proxy_secret=proxy,
                         )
                     ),
                 },
@@ -187,7 +217,10 @@ class Registry(pulumi.ComponentResource):
             },
             spec={
                 "selector": LABELS,
-                "ports": [{"name": "http", "port": PORT, "target_port": "http"}],
+                "ports": [
+                    {"name": name, "port": port, "target_port": name, "protocol": "TCP"}
+                    for name, port in (("http", PORT), ("redirect", REDIRECT_PORT))
+                ],
             },
             opts=self._child,
         )

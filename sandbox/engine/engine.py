@@ -133,6 +133,7 @@ def _configure(layout: Layout) -> None:
     values = {
         "hostname": layout.hostname,
         "registry.image": images.REGISTRY,
+        "registry.proxyImage": images.CADDY,
         "scripts.image": images.PYTHON,
     }
     pairs = [

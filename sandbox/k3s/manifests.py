@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.k3s import coredns, helm_controller, network_policy, traefik
+from sandbox.k3s import coredns, network_policy, traefik
 from sandbox.layout import Layout
 
 
@@ -15,7 +15,6 @@ def manifests(layout: Layout) -> dict[str, Any]:
     """
     items = [
         *network_policy.manifests(),
-        *helm_controller.manifests(),
         *coredns.manifests(layout),
         *traefik.manifests(layout),
     ]

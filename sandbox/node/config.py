@@ -12,7 +12,6 @@ from sandbox.build.images import IMAGES
 from sandbox.files import write_private, write_public
 from sandbox.k3s import registries, systemctl
 from sandbox.k3s.coredns import DNS_IP, DOMAIN
-from sandbox.k3s.helm_controller import USER as HELM_CONTROLLER_USER
 from sandbox.k3s.network_policy import USER as NETWORK_POLICY_USER
 from sandbox.kube_api import kubeconfig
 from sandbox.layout import Layout
@@ -41,7 +40,6 @@ _USERS = {
     "kubelet": (f"system:node:{NAME}", "system:nodes"),
     "proxy": ("system:kube-proxy", ""),
     "network-policy": (NETWORK_POLICY_USER, ""),
-    "helm-controller": (HELM_CONTROLLER_USER, ""),
 }
 """User and group of each client of the API server; Kubernetes binds its own roles to these names:
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#core-component-roles."""

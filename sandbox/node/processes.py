@@ -125,16 +125,6 @@ def processes(layout: Layout) -> list[Process]:
             # kube-proxy inserts its rules at the top of their chains; policies come before them.
             after=_PROXY_READY,
         ),
-        Process(
-            "helm-controller",
-            [
-                sys.executable,
-                "-m",
-                "sandbox.k3s.helm_controller",
-                str(file(layout, "helm-controller.kubeconfig")),
-            ],
-            after=_READY,
-        ),
     ]
 
 

@@ -15,9 +15,8 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -27,14 +26,14 @@ ROOT = Path(__file__).parents[2]
 
 LEAST_KILLED = 0.9
 
+PROGRAM_TESTS = ["tests/unit/program/test_goldens.py", "tests/unit/program"]
+"""The golden files first: most mutants change one."""
+
 TESTS = {
     "scripts": ["tests/unit/scripts", "tests/unit/program/test_render.py"],
     "settings": ["tests/unit/settings", "tests/unit/program"],
 }
-"""The folder of a mutant to the tests that may kill it, in the order in which they run."""
-
-OTHER_TESTS = ["tests/unit/program/test_goldens.py", "tests/unit/program", "tests/unit/settings"]
-"""The tests for all other mutants: first the golden files, which most of them change."""
+"""The tests that may kill the mutants of a folder, if not those of the program."""
 
 
 def program_files(base: str | None) -> list[str]:
@@ -43,13 +42,15 @@ def program_files(base: str | None) -> list[str]:
     Args:
         base: The revision; None for all files.
     """
-    paths = ["*.py", "components/*.py", "settings/*.py", "scripts/*.py"]
     command = ["diff", "--name-only", "--diff-filter=d", base] if base else ["ls-files"]
-    listed = subprocess.run(
-        ["git", *command, "--", *paths, ":!tests", ":!sandbox", ":!bench"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return listed.stdout.split()
+    return git(*command, "--", "*.py", ":!bench", ":!sandbox", ":!tests")
+
+
+def git(*args: str) -> list[str]:
+    """Return the lines that git prints."""
+    return subprocess.run(
+        ["git", *args], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.splitlines()
 
 
 def key(mutant: Mutant) -> tuple[str, str, str, str]:
@@ -57,7 +58,12 @@ def key(mutant: Mutant) -> tuple[str, str, str, str]:
     return mutant.file, mutant.scope, mutant.before, mutant.after
 
 
-def run(todo: Iterable[Mutant]) -> Iterator[tuple[Mutant, bool]]:
+def tests_of(mutant: Mutant) -> list[str]:
+    """Return the tests that may kill a mutant, in the order in which they run."""
+    return TESTS.get(mutant.file.split("/")[0], PROGRAM_TESTS)
+
+
+def run(todo: list[Mutant]) -> Iterator[tuple[Mutant, bool]]:
     """Yield each mutant with whether it survived the unit tests, in any order.
 
     Args:
@@ -67,12 +73,13 @@ def run(todo: Iterable[Mutant]) -> Iterator[tuple[Mutant, bool]]:
     done: SimpleQueue[tuple[Mutant, bool] | None] = SimpleQueue()
     for mutant in todo:
         waiting.put(mutant)
+    tests = sorted({test for mutant in todo for test in tests_of(mutant)})
     workers = os.cpu_count() or 1
 
     def work() -> None:
         try:
             with tempfile.TemporaryDirectory() as folder:
-                for result in _work(Path(folder), waiting):
+                for result in _work(Path(folder), waiting, tests):
                     done.put(result)
         finally:
             done.put(None)
@@ -89,14 +96,16 @@ def run(todo: Iterable[Mutant]) -> Iterator[tuple[Mutant, bool]]:
         thread.result()
 
 
-def _work(folder: Path, waiting: SimpleQueue[Mutant]) -> Iterator[tuple[Mutant, bool]]:
-    tracked = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(tracked, cwd=ROOT, capture_output=True, text=True, check=True)
-    for path in filter(os.path.isfile, listed.stdout.splitlines()):
+def _work(
+    folder: Path, waiting: SimpleQueue[Mutant], tests: list[str]
+) -> Iterator[tuple[Mutant, bool]]:
+    for path in git("ls-files", "--cached", "--others", "--exclude-standard"):
+        if not (ROOT / path).is_file():
+            continue  # deleted, but not committed yet
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, folder / path)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.mutation.worker"],
+        [sys.executable, "-m", "tests.mutation.worker", *tests],
         cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert worker.stdin and worker.stdout
@@ -109,8 +118,7 @@ def _work(folder: Path, waiting: SimpleQueue[Mutant]) -> Iterator[tuple[Mutant, 
             except Empty:
                 worker.stdin.close()
                 return
-            tests = TESTS.get(mutant.file.split("/")[0], OTHER_TESTS)
-            job = {"file": mutant.file, "code": mutant.code, "tests": tests}
+            job = {"file": mutant.file, "code": mutant.code, "tests": tests_of(mutant)}
             print(json.dumps(job), file=worker.stdin, flush=True)
             yield mutant, json.loads(worker.stdout.readline())
 
@@ -127,7 +135,7 @@ def main() -> str | None:
     gone = known - set(map(key, found))
     todo = [mutant for mutant in found if key(mutant) not in known]
     started, survived = time.monotonic(), []
-    for number, (mutant, lives) in zip(count(1), run(todo), strict=False):
+    for number, (mutant, lives) in enumerate(run(todo), 1):
         if lives:
             survived.append(mutant)
         if number % 50 == 0 or number == len(todo):

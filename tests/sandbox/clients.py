@@ -18,6 +18,11 @@ RATE_MBIT, SIZE_MIB = 0.1, 75 * 0.1 * 10**6 / 8 / 2**20
 """The rate and size of an upload that takes 75 s and few resources."""
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """Make a redirect an error."""
+
+
 def send(
     url: str,
     method: str = "GET",
@@ -32,8 +37,9 @@ def send(
     if login:
         token = base64.b64encode(login.encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
+    https = urllib.request.HTTPSHandler(context=ssl_context)
     try:
-        with urllib.request.urlopen(request, timeout=10, context=ssl_context) as response:
+        with urllib.request.build_opener(_NoRedirect, https).open(request, timeout=10) as response:
             return response.status, response.headers
     except urllib.error.HTTPError as error:
         with error:

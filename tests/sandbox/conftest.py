@@ -34,6 +34,6 @@ def pull_password(sandbox: Sandbox) -> str:
     return sandbox.pulumi("stack", "output", "pull_password", "--show-secrets").stdout.strip()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ssl_context(sandbox: Sandbox) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(sandbox.layout.pki / "ca.crt"))

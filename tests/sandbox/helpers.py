@@ -176,6 +176,7 @@ def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
             hostname=f"{name}.{sandbox.layout.domain}",
             namespace=f"registry-{name}",
             registry__image=images.REGISTRY,
+            registry__proxyImage=images.CADDY,
             scripts__image=images.PYTHON,
         )
         yield second

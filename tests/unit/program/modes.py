@@ -52,7 +52,17 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "tls-client-ca": {"tls": {"clientCa": PEM}},
     "tls-none": {"tls": {"mode": "none"}},
-    "upload-timeout": {"ingress": {"uploadTimeout": 600}},
+    "users": {
+        "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},
+    },
+    "redirect": {"registry": {"redirect": True}},
+    "ingress-without-tcp-route": {"ingress": {"tcpRoute": False}},
+    "ingress-nginx": {
+        "ingress": {"controller": "nginx", "className": "nginx"},
+        "tls": {"clientCa": PEM},
+    },
+    "ingress-haproxy": {"ingress": {"controller": "haproxy", "className": "haproxy"}},
+    "ingress-host-network": {"ingress": {"hostNetwork": True}},
     "replicas": {"registry": {"replicas": 2}},
     "nodes": {
         "nodes": {

@@ -92,33 +92,59 @@ def test_every_pod_but_the_node_configurators_is_restricted(run: Run, mode: dict
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert spec["automountServiceAccountToken"] is False, "no pod talks to the API server"
-        for container in spec["containers"]:
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False
             assert context["readOnlyRootFilesystem"] is True
-            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert context["capabilities"]["drop"] == ["ALL"]
+            assert set(context["capabilities"].get("add", [])) <= {"NET_BIND_SERVICE"}
             assert "memory" in container["resources"]["limits"], "it could take the node's"
 
 
 def test_a_stopping_pod_has_the_time_that_uploads_need_to_finish(run: Run) -> None:
-    engine = run()
-    config = engine.inputs("registry-config")["stringData"]["config.yml"]
-    spec = engine.inputs("registry-deployment")["spec"]["template"]["spec"]
-    (container,) = (item for item in spec["containers"] if item["name"] == "registry")
-    sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert "draintimeout: 60s" in config
-    assert spec["terminationGracePeriodSeconds"] > sleep + 60
+    spec = run().inputs("registry-deployment")["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > 60
+    (registry,) = spec["initContainers"]
+    assert registry["restartPolicy"] == "Always", "only a sidecar outlives the auth proxy"
 
 
 def test_users_change_in_place_and_everything_else_rolls_the_pods(run: Run) -> None:
     engine = run()
-    assert engine.inputs("registry-users")["immutable"] is False
-    assert engine.inputs("registry-users")["metadata"]["name"] == "registry-users", (
-        "the registry reads its users anew, so a new password needs no restart"
+    assert engine.inputs("registry-auth-proxy")["immutable"] is False
+    assert engine.inputs("registry-auth-proxy")["metadata"]["name"] == "registry-auth-proxy", (
+        "the auth proxy reads its users anew, so a new password needs no restart"
     )
     for name in ("registry-config", "registry-storage-key"):
         assert engine.inputs(name)["immutable"] is True
         assert "name" not in engine.inputs(name)["metadata"], "a change must change the pods"
+
+
+@ALL_MODES
+def test_nothing_reaches_the_registry_but_the_auth_proxy(run: Run, mode: dict[str, Any]) -> None:
+    engine = run({**CONFIG, **mode})
+    config = engine.inputs("registry-config")["stringData"]["config.yml"]
+    assert "addr: 127.0.0.1:5001\n" in config
+    (registry,) = engine.inputs("registry-deployment")["spec"]["template"]["spec"]["initContainers"]
+    assert "ports" not in registry
+
+
+@ALL_MODES
+def test_no_pod_may_ask_a_cloud_for_credentials(run: Run, mode: dict[str, Any]) -> None:
+    engine = run({**CONFIG, **mode})
+    for name, resource in engine.resources.items():
+        if resource.type.endswith(":NetworkPolicy"):
+            for rule in resource.inputs["spec"].get("egress", []):
+                for peer in rule["to"]:
+                    block = peer.get("ipBlock", {})
+                    if "/0" in block.get("cidr", ""):
+                        assert block["except"][0] in {"169.254.0.0/16", "fe80::/10"}, name
+
+
+def test_the_smoke_tests_secret_opens_one_repository_only(run: Run) -> None:
+    engine = run()
+    password = engine.inputs("smoke-test-login")["stringData"]["password"]
+    assert password == engine.resources["credentials-smoke-test"].state["result"]
+    assert password not in {engine.outputs["password"], engine.outputs["pull_password"]}
 
 
 def test_an_existing_bucket_needs_nothing_of_the_cloud(run: Run) -> None:
@@ -131,7 +157,7 @@ def test_a_storage_key_is_checked_before_the_registry_gets_it(run: Run) -> None:
     job = engine.inputs("registry-storage-check-job")["spec"]["template"]["spec"]
     pod = engine.inputs("registry-deployment")["spec"]["template"]["spec"]
     checked = job["volumes"][0]["secret"]["secretName"]
-    assert checked in [volume["secret"]["secretName"] for volume in pod["volumes"]]
+    assert checked in [x["secret"]["secretName"] for x in pod["volumes"] if "secret" in x]
     assert (
         "registry-storage-check-job"
         in engine.resources["registry-deployment"].options["dependencies"]

@@ -17,10 +17,12 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage.region": "fra1"}, {"storage": {"region": "fra1"}}),
     ({"storage.Region": "fra1"}, {"storage": {"region": "fra1"}}),
     ({"region": "fra1"}, {"storage": {"region": "fra1"}}),
+    ({"cpu": "1"}, {"registry": {"resources": {"cpu": 1}}}),
+    ({"namespace.name": "x"}, {}),
     ({"storage.region": "fra9"}, {"storage": {"region": "fra1"}}),
     (
         {"storage.region": "fra1", "storage": {"namePrefix": "x", "regoin": "ams3"}},
-        {"storage": {"namePrefix": "x", "region": "fra1"}},
+        {"storage": {"namePrefix": "x", "region": "ams3"}},
     ),
     ({"registry.replicas": "2"}, {"registry": {"replicas": 2}}),
     ({"registry.resources.cpu": "1"}, {"registry": {"resources": {"cpu": 1}}}),
@@ -33,6 +35,17 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"pullSecrets.namespaces[0]": "a", "pullSecrets.namespaces[1]": "b"},
         {"pullSecrets": {"namespaces": ["a", "b"]}},
     ),
+    (
+        {
+            "pullSecrets.namespaces[1]": "c",
+            "pullSecrets.namespaces[0]": "b",
+            "pullSecrets": {"namespaces": ["a"]},
+        },
+        {"pullSecrets": {"namespaces": ["a", "b", "c"]}},
+    ),
+    ({"pullSecret": {"namespaces": ["a", "b"]}}, {"pullSecrets": {"namespaces": ["a", "b"]}}),
+    ({"regsitry": ["x"], "hostnme": ["x"]}, {}),
+    ({"users": {"ci": {"push": "a"}}, "users.ci.push[0]": "b"}, {"users": {"ci": {"push": ["a"]}}}),
     ({"users.ci.push[0]": "a/*"}, {"users": {"ci": {"push": ["a/*"]}}}),
     ({"users": {"ci": {"pusch": ["a", "b"]}}}, {"users": {"ci": {"push": ["a", "b"]}}}),
     ({"nodes": {"mirror_prefix": "example.com"}}, {"nodes": {"mirrorPrefix": "example.com"}}),
@@ -41,12 +54,11 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage": {"region": "fra1", "regoin": "fra1"}}, {"storage": {"region": "fra1"}}),
     # Names of earlier versions.
     (
-        {"edge": {"ingressClass": "public", "ingressNamespace": "traefik", "uploadTimeout": 600}},
+        {"edge": {"ingressClass": "public", "ingressNamespace": "traefik"}},
         {
             "ingress": {
                 "className": "public",
                 "controllerNamespace": "traefik",
-                "uploadTimeout": 600,
             }
         },
     ),
@@ -69,6 +81,7 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     # Sections that are no objects, or the text of one.
     ({"storage": "fra1"}, {"storage": {"region": "fra1"}}),
     ({"tls": "ACME"}, {"tls": {"mode": "acme"}}),
+    ({"storage": "acme"}, {}),
     ({"registry": "big", "tls": "5", "users": "ci"}, {}),
     ({"registry": {"resources": "big", "replicas": 2}}, {"registry": {"replicas": 2}}),
     ({"storage": '{"region": "fra1"}'}, {"storage": {"region": "fra1"}}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.program.modes import PEM
 from tests.unit.settings.helpers import GOOD, loaded, problems
 
 
@@ -80,3 +81,29 @@ def test_pull_secrets_go_to_other_namespaces_once_each(namespaces: list[str]) ->
 
 def test_pull_secrets_may_go_to_a_namespace_called_like_the_default() -> None:
     loaded({**GOOD, "namespace": "images", "pullSecrets": {"namespaces": ["registry"]}})
+
+
+@pytest.mark.parametrize(
+    ("controller", "tls", "key", "fix"),
+    [
+        (
+            "nginx",
+            {"mode": "acme"},
+            "tls.mode",
+            "pulumi config set --path tls.mode certManager",
+        ),
+        (
+            "haproxy",
+            {"clientCa": PEM},
+            "tls.clientCa",
+            "pulumi config rm --path tls.clientCa",
+        ),
+    ],
+)
+def test_what_the_ingress_controller_would_not_heed_is_refused(
+    controller: str, tls: dict[str, str], key: str, fix: str
+) -> None:
+    (problem,) = problems({**GOOD, "ingress": {"controller": controller}, "tls": tls})
+    assert problem.key == key
+    assert f"with ingress.controller {controller}" in problem.expected
+    assert problem.fix == fix

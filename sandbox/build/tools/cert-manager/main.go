@@ -1,4 +1,4 @@
-// cert-manager's controllers that lead from an Ingress to a certificate of a CA issuer. Its own main
+// cert-manager's controllers that lead from an Ingress to a certificate of a CA or ACME issuer. Its own main
 // is a module that the module proxy does not have; without its webhook, defaults are those of the CRDs.
 package main
 
@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/cert-manager/cert-manager/pkg/controller"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/acmechallenges"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/acmeorders"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificate-shim/ingresses"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/acme"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/issuing"
@@ -20,7 +23,9 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/requestmanager"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/trigger"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/clusterissuers"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/acme"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 func main() {
@@ -30,6 +35,14 @@ func main() {
 		Kubeconfig:         os.Getenv("KUBECONFIG"),
 		KubernetesAPIQPS:   100,
 		KubernetesAPIBurst: 200,
+		ACMEOptions: controller.ACMEOptions{
+			HTTP01SolverImage:                 os.Getenv("SOLVER_IMAGE"),
+			HTTP01SolverResourceRequestCPU:    resource.MustParse("10m"),
+			HTTP01SolverResourceRequestMemory: resource.MustParse("64Mi"),
+			HTTP01SolverResourceLimitsCPU:     resource.MustParse("100m"),
+			HTTP01SolverResourceLimitsMemory:  resource.MustParse("64Mi"),
+			ACMEHTTP01SolverRunAsNonRoot:      true,
+		},
 		IssuerOptions:      controller.IssuerOptions{ClusterResourceNamespace: "kube-system"},
 		IngressShimOptions: controller.IngressShimOptions{DefaultIssuerKind: "ClusterIssuer", DefaultIssuerGroup: "cert-manager.io"},
 		CertificateOptions: controller.CertificateOptions{

@@ -1,0 +1,152 @@
+"""The steps of the auth proxy that depend on who the user is: who it is, and what it may do."""
+
+from __future__ import annotations
+
+import base64
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.credentials import PASSWORD_HASH_PARAMETERS
+from components.registry.caddy import error, matches
+from components.registry.oci_routes import SOURCE_QUERY
+
+REPOSITORY = "{http.regexp.route.repository}"
+"""The placeholder of the request's repository."""
+
+LOG_SKIP = {"handler": "vars", "log_skip": True}
+"""The handler that keeps a request out of the audit log."""
+
+_BASIC = "(?i:basic) "
+_AUTHORIZATION = "{http.request.header.Authorization}"
+_BASE64 = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+
+_DECOY = "??"
+"""A user that cannot be configured. With the colon its name is 3 bytes: 4 digits in base64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyUser:
+    """Who may do what.
+
+    Attributes:
+        name: The name to log in with.
+        password_hash: The password's hash, as a PHC string.
+        push: The repositories that the user may push to, delete from and pull from; ``*`` at the
+            end of one stands for anything.
+        pull: The repositories that the user may pull from.
+    """
+
+    name: str
+    password_hash: str
+    push: Sequence[str]
+    pull: Sequence[str]
+
+
+def authenticate(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
+    """Return the steps that only a correct login passes.
+
+    Caddy compares unknown users with a hash that takes 46 MiB and a thousand times as long as ours:
+    it would tell which users exist, and let anybody stop the registry. So unknown users become the
+    decoy, which nobody knows the password of.
+    https://github.com/caddyserver/caddy/blob/v2.11.9/modules/caddyhttp/caddyauth/argon2id.go
+    """
+    known = "|".join(_login_pattern(user.name) for user in users)
+    decoy_login = {
+        "search_regexp": f"^{_BASIC}",
+        "replace": f"Basic {base64.b64encode(f'{_DECOY}:'.encode()).decode()}",
+    }
+    zeros = [base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32)]
+    accounts = {user.name: user.password_hash for user in users}
+    accounts[_DECOY] = "$".join([PASSWORD_HASH_PARAMETERS, *zeros])
+    return [
+        {
+            # Several headers are joined by commas here.
+            "match": [{"not": [matches(_AUTHORIZATION, f"{_BASIC}[A-Za-z0-9+/]+={{0,2}}")]}],
+            "handle": [LOG_SKIP, error(401)],
+        },
+        {
+            "match": [{"not": [matches(_AUTHORIZATION, f"{_BASIC}(?:{known}).*")]}],
+            "handle": [
+                {"handler": "headers", "request": {"replace": {"Authorization": [decoy_login]}}}
+            ],
+        },
+        {
+            "handle": [
+                {
+                    "handler": "authentication",
+                    "providers": {
+                        "http_basic": {
+                            "hash": {"algorithm": "argon2id"},
+                            "accounts": [
+                                {"username": name, "password": password}
+                                for name, password in accounts.items()
+                            ],
+                        }
+                    },
+                }
+            ]
+        },
+    ]
+
+
+def _login_pattern(name: str) -> str:
+    """Return a regular expression of how base64 of a login starts.
+
+    A digit stands for 6 bits. The last one may share some with the password.
+    """
+    prefix = f"{name}:".encode()
+    whole, bits = divmod(len(prefix) * 8, 6)
+    digits = base64.b64encode(prefix).decode()
+    if not bits:
+        return re.escape(digits)
+    first = _BASE64.index(digits[whole])
+    return f"{re.escape(digits[:whole])}[{re.escape(_BASE64[first : first + 2 ** (6 - bits)])}]"
+
+
+def authorize(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
+    """Return the steps that note what the user may do with the repository.
+
+    A route without a repository is of an empty one, which only the pattern ``*`` matches. Each step
+    sets one variable for the next: several variables of a matcher would be alternatives.
+    """
+    steps: list[dict[str, Any]] = [
+        {
+            "handle": [
+                {"handler": "vars", "operation": "{http.vars.kind} {http.request.method}"},
+                {"handler": "vars", "right": "login"},
+            ]
+        },
+        {
+            "match": [matches("{http.request.uri.query}", SOURCE_QUERY, name="mount")],
+            "handle": [{"handler": "vars", "source": "{http.regexp.mount.source}"}],
+        },
+    ]
+    for user in users:
+        pull = [*user.push, *user.pull]
+        for repository, patterns, noted in (
+            (REPOSITORY, pull, {"right": "pull"}),
+            (REPOSITORY, user.push, {"right": "push"}),
+            ("source", pull, {"mount": "yes"}),
+        ):
+            pattern = "|".join(map(_glob, patterns))
+            if patterns:
+                steps.append(
+                    {
+                        "match": [
+                            {
+                                "vars": {"{http.auth.user.id}": [user.name]},
+                                **matches(repository, pattern),
+                            }
+                        ],
+                        "handle": [{"handler": "vars", **noted}],
+                    }
+                )
+    return steps
+
+
+def _glob(pattern: str) -> str:
+    parts = pattern.removesuffix("*").split("/")
+    return "(?:/|%2[Ff])".join(map(re.escape, parts)) + (".*" if pattern.endswith("*") else "")
