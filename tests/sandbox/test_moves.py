@@ -8,12 +8,13 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.cloud import spaces
-from tests.sandbox.existing_buckets import BUCKET
+from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, use
 from tests.sandbox.helpers import Sandbox, second_stack
 
 S3 = {
