@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.cloud import spaces
-from tests.sandbox.existing_buckets import BUCKET
+from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, use
 from tests.sandbox.helpers import Sandbox, second_stack
 
-SPACE: dict[str, str] = {}
 S3 = {
     "storage.kind": "s3",
     "storage.bucket": BUCKET,
@@ -67,3 +70,112 @@ def stack_with_a_space(sandbox: Sandbox, name: str, on_destroy: str) -> Iterator
         stack.pulumi("config", "set", "--secret", "digitalocean:token", stdin=token)
         stack.config(storage__onDestroy=on_destroy)
         yield stack
+
+
+@contextmanager
+def reached(stack: Sandbox, namespace: str) -> Iterator[str]:
+    """Forward a port of this machine to a registry, whose hostname leads nowhere."""
+    with subprocess.Popen(
+        ["kubectl", "port-forward", "service/registry", ":http", f"--namespace={namespace}"],
+        env=stack.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as forward:
+        assert forward.stdout
+        port = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
+        assert port
+        yield f"docker://127.0.0.1:{port[1]}/team/whoami:1"
+        forward.terminate()
+
+
+def push(stack: Sandbox, namespace: str) -> None:
+    image = f"oci-archive:{stack.layout.tools / 'images' / 'whoami.tar'}"
+    with reached(stack, namespace) as target:
+        creds = f"--dest-creds=admin:{stack.password}"
+        stack.run("skopeo", "copy", "--dest-tls-verify=false", creds, image, target)
+
+
+def pull(stack: Sandbox, namespace: str, folder: Path) -> None:
+    password = stack.pulumi("stack", "output", "password", "--show-secrets").stdout.strip()
+    creds = f"--src-creds=admin:{password}"
+    with reached(stack, namespace) as source:
+        stack.run("skopeo", "copy", "--src-tls-verify=false", creds, source, f"dir:{folder}")
+
+
+def copy(owner: Any, source: str, target: str) -> None:
+    """Copy a registry's objects as docs/storage.md says: links, then what they lead to."""
+    for part in ("repositories", "blobs"):
+        pages = owner.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=source, Prefix=f"docker/registry/v2/{part}/"):
+            for entry in page.get("Contents", []):
+                found = {"Bucket": source, "Key": entry["Key"]}
+                owner.copy_object(Bucket=target, Key=entry["Key"], CopySource=found)
+
+
+def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
+    sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
+) -> None:
+    namespace = "registry-moved"
+    with stack_with_a_space(sandbox, "moved", "retain") as stack:
+        stack.pulumi("up", "--yes", "--skip-preview")
+        push(stack, namespace)
+        space = stack.bucket
+        copy(versitygw.owner, space, BUCKET)
+        stack.pulumi("config", "rm", "storage")
+        use(stack, versitygw)
+        moved_from = stack.pulumi("config", "get", "--path", "storage.movedFrom").stdout.strip()
+        stack.pulumi("config", "rm", "--path", "storage.movedFrom")
+        refused = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
+        assert f"pulumi config set --path storage.movedFrom '{moved_from}'" in refused.stdout
+        pull(stack, namespace, tmp_path / "refused")
+        stack.pulumi("config", "set", "--path", "storage.movedFrom", moved_from)
+        stack.pulumi("up", "--yes", "--skip-preview")
+        assert stack.pulumi("stack", "output", "bucket").stdout.strip() == BUCKET
+        pull(stack, namespace, tmp_path / "moved")
+        names = [key["name"] for key in sandbox.api("GET", "spaces/keys?per_page=200")["keys"]]
+        assert not [name for name in names if "moved" in name], "no key of the Space is left"
+        stack.pulumi("destroy", "--yes", "--skip-preview")
+        grants = [{"bucket": space, "permission": "readwrite"}]
+        key = sandbox.api("POST", "spaces/keys", {"name": "again", "grants": grants})["key"]
+        stack.config(storage__bucket=space, storage__accessKey=key["access_key"])
+        secret = ["config", "set", "--path", "--secret", "storage.secretKey"]
+        stack.pulumi(*secret, stdin=key["secret_key"])
+        stack.pulumi("up", "--yes", "--skip-preview")
+        pull(stack, namespace, tmp_path / "again")
+    sandbox.api("DELETE", f"spaces/keys/{key['access_key']}")
+    empty(versitygw.owner, space)
+
+
+def empty(owner: Any, bucket: str) -> None:
+    for page in owner.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            owner.delete_object(Bucket=bucket, Key=entry["Key"])
+    owner.delete_bucket(Bucket=bucket)
+
+
+def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(
+    sandbox: Sandbox,
+) -> None:
+    with stack_with_a_space(sandbox, "late", "delete") as stack:
+        name = f"k3s-registry-{stack.stack}-bootstrap"
+        grants = [{"bucket": "", "permission": "fullaccess"}]
+        left = sandbox.api("POST", "spaces/keys", {"name": name, "grants": grants})["key"]
+        delay(sandbox, 20)
+        try:
+            up = stack.pulumi("up", "--yes", "--skip-preview")
+        finally:
+            delay(sandbox, 0)
+            sandbox.api("DELETE", f"spaces/keys/{left['access_key']}")
+        assert "waiting until Spaces accepts the new key" in up.stdout
+        assert f"fix: doctl spaces keys delete {left['access_key']}" in up.stdout
+        log = stack.kubectl("logs", "--selector=app.kubernetes.io/component=storage-check",
+                            "--namespace=registry-late", "--tail=-1").stdout  # fmt: skip
+        assert "waiting for up to 300 s" in log
+
+
+def delay(sandbox: Sandbox, seconds: int) -> None:
+    """Make new keys and Spaces unknown for a while."""
+    faults = {"key_delay": seconds, "space_delay": seconds}
+    url = f"{sandbox.layout.api_endpoint}_control"
+    with urllib.request.urlopen(url, json.dumps(faults).encode(), timeout=10):
+        pass
