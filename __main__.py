@@ -33,7 +33,7 @@ registry = PrivateRegistry(
         settings=settings,
         namespace=namespace,
         stack=stack,
-        spaces_endpoint=access.spaces_endpoint,
+        access=access,
     ),
     opts=pulumi.ResourceOptions(providers=providers),
 )

@@ -15,6 +15,7 @@ from components.registry import Registry, RegistryArgs
 from components.smoke_test import SmokeTest, SmokeTestArgs
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
 from settings import Settings
+from settings.credentials import Access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +26,13 @@ class PrivateRegistryArgs:
         settings: All settings.
         namespace: The registry's namespace.
         stack: The full name of the stack.
-        spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
+        access: What reaches the cloud.
     """
 
     settings: Settings
     namespace: kubernetes.core.v1.Namespace
     stack: str
-    spaces_endpoint: str
+    access: Access
 
 
 class PrivateRegistry(pulumi.ComponentResource):
@@ -104,7 +105,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             "storage",
             SpaceArgs(
                 settings=settings.storage,
-                endpoint=self._args.spaces_endpoint,
+                access=self._args.access,
                 key_name=settings.hostname,
             ),
             opts=child,

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as kubernetes
 
+from components.storage.new_key import report_others
 from settings.credentials import Access
 
 
@@ -69,14 +70,18 @@ def spaces_provider(
     if "spaces_secret_key" in configured:
         configured["spaces_secret_key"] = pulumi.Output.secret(configured["spaces_secret_key"])
     after = pulumi.ResourceOptions(depends_on=[namespace])
-    if "spaces_access_id" in configured:
+    if access.has_spaces_key:
         return digitalocean.Provider("spaces", **configured, opts=after)
     account = digitalocean.Provider("account", **configured, opts=after)
     bootstrap = digitalocean.SpacesKey(
         "bootstrap-key",
         name=f"{pulumi.get_project()}-{pulumi.get_stack()}-bootstrap",
         grants=[{"bucket": "", "permission": "fullaccess"}],
-        opts=pulumi.ResourceOptions(provider=account, replace_on_changes=["grants"]),
+        opts=pulumi.ResourceOptions(
+            provider=account,
+            replace_on_changes=["grants"],
+            hooks=pulumi.ResourceHookBinding(before_create=[report_others(access)]),
+        ),
     )
     return digitalocean.Provider(
         "spaces",

@@ -15,6 +15,7 @@ from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
 from preflight.ownership import guard
+from preflight.record import record
 from settings import Settings
 from settings.credentials import Access
 from settings.problems import Problem, SettingsError
@@ -34,8 +35,8 @@ def run(settings: Settings, access: Access, stack: str) -> pulumi.Output[str]:
         stack: The full name of this stack.
 
     Returns:
-        What identifies the cluster; whatever is made of it comes after the check that this is the
-        stack's cluster.
+        What identifies the cluster; whatever is made of it comes after the checks that this is the
+        stack's cluster, and that the settings leave nothing behind.
 
     Raises:
         SettingsError: With everything that is in the way.
@@ -43,7 +44,8 @@ def run(settings: Settings, access: Access, stack: str) -> pulumi.Output[str]:
     cluster = Cluster.of(access)
     uid = check(settings, access, cluster)
     guard(settings, cluster, stack)
-    return cluster_identifier(uid)
+    outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster))
+    return outputs.apply(lambda known: str(known[0]))
 
 
 def check(settings: Settings, access: Access, cluster: Cluster) -> str | None:

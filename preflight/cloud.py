@@ -19,14 +19,14 @@ _SET_TOKEN = "pulumi config set --secret digitalocean:token"  # noqa: S105 (a co
 _REFUSALS = {
     401: Problem(
         "digitalocean:token",
-        "[not shown]",
+        "[secret]",
         "DigitalOcean does not know this API token",
         f"{_SET_TOKEN}, or in the shell: export DIGITALOCEAN_TOKEN=...",
     ),
     # https://docs.digitalocean.com/reference/api/scopes/
     403: Problem(
         "digitalocean:token",
-        "[not shown]",
+        "[secret]",
         "the API token may not manage Spaces keys: expected the scopes "
         "spaces_key:create_credentials, read, update and delete",
         f"{_SET_TOKEN} with one from https://cloud.digitalocean.com/account/api/tokens",
@@ -47,7 +47,7 @@ def check_token(access: Access) -> None:
         NotReadyError: The token is refused, or the API does not respond.
     """
     # Joined as the provider joins it: https://github.com/digitalocean/godo/blob/main/godo.go
-    url = urljoin(str(access.digitalocean["api_endpoint"]), "v2/spaces/keys?per_page=1")
+    url = urljoin(access.api_endpoint, "v2/spaces/keys?per_page=1")
     try:
         request = urllib.request.Request(url)  # noqa: S310 (the user's own setting)
         # Not sent to where a redirect leads.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -89,6 +90,23 @@ class Cluster:
         metadata: dict[str, Any] | None = json.loads(output) if output else None
         return metadata
 
+    def contents(self, namespace: str, kinds: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return kind and metadata of the objects in a namespace; nothing else is read.
+
+        Args:
+            namespace: The namespace.
+            kinds: Their kinds, as kubectl takes them.
+
+        Raises:
+            NotReadyError: The cluster cannot be asked.
+        """
+        output = self._kubectl(
+            *(kinds, f"--namespace={namespace}"),
+            '--output=jsonpath={range .items[*]}{.kind}{" "}{.metadata}{"\\n"}{end}',
+        )
+        lines = [line.partition(" ") for line in output.splitlines()]
+        return [(kind, json.loads(metadata)) for kind, _, metadata in lines]
+
     def _kubectl(self, *args: str) -> str:
         """Return the output of kubectl, which is empty if there is no such thing."""
         # Contents go by standard input: arguments are there for everybody to see.
@@ -106,7 +124,7 @@ class Cluster:
             raise NotReadyError(
                 Problem(
                     "PATH",
-                    "[not shown]",
+                    os.environ.get("PATH", ""),
                     "expected kubectl, to ask the cluster whether others use the same names",
                     "https://kubernetes.io/docs/tasks/tools/",
                 )
@@ -121,7 +139,7 @@ class Cluster:
         return NotReadyError(
             Problem(
                 "kubernetes:kubeconfig",
-                "[not shown]" if self.kubeconfig else "(not set: KUBECONFIG and ~/.kube/config)",
+                "[secret]" if self.kubeconfig else "(not set: KUBECONFIG and ~/.kube/config)",
                 f"expected a cluster that can be asked: {reason}",
                 "kubectl get namespaces,ingresses --all-namespaces must work with it; another "
                 "one: export KUBECONFIG=<path>, or\n"

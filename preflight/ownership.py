@@ -81,4 +81,7 @@ def _refusal(
             "\n       or adopt it, to be managed and one day deleted by this stack:"
             f"\n       pulumi import {args.type} {args.name} {name} --protect=false"
         )
-    return f"the {kind} {where} exists, and is not in this stack's state: {whose}\n  fix: {fix}"
+    return (
+        f"the {kind} {where} exists, and is not in this stack's state, or would be replaced: "
+        f"{whose}\n  fix: {fix}"
+    )

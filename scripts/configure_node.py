@@ -1,295 +1,213 @@
-"""Set up one node: write its registries.yaml, and restart k3s there if that is news to it.
+"""Configure one node: add the registry's entries to its registries.yaml, and restart k3s for them.
 
-It runs in the DaemonSet of the setting nodes.configure, before the container that lasts: a pod that
-is ready says that its node is set up. What others put into the file stays, but for comments. One
-node at a time restarts, the one that holds the Lease. A node that does not come back keeps it, so
-that the others stay as they are.
+It is the init container of the DaemonSet of the setting nodes.configure, so a pod that is ready
+means a node that is configured. What others wrote on the node stays to the byte. One node at a time
+restarts k3s, the one that holds the lock. A node that does not come back keeps the lock, and so the
+others stay as they are.
 
-Plain Python 3.9, and PyYAML, which the DaemonSet brings along.
+Plain Python 3.9 and PyYAML, which the DaemonSet brings along.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
-import ssl
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.nodes import MappingNode, Node, SequenceNode
 
-ONLY_MIRRORS = "disable-default-registry-endpoint: true\n"
+from scripts.lease import Lease, LeaseError
+from scripts.marked_yaml import RefusedError, update
+from scripts.node_files import Change, on_node, read, require_replaceable, write
 
-HEADER = "# The entries of the registry are kept up by its DaemonSet; all others are yours.\n"
+K3S = Path("etc/rancher/k3s")
+
+REGISTRIES = K3S / "registries.yaml"
+"""https://docs.k3s.io/installation/private-registry"""
+
+ONLY_MIRRORS = """\
+# Written by Pulumi for a registry's nodes, and deleted again if it is unchanged.
+disable-default-registry-endpoint: true
+"""
+"""Without it, what a mirror does not have is pulled from docker.io after all:
+https://docs.k3s.io/installation/private-registry#default-endpoint-fallback"""
 
 UNITS = ("k3s", "k3s-agent")
 """The unit of a server, and that of an agent: https://docs.k3s.io/installation/configuration"""
 
-ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    # Or it takes the node's root for a chroot without a running systemd, and does nothing:
-    # https://github.com/systemd/systemd/blob/main/docs/ENVIRONMENT.md
-    "SYSTEMD_IGNORE_CHROOT": "1",
-}
-
-API_SERVER = "https://kubernetes.default.svc"
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/"""
-
-RESTART_SECONDS = 300
-"""How long k3s may take to be back; its units tell systemd when they are."""
-
-RETRY_SECONDS = 2
-
 
 class ConfigureError(Exception):
-    """The node could not be set up; says why, and what to do."""
+    """The node could not be configured; says why, and what to do."""
 
 
-def merge(theirs: str, ours: str) -> str:
-    """Put our entries into a registries.yaml, and keep all others to the letter.
+def only_mirrors_path(owner: str) -> Path:
+    """Return the path of :data:`ONLY_MIRRORS`, which k3s reads after its config.yaml.
 
-    Nothing is read as a value, since `0123` or `yes` would come back as another password.
-
-    Args:
-        theirs: The file as it is; empty if there is none.
-        ours: A registries.yaml with one host among its configs: the registry.
-
-    Raises:
-        ConfigureError: What is there is not a registries.yaml.
+    https://docs.k3s.io/installation/configuration#multiple-config-files
     """
-    try:
-        there = yaml.compose(theirs, yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        # Not the error's own text, which shows the line: there may be a password in it.
-        mark = getattr(error, "problem_mark", None)
-        where = f", see line {mark.line + 1}" if mark else ""
-        raise ConfigureError(f"registries.yaml of this node is not YAML{where}") from None
-    there = there or MappingNode("tag:yaml.org,2002:map", [])
-    new = yaml.compose(ours, yaml.SafeLoader)
-    if not isinstance(there, MappingNode) or not isinstance(new, MappingNode):
-        raise ConfigureError("registries.yaml of this node holds no keys such as mirrors")
-    ((host, _),) = _entry(new, "configs").value
-    mirrors, wanted = _entry(there, "mirrors"), _entry(new, "mirrors")
-    if isinstance(mirrors, MappingNode):
-        # What leads to the registry only was ours, and its prefix may not be wanted any more.
-        prefixes = [name.value for name, _ in wanted.value] if wanted else []
-        mirrors.value = [
-            (name, mirror)
-            for name, mirror in mirrors.value
-            if name.value in prefixes or _endpoints(mirror) != [f"https://{host.value}"]
-        ]
-    _update(there, new)
-    return HEADER + yaml.serialize(there, Dumper=yaml.SafeDumper)
+    return K3S / "config.yaml.d" / f"90-{owner}.yaml"
 
 
-def _entry(mapping: MappingNode, key: str) -> Any:  # noqa: ANN401 - a node's value is of any kind
-    return next((value for name, value in mapping.value if name.value == key), None)
-
-
-def _endpoints(mirror: Node) -> list[str]:
-    found = _entry(mirror, "endpoint") if isinstance(mirror, MappingNode) else None
-    return [x.value for x in found.value] if isinstance(found, SequenceNode) else []
-
-
-def _update(there: MappingNode, new: MappingNode) -> None:
-    for key, value in new.value:
-        known = _entry(there, key.value)
-        if isinstance(known, MappingNode) and isinstance(value, MappingNode):
-            _update(known, value)
-        else:
-            # In its place, so that the same entries always make the same file.
-            names = [name.value for name, _ in there.value]
-            place = names.index(key.value) if key.value in names else len(names)
-            there.value[place : place + 1] = [(key, value)]
-
-
-class Lease:
-    """The lock that one node at a time holds while it restarts k3s.
-
-    Args:
-        url: The Leases of the namespace.
-        name: The Lease's name.
-        token: Of the service account that may make, read and delete it.
-        trust: What the API server's certificate is checked against.
-        holder: This node's name.
-    """
-
-    def __init__(
-        self, url: str, name: str, token: str, trust: ssl.SSLContext | None, holder: str
-    ) -> None:
-        self.url, self.name, self.token = url, name, token
-        self.trust, self.holder = trust, holder
-
-    def take(self) -> None:
-        """Wait until this node holds the lease; it does at once if it held it before."""
-        lease = {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": self.name},
-            "spec": {"holderIdentity": self.holder},
-        }
-        told = ""
-        while self._call("POST", self.url, late=409, body=lease) is None:
-            found = self._call("GET", f"{self.url}/{self.name}", late=404)
-            holder = found["spec"]["holderIdentity"] if found else ""
-            if holder == self.holder:
-                return
-            if holder not in {"", told}:
-                say(f"waiting for {holder}; if it is gone for good, delete the Lease {self.name}")
-                told = holder
-            time.sleep(RETRY_SECONDS)
-
-    def release(self) -> None:
-        """Let the next node go on."""
-        self._call("DELETE", f"{self.url}/{self.name}", late=404)
-
-    def _call(self, method: str, url: str, late: int, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Send one request, and answer the body, or None if the status says that it is too late.
-
-        An API server that does not answer may be just the one that restarts: it is waited for.
-        """
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        deadline = time.monotonic() + RESTART_SECONDS
-        while True:
-            request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the API server's
-            try:
-                with urllib.request.urlopen(request, timeout=10, context=self.trust) as answer:  # noqa: S310
-                    return json.load(answer)
-            except urllib.error.HTTPError as error:
-                with error:
-                    if error.code == late:
-                        return None
-                    problem = f"{error.code} {error.read()[:300].decode(errors='replace')}"
-            except OSError as error:
-                problem = str(error)
-            if time.monotonic() > deadline:
-                raise ConfigureError(f"{method} {url}: {problem}")
-            time.sleep(RETRY_SECONDS)
-
-
-def systemctl(node: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the node's own systemctl, which talks to the node's own systemd."""
-
-    def enter() -> None:
-        os.chroot(node)
-        os.chdir("/")
-
-    return subprocess.run(
-        ["systemctl", *arguments],
-        env=ENVIRONMENT,
-        preexec_fn=enter,
-        capture_output=True,
-        text=True,
-        timeout=RESTART_SECONDS,
-        check=False,
-    )
-
-
-def restart_k3s(node: Path) -> str:
-    """Restart k3s, wait until it is back, and answer the unit; pods go on running meanwhile.
-
-    Raises:
-        ConfigureError: There is no such unit, or it did not start.
-    """
-    for unit in UNITS:
-        if systemctl(node, "cat", unit).returncode == 0:
-            done = systemctl(node, "restart", unit)
-            if done.returncode:
-                raise ConfigureError(
-                    f"systemctl restart {unit}: {done.stderr.strip()}; no other node is touched "
-                    f"until this one is well: see journalctl --unit={unit} there"
-                )
-            return unit
-    raise ConfigureError(f"this node has none of the systemd units {', '.join(UNITS)}")
-
-
-def enrol(node: Path, ours: str, *, only_mirrors: bool, lease: Lease) -> str:
-    """Set up the node unless it is already, and answer what was done.
+def changes(node: Path, entries: dict[str, Any], owner: str, *, only_mirrors: bool) -> list[Change]:
+    """Return what has to be written on the node.
 
     Args:
         node: Where the node's root is mounted.
-        ours: What its registries.yaml must hold, among other things.
+        entries: What its registries.yaml must hold, among other things; nothing, to remove them.
+        owner: The name in the marks around the entries.
         only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
-        lease: The lock.
 
     Raises:
-        ConfigureError: It could not be set up.
+        RefusedError: Something would be lost, or is in the way.
     """
-    k3s = node / "etc" / "rancher" / "k3s"
-    registries = k3s / "registries.yaml"
-    files = {
-        registries: merge(_read(registries), ours),
-        k3s / "config.yaml.d" / "registry.yaml": ONLY_MIRRORS if only_mirrors else "",
-    }
-    record = k3s / "registries.yaml.applied"
-    checksum = hashlib.sha256("\0".join(files.values()).encode()).hexdigest()
-    if _read(record) == checksum and all(_read(path) == text for path, text in files.items()):
-        return "this node is set up already"
+    path, text = only_mirrors_path(owner), ONLY_MIRRORS.encode()
+    current = read(node, path)
+    if only_mirrors and current not in {None, text}:
+        raise RefusedError(f"/{path}: somebody else wrote or changed it: rename or delete it")
+    wanted = text if only_mirrors else None if current == text else current
+    registries = read(node, REGISTRIES)
+    try:
+        edited = update(registries, entries, owner)
+    except RefusedError as error:
+        raise RefusedError(f"/{REGISTRIES}: {error}") from None
+    every = [
+        Change(path, current, wanted),
+        *_earlier_version(node, registries or b""),
+        Change(REGISTRIES, registries, edited),
+    ]
+    needed = [change for change in every if change.current != change.wanted]
+    for change in needed:
+        require_replaceable(node, change)
+    return needed
+
+
+def _earlier_version(node: Path, registries: bytes) -> list[Change]:
+    """Return how to delete what an earlier version wrote beside registries.yaml.
+
+    Its record is a checksum of both files, which proves that it wrote them.
+    """
+    path, record = K3S / "config.yaml.d" / "registry.yaml", K3S / "registries.yaml.applied"
+    current, recorded = read(node, path), read(node, record)
+    checksum = hashlib.sha256(registries + b"\0" + (current or b"")).hexdigest().encode()
+    if not current or recorded != checksum:
+        return []
+    return [Change(path, current, None), Change(record, recorded, None)]
+
+
+def running_unit(node: Path) -> str:
+    """Return the unit of k3s that runs on the node.
+
+    Raises:
+        ConfigureError: None does; to restart one that does not run would start a second k3s.
+    """
+    try:
+        for unit in UNITS:
+            if on_node(node, "systemctl", "is-active", unit).returncode == 0:
+                return unit
+    except FileNotFoundError:
+        raise ConfigureError("there is no systemctl on this node") from None
+    raise ConfigureError(f"none of the systemd units {', '.join(UNITS)} is active on this node")
+
+
+def restart(node: Path, unit: str) -> None:
+    """Restart k3s and wait until it is back; pods go on running meanwhile.
+
+    Raises:
+        ConfigureError: It did not start.
+    """
+    result = on_node(node, "systemctl", "restart", unit)
+    if result.returncode:
+        raise ConfigureError(
+            f"systemctl restart {unit}: {result.stderr.decode(errors='replace').strip()}; "
+            f"the other nodes wait until this one is back: see journalctl --unit={unit} there"
+        )
+
+
+def configure(
+    node: Path, entries: dict[str, Any], owner: str, lease: Lease, *, only_mirrors: bool
+) -> str:
+    """Configure the node unless it is configured already, and return what was done.
+
+    Args:
+        node: Where the node's root is mounted.
+        entries: What its registries.yaml must hold, among other things; nothing, to remove them.
+        owner: The name in the marks around the entries.
+        lease: The lock of the one node that restarts k3s.
+        only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
+
+    Raises:
+        ConfigureError: k3s does not run, or did not restart.
+        LeaseError: The lock could not be taken, or was taken away.
+        RefusedError: Something on the node would be lost, or is in the way.
+    """
+    # There while k3s may not know the files yet, or the lock may still be held for this node.
+    pending = node / K3S / f".{owner}.restart-pending"
+    if not changes(node, entries, owner, only_mirrors=only_mirrors) and not pending.exists():
+        return "this node is configured already"
+    unit = running_unit(node)
+    pending.parent.mkdir(parents=True, exist_ok=True)
+    pending.touch()
     lease.take()
-    for path, text in files.items():
-        _write(path, text)
-    unit = restart_k3s(node)
+    try:
+        # Once more, as the lock may have been long in coming.
+        for change in changes(node, entries, owner, only_mirrors=only_mirrors):
+            write(node, change)
+            verb = "deleted" if change.wanted is None else "wrote"
+            print(f"{verb} /{change.path}", flush=True)
+    except (RefusedError, OSError):
+        lease.release()
+        raise
+    lease.check()
+    print(f"restarting {unit}", flush=True)
+    restart(node, unit)
     lease.release()
-    # Last of all, so that whatever failed before is tried again, and no lease is held for ever.
-    _write(record, checksum)
-    return f"wrote {registries.relative_to(node)} and restarted {unit}"
+    pending.unlink()
+    return f"{unit} is back, and this node is configured"
 
 
-def _read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file for root only, whole or not at all; an empty one is none."""
-    if not text:
-        path.unlink(missing_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)
-
-
-def say(text: str) -> None:
-    """Write a line into the pod's log."""
-    print(text, flush=True)
+def by_hand(entries: dict[str, Any], owner: str, *, only_mirrors: bool) -> str:
+    """Return what somebody can write on the node instead, without the password."""
+    if not entries:
+        return f"by hand: delete the lines from `# BEGIN {owner}` to `# END {owner}`"
+    configs = {
+        host: {**config, "auth": {**config["auth"], "password": "PASSWORD"}}
+        for host, config in entries["configs"].items()
+    }
+    text = yaml.safe_dump({**entries, "configs": configs}, sort_keys=False)
+    only = f"and /{only_mirrors_path(owner)}:\n{ONLY_MIRRORS}" if only_mirrors else ""
+    return (
+        f"by hand, /{REGISTRIES} must hold:\n{text}{only}"
+        "PASSWORD: pulumi stack output pull_password --show-secrets\n"
+        "then: systemctl restart k3s, on agents k3s-agent"
+    )
 
 
 def main() -> int:
-    """Run in a pod, and answer the exit status."""
-    parser = argparse.ArgumentParser(description="Write a node's registries.yaml, restart k3s.")
-    parser.add_argument("registries", type=Path, help="what the node's file must hold")
+    """Run in a pod, and return the exit status."""
+    parser = argparse.ArgumentParser(description="Add entries to a node's registries.yaml.")
+    parser.add_argument("entries", type=Path, help="what the node's file must hold")
     parser.add_argument("--node", type=Path, required=True, help="where the node's root is mounted")
-    parser.add_argument("--lease", required=True, help="the Lease of who restarts k3s")
-    parser.add_argument(
-        "--only-mirrors", action="store_true", help="k3s does not ask docker.io for the rest"
-    )
-    given = parser.parse_args()
-    namespace = (SERVICE_ACCOUNT / "namespace").read_text()
-    lease = Lease(
-        f"{API_SERVER}/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
-        given.lease,
-        (SERVICE_ACCOUNT / "token").read_text(),
-        ssl.create_default_context(cafile=SERVICE_ACCOUNT / "ca.crt"),
-        os.environ["NODE_NAME"],
-    )
-    ours = given.registries.read_text()
+    parser.add_argument("--owner", required=True, help="the name in the marks around the entries")
+    parser.add_argument("--lease", required=True, help="namespace/name of the lock's Lease")
+    parser.add_argument("--credentials", type=Path, required=True, help="token and ca.crt for it")
+    parser.add_argument("--only-mirrors", action="store_true", help="do not ask docker.io")
+    parser.add_argument("--remove", action="store_true", help="remove the entries instead")
+    args = parser.parse_args()
+    entries = {} if args.remove else yaml.safe_load(args.entries.read_text())
+    only_mirrors = args.only_mirrors and not args.remove
+    holder = f"{os.environ['NODE_NAME']}/{args.owner}"
+    lease = Lease(args.lease, holder, args.credentials)
     try:
-        say(enrol(given.node, ours, only_mirrors=given.only_mirrors, lease=lease))
-    except (ConfigureError, OSError, subprocess.SubprocessError) as error:
-        say(f"FAILED: {error}")
+        print(configure(args.node, entries, args.owner, lease, only_mirrors=only_mirrors))
+    except (RefusedError, OSError) as error:
+        print(f"FAILED: {error}\n{by_hand(entries, args.owner, only_mirrors=only_mirrors)}")
+        return 1
+    except (ConfigureError, LeaseError, subprocess.SubprocessError) as error:
+        print(f"FAILED: {error}")
         return 1
     return 0
 

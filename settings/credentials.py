@@ -50,6 +50,20 @@ class Access:
     token: str = field(repr=False)
 
     @property
+    def has_spaces_key(self) -> bool:
+        """Whether the user brings a Spaces key.
+
+        This follows from the configuration alone: a variable of one shell must not decide which
+        keys the stack has. Only the secret may be in the environment.
+        """
+        return "spaces_access_id" in self.digitalocean
+
+    @property
+    def api_endpoint(self) -> str:
+        """The URL of DigitalOcean's API."""
+        return str(self.digitalocean["api_endpoint"])
+
+    @property
     def spaces_endpoint(self) -> str:
         """The URL of Spaces; ``{{.Region}}`` in it stands for the region."""
         return str(self.digitalocean["spaces_endpoint"])
@@ -93,9 +107,6 @@ def find_access(
 def missing_access(access: Access, environment: Mapping[str, str]) -> list[Problem]:
     """Return what is missing to create a Space.
 
-    Whether the user brings a Spaces key follows from the configuration alone: a variable of one
-    shell must not decide which keys the stack has. Only the secret may be in the environment.
-
     Args:
         access: What was found.
         environment: The process's environment.
@@ -111,8 +122,7 @@ def missing_access(access: Access, environment: Mapping[str, str]) -> list[Probl
             )
         )
     secret = access.digitalocean.get("spaces_secret_key")
-    brings_key = "spaces_access_id" in access.digitalocean
-    if brings_key and not (secret or environment.get("SPACES_SECRET_ACCESS_KEY")):
+    if access.has_spaces_key and not (secret or environment.get("SPACES_SECRET_ACCESS_KEY")):
         problems.append(
             Problem(
                 "digitalocean:spacesSecretKey",
@@ -122,7 +132,7 @@ def missing_access(access: Access, environment: Mapping[str, str]) -> list[Probl
                 "pulumi config set --secret digitalocean:spacesSecretKey",
             )
         )
-    if secret and not brings_key:
+    if secret and not access.has_spaces_key:
         problems.append(
             Problem(
                 "digitalocean:spacesAccessId",
@@ -143,7 +153,7 @@ def _value(package: str, name: str, text: str) -> object:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"the nearest known one is {package}:{near[0]}" if near else f"known: {known}"
-        return Problem(key, "[not shown]", f"unknown key; {hint}", remove)
+        return Problem(key, "[secret]", f"unknown key; {hint}", remove)
     if to_snake(name) in DECIDED_HERE:
         return Problem(key, text, "this program decides it", remove)
     if key == "kubernetes:kubeconfig":
@@ -172,10 +182,10 @@ def _kubeconfig(text: str) -> str | Problem:
         if isinstance(yaml.safe_load(text), dict):
             return text
         return Path(text).expanduser().read_text()
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, RuntimeError, ValueError, yaml.YAMLError):
         return Problem(
             "kubernetes:kubeconfig",
-            "[not shown]",
+            "[secret]",
             "expected the contents of a kubeconfig, or the path of one on this machine",
             "pulumi config set --secret kubernetes:kubeconfig < kubeconfig",
         )

@@ -57,11 +57,11 @@ class Keys:
             return matches.pop()
         nearest: KeyPath = ()
         for part in path:
-            names = {_fold(name): name for name in self.below(nearest)}
+            names = {name.lower(): name for name in self.below(nearest)}
             # Below a list there are indexes only.
             if _ANY in names or (not names and isinstance(part, int)):
                 nearest = (*nearest, part)
-            elif close := difflib.get_close_matches(_fold(str(part)), names, n=1):
+            elif close := difflib.get_close_matches(str(part).lower(), names, n=1):
                 nearest = (*nearest, names[close[0]])
             else:
                 return None
@@ -73,7 +73,7 @@ class Keys:
             str(key[-1]): choice
             for key, field in self._fields
             for choice in get_args(field.annotation)
-            if _match(key[:-1], path) and len(key) == len(path) + 1
+            if _match(key, path) and len(key) == len(path) + 1
             if isinstance(choice, str) and choice.lower() == word.lower()
         }
 
@@ -128,7 +128,3 @@ def _walk(kind: Any, path: tuple[str, ...]) -> Iterator[tuple[KeyPath, FieldInfo
 def _match(key: KeyPath, path: Sequence[str | int]) -> bool:
     """Return whether a key and a path agree as far as the shorter of both goes."""
     return all(name in (_ANY, part) for name, part in zip(key, path, strict=False))
-
-
-def _fold(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")

@@ -76,12 +76,12 @@ def shown(value: object) -> str:
     if isinstance(value, dict):
         # Its keys may hold secrets.
         return "{...}"
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
     if "PRIVATE KEY" in text:
         return SECRET
     # https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
     text = re.sub("//[^/@]*@", "//...@", text)
-    return text if len(text) < 200 else f"{text[:200]}..."
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def problems_of(

@@ -42,7 +42,7 @@ class Section(BaseModel):
     """Settings that belong together; refuses keys that it does not know."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, validate_default=True
+        alias_generator=to_camel, extra="forbid", frozen=True, validate_default=True
     )
 
     @classmethod

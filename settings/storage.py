@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from settings.section import FixableError, Flag, Section
+from settings.section import FixableError, Flag, Section, Text
 from settings.types import (
     AccessKey,
     Bucket,
@@ -51,6 +51,8 @@ class S3Settings(Section):
         secret_key: Its secret access key.
         path_style: Whether requests name the bucket in the path instead of the host name.
         root_directory: The folder of the bucket that holds the images; empty for its top.
+        moved_from: The URL of the place that the images were copied from, which allows `pulumi up`
+            to switch to this bucket. None keeps the registry where its images are.
     """
 
     kind: Literal["s3"] = "s3"
@@ -61,6 +63,7 @@ class S3Settings(Section):
     secret_key: SecretKey
     path_style: Flag = True
     root_directory: Folder = ""
+    moved_from: Text | None = None
 
     @field_validator("endpoint")
     @classmethod

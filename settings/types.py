@@ -25,7 +25,8 @@ _REPOSITORY = rf"{_COMPONENT}(/{_COMPONENT})*"
 """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests"""
 
 _DIGEST = "@sha256:[0-9a-f]{64}"
-_DOMAIN = r"[A-Za-z0-9-]+((\.[A-Za-z0-9-]+)+(:\d+)?|:\d+)"
+_DOMAIN_PART = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = rf"{_DOMAIN_PART}((\.{_DOMAIN_PART})+(:\d+)?|:\d+)"
 _IMAGE = (
     rf"(?P<name>({_DOMAIN}/)?(?=[^:@]{{1,255}}[:@]){_REPOSITORY})"
     rf"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})({_DIGEST})?|{_DIGEST})"
@@ -34,14 +35,10 @@ _IMAGE = (
 port is no domain."""
 
 
-_URL = re.compile("^[a-z-]+://")
-
-
 def _image(text: str) -> str:
+    reference = re.sub("^[a-z-]+://", "", trim(text))
     # Tags are case-sensitive, all else is in lowercase.
-    return re.sub(
-        "^.*?(?=:[^/:@]*(@|$)|@|$)", lambda name: name[0].lower(), _URL.sub("", trim(text))
-    )
+    return re.sub("^.*?(?=:[^/:@]*(@|$)|@|$)", lambda name: name[0].lower(), reference)
 
 
 def _recent(image: str) -> str:
@@ -100,7 +97,7 @@ def _certificates(text: str) -> str:
     """Refuse what is not certificates in PEM, and nothing but certificates."""
     expected = "expected one or more certificates in PEM"
     # The path of a file instead of its contents is the commonest slip.
-    path = re.fullmatch(r"[^\s-]\S*", trim(text))
+    path = re.fullmatch(r"[^\s-]\S*\.\S+", trim(text))
     file = FromFile(Path(path[0]).expanduser() if path else "ca.pem")
     try:
         ssl.create_default_context(cadata=text)

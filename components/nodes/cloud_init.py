@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from components.nodes.registries_yaml import ONLY_MIRRORS, ONLY_MIRRORS_PATH, PATH
+from scripts.configure_node import ONLY_MIRRORS, REGISTRIES, only_mirrors_path
 
 
 class _BlockDumper(yaml.SafeDumper):
@@ -19,19 +19,23 @@ _BlockDumper.add_representer(
 )
 
 
-def cloud_init(registries: str, *, only_mirrors: bool) -> str:
+def cloud_init(registries: str, *, owner: str, only_mirrors: bool) -> str:
     """Return user data for cloud-init, which writes the files before k3s starts for the first time.
 
     https://cloudinit.readthedocs.io/en/latest/reference/modules.html#write-files
 
     Args:
         registries: The text of registries.yaml.
+        owner: The name in its marks.
         only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
     """
-    files = {PATH: registries} | ({ONLY_MIRRORS_PATH: ONLY_MIRRORS} if only_mirrors else {})
+    files = {REGISTRIES: registries}
+    if only_mirrors:
+        files[only_mirrors_path(owner)] = ONLY_MIRRORS
     content = {
         "write_files": [
-            {"path": path, "permissions": "0600", "content": text} for path, text in files.items()
+            {"path": f"/{path}", "permissions": "0600", "content": text}
+            for path, text in files.items()
         ]
     }
     return "#cloud-config\n" + yaml.dump(content, Dumper=_BlockDumper, sort_keys=False)

@@ -1,4 +1,4 @@
-"""Nodes that set themselves up: a DaemonSet that writes registries.yaml and restarts k3s."""
+"""Nodes that configure themselves: a DaemonSet that writes registries.yaml and restarts k3s."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pulumi_kubernetes as kubernetes
 import yaml
 
 from components.metadata import STACK_ANNOTATION, labels
-from components.pod_security import SECCOMP_PROFILE, USER_ID, restricted_container
+from components.pod_security import restricted_container, restricted_pod
 from components.script_job import SCRIPTS
 
-SCRIPT = SCRIPTS / "configure_node.py"
+_SCRIPTS = [
+    SCRIPTS / f"{name}.py" for name in ("configure_node", "lease", "marked_yaml", "node_files")
+]
 
 NAME = "node-configurator"
-"""The name of the DaemonSet, its component label and its Lease."""
+"""The name of the DaemonSet and its component label."""
 
 LABELS = labels(NAME)
 
-LEASE = NAME
-"""The lock that one node at a time holds while it restarts k3s."""
+LEASE_NAMESPACE, LEASE = "kube-system", "k3s-registry-restart"
+"""The lock of the one node that restarts k3s: one in a cluster, whoever restarts it."""
 
-_FILES, _SCRIPT, _LIBRARY, _NODE = (
-    "/configure/files",
-    "/configure/script",
-    "/configure/library",
+_FILES, _CODE, _LIBRARY, _CREDENTIALS, _NODE = (
+    *(f"/configure/{folder}" for folder in ("files", "code", "library", "credentials")),
     "/node",
 )
 
@@ -36,7 +36,7 @@ class NodeConfiguratorArgs:
     """What is written on all nodes.
 
     Attributes:
-        namespace: The namespace to create for it.
+        namespace: The namespace to create for it; also the name in its marks.
         stack: The full name of this stack.
         image: Has Python 3.9 or newer as ``python3``.
         registries_yaml: What registries.yaml must hold, among other things; secret.
@@ -53,7 +53,9 @@ class NodeConfiguratorArgs:
 class NodeConfigurator(pulumi.ComponentResource):
     """Runs configure_node.py on every node, new ones included, and whenever its files change.
 
-    It is root on the nodes, so it has a namespace of its own that allows this.
+    It is root on the nodes, so it has a namespace of its own that allows this. All fields are
+    written out that the API server would fill in: where they are part of a list, an `up` after an
+    interrupted one ends in a conflict with itself otherwise.
     """
 
     def __init__(
@@ -82,97 +84,100 @@ class NodeConfigurator(pulumi.ComponentResource):
         )
         self._namespace = namespace.metadata.name
         self._child = pulumi.ResourceOptions(parent=self, deleted_with=namespace)
-        binding = self._may_lock()
         daemon_set = kubernetes.apps.v1.DaemonSet(
             f"{name}-daemon-set",
             metadata={"name": NAME, "namespace": self._namespace, "labels": LABELS},
             spec={
                 "selector": {"match_labels": LABELS},
+                "revision_history_limit": 10,
+                # All at once: a node that is off does not keep the others from a new password, and
+                # only the one that holds the lock restarts.
+                "update_strategy": {
+                    "type": "RollingUpdate",
+                    "rolling_update": {"max_unavailable": "100%", "max_surge": 0},
+                },
                 "template": {"metadata": {"labels": LABELS}, "spec": self._pod()},
             },
             # Deleted by itself, unlike the rest: the namespace would wait longer for the pods.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=binding),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._lease_rbac()),
         )
         # The provider waits for all nodes, and does not tell why one of them is not ready.
         pulumi.log.info(
-            "nodes are set up one at a time; what they say: "
+            "nodes are configured one at a time; what they say: "
             f"kubectl logs --namespace={args.namespace} --container=configure --prefix "
-            f"--selector=app.kubernetes.io/component={NAME}",
+            f"--selector=app.kubernetes.io/component={NAME} --follow",
             daemon_set,
         )
         self.register_outputs({})
 
-    def _may_lock(self) -> kubernetes.rbac.v1.RoleBinding:
-        """Let the namespace's default service account hold the one Lease, and do nothing else."""
+    def _lease_rbac(self) -> kubernetes.rbac.v1.RoleBinding:
+        """Let the namespace's default service account hold the lock, and do nothing else."""
+        group, name = "coordination.k8s.io", f"{NAME}-{self._args.namespace}"
         role = kubernetes.rbac.v1.Role(
             f"{self._name}-role",
-            metadata={"name": LEASE, "namespace": self._namespace},
+            metadata={"name": name, "namespace": LEASE_NAMESPACE},
             rules=[
-                # A name cannot be asked of who creates: it is not known yet when that is decided.
+                # The name is not known yet when it is decided who may create.
+                {"api_groups": [group], "resources": ["leases"], "verbs": ["create"]},
                 {
-                    "api_groups": ["coordination.k8s.io"],
-                    "resources": ["leases"],
-                    "verbs": ["create"],
-                },
-                {
-                    "api_groups": ["coordination.k8s.io"],
+                    "api_groups": [group],
                     "resources": ["leases"],
                     "resource_names": [LEASE],
-                    "verbs": ["get", "delete"],
+                    "verbs": ["get", "patch", "delete"],
                 },
             ],
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         return kubernetes.rbac.v1.RoleBinding(
             f"{self._name}-role-binding",
-            metadata={"name": LEASE, "namespace": self._namespace},
+            metadata={"name": name, "namespace": LEASE_NAMESPACE},
             role_ref={
                 "api_group": "rbac.authorization.k8s.io",
                 "kind": "Role",
                 "name": role.metadata.name,
             },
             subjects=[{"kind": "ServiceAccount", "name": "default", "namespace": self._namespace}],
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _pod(self) -> kubernetes.core.v1.PodSpecArgsDict:
-        """Describe a pod that is ready once its node is set up."""
+        """Return the spec of a pod that is ready once its node is configured."""
         args = self._args
-        # All three are named anew when they change, which rolls out the pods.
-        files = kubernetes.core.v1.Secret(
-            f"{self._name}-files",
-            metadata={"namespace": self._namespace, "labels": LABELS},
-            immutable=True,
-            string_data={"registries.yaml": pulumi.Output.secret(args.registries_yaml)},
-            opts=self._child,
-        )
-        script = self._texts("script", [SCRIPT])
-        # PyYAML's pure Python part, as this program has it installed: the image has only Python.
-        library = self._texts("library", sorted(Path(yaml.__file__).parent.glob("*.py")))
+        container: kubernetes.core.v1.ContainerArgsDict = {
+            "name": "configure",
+            "image": args.image,
+            "image_pull_policy": "IfNotPresent",
+            "termination_message_path": "/dev/termination-log",
+            "termination_message_policy": "FallbackToLogsOnError",
+        }
         return {
+            "automount_service_account_token": False,
             "enable_service_links": False,
+            "dns_policy": "ClusterFirst",
+            "restart_policy": "Always",
+            "scheduler_name": "default-scheduler",
+            "security_context": restricted_pod(),
             "termination_grace_period_seconds": 1,
             # Nodes that other pods keep away from pull images too.
             "tolerations": [{"operator": "Exists"}],
             "node_selector": {"kubernetes.io/os": "linux"},
             "init_containers": [
                 {
-                    "name": "configure",
-                    "image": args.image,
+                    **container,
                     "command": [
-                        "python3",
-                        f"{_SCRIPT}/{SCRIPT.name}",
+                        *("python3", "-m", "scripts.configure_node"),
                         f"{_FILES}/registries.yaml",
                         f"--node={_NODE}",
-                        f"--lease={LEASE}",
+                        f"--owner={args.namespace}",
+                        f"--lease={LEASE_NAMESPACE}/{LEASE}",
+                        f"--credentials={_CREDENTIALS}",
                         *(["--only-mirrors"] if args.only_mirrors else []),
                     ],
+                    "working_dir": _CODE,
                     "env": [
                         {"name": "PYTHONPATH", "value": _LIBRARY},
                         {
                             "name": "NODE_NAME",
-                            # The version is the default, and is said nevertheless: without it,
-                            # an `up` after an interrupted one ends in a conflict with itself.
                             "value_from": {
                                 "field_ref": {"api_version": "v1", "field_path": "spec.nodeName"}
                             },
@@ -180,51 +185,74 @@ class NodeConfigurator(pulumi.ComponentResource):
                     ],
                     "security_context": {
                         **restricted_container(),
+                        "run_as_non_root": False,
                         "run_as_user": 0,
+                        "run_as_group": 0,
                         # To call the node's systemctl.
                         "capabilities": {"drop": ["ALL"], "add": ["SYS_CHROOT"]},
-                        "seccomp_profile": SECCOMP_PROFILE,
                     },
-                    "termination_message_policy": "FallbackToLogsOnError",
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "32Mi"},
                         "limits": {"memory": "128Mi"},
                     },
                     "volume_mounts": [
                         {"name": "files", "mount_path": _FILES, "read_only": True},
-                        {"name": "script", "mount_path": _SCRIPT, "read_only": True},
+                        {"name": "code", "mount_path": f"{_CODE}/scripts", "read_only": True},
                         {"name": "library", "mount_path": f"{_LIBRARY}/yaml", "read_only": True},
+                        {"name": "credentials", "mount_path": _CREDENTIALS, "read_only": True},
                         {"name": "node", "mount_path": _NODE},
                     ],
                 }
             ],
             "containers": [
                 {
+                    **container,
                     "name": "done",
-                    "image": args.image,
                     "command": ["python3", "-c", "import signal; signal.pause()"],
-                    "security_context": {
-                        **restricted_container(),
-                        "run_as_non_root": True,
-                        "run_as_user": USER_ID,
-                        "seccomp_profile": SECCOMP_PROFILE,
-                    },
+                    "security_context": restricted_container(),
                     "resources": {
                         "requests": {"cpu": "1m", "memory": "16Mi"},
                         "limits": {"memory": "32Mi"},
                     },
                 }
             ],
-            "volumes": [
-                {"name": "files", "secret": {"secret_name": files.metadata.name}},
-                {"name": "script", "config_map": {"name": script}},
-                {"name": "library", "config_map": {"name": library}},
-                {"name": "node", "host_path": {"path": "/", "type": "Directory"}},
-            ],
+            "volumes": self._volumes(),
         }
 
-    def _texts(self, purpose: str, paths: list[Path]) -> pulumi.Output[str]:
-        """Put files into a ConfigMap, and answer its name."""
+    def _volumes(self) -> list[kubernetes.core.v1.VolumeArgsDict]:
+        # All three objects are named anew when they change, which rolls out the pods.
+        files = kubernetes.core.v1.Secret(
+            f"{self._name}-files",
+            metadata={"namespace": self._namespace, "labels": LABELS},
+            type="Opaque",
+            immutable=True,
+            string_data={"registries.yaml": pulumi.Output.secret(self._args.registries_yaml)},
+            opts=self._child,
+        )
+        code = self._config_map("script", _SCRIPTS)
+        # PyYAML's pure Python part, as this program has it installed: the image has only Python.
+        library = self._config_map("library", sorted(Path(yaml.__file__).parent.glob("*.py")))
+        # The init container's only: what lasts has no token.
+        credentials: list[kubernetes.core.v1.VolumeProjectionArgsDict] = [
+            {"service_account_token": {"path": "token", "expiration_seconds": 3600}},
+            {
+                "config_map": {
+                    "name": "kube-root-ca.crt",
+                    "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                }
+            },
+        ]
+        mode = 0o440
+        return [
+            {"name": "files", "secret": {"secret_name": files.metadata.name, "default_mode": mode}},
+            {"name": "code", "config_map": {"name": code, "default_mode": mode}},
+            {"name": "library", "config_map": {"name": library, "default_mode": mode}},
+            {"name": "credentials", "projected": {"sources": credentials, "default_mode": mode}},
+            {"name": "node", "host_path": {"path": "/", "type": "Directory"}},
+        ]
+
+    def _config_map(self, purpose: str, paths: list[Path]) -> pulumi.Output[str]:
+        """Create a ConfigMap of files and return its name."""
         return kubernetes.core.v1.ConfigMap(
             f"{self._name}-{purpose}",
             metadata={"namespace": self._namespace, "labels": LABELS},

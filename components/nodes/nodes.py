@@ -18,10 +18,10 @@ class NodesArgs:
     """How nodes pull.
 
     Attributes:
-        settings: Names that lead to the registry, and whether nodes are configured.
+        settings: Mirror prefixes, the CA, and whether nodes are configured.
         hostname: The registry's hostname.
         user: The user to pull as.
-        namespace: The namespace to create for the node configurator.
+        namespace: The namespace to create for the node configurator; also the name in its marks.
         stack: The full name of the stack.
         image: The node configurator's image, with Python 3.9 or newer as ``python3``.
     """
@@ -58,10 +58,13 @@ class Nodes(pulumi.ComponentResource):
                 mirror_prefix=settings.mirror_prefix,
                 override_docker_io=settings.override_docker_io,
                 ca_file=settings.ca_file,
+                owner=args.namespace,
             )
         )
         self.cloud_init = self.registries_yaml.apply(
-            lambda text: cloud_init(text, only_mirrors=settings.override_docker_io)
+            lambda text: cloud_init(
+                text, owner=args.namespace, only_mirrors=settings.override_docker_io
+            )
         )
         if settings.configure:
             NodeConfigurator(

@@ -133,7 +133,7 @@ def _auth_proxy(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsD
         "security_context": {
             **restricted_container(),
             # Its file has this capability, and does not start where it cannot be had:
-            # https://github.com/caddyserver/caddy-docker/issues/104
+            # https://github.com/caddyserver/caddy-docker/issues/396
             "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
         },
         "resources": {

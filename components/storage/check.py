@@ -9,12 +9,14 @@ import pulumi
 from components.metadata import labels
 from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_job
 from components.storage.storage import StorageConnection
+from scripts.check_storage import TOTAL_SECONDS
+from scripts.storage_errors import NEW_SECONDS
 
 LABELS = labels("storage-check")
 """The labels of the check's pod, which may reach the storage as the registry may."""
 
-DEADLINE_SECONDS = 120
-"""The script gives up within a minute; the rest is for the pull of its image."""
+PULL_SECONDS = 70
+"""How long the pull of the script's image may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,9 @@ class StorageCheck(pulumi.ComponentResource):
                 namespace=args.namespace,
                 labels=LABELS,
                 image=args.image,
-                scripts=[SCRIPTS / "check_storage.py", SCRIPTS / "s3.py"],
+                scripts=[
+                    SCRIPTS / f"{name}.py" for name in ("check_storage", "storage_errors", "s3")
+                ],
                 arguments=[
                     storage.endpoint,
                     f"--region={storage.region}",
@@ -65,7 +69,9 @@ class StorageCheck(pulumi.ComponentResource):
                     *(["--managed"] if storage.managed else []),
                 ],
                 secret=args.key_secret,
-                deadline_seconds=DEADLINE_SECONDS,
+                deadline_seconds=PULL_SECONDS
+                + TOTAL_SECONDS
+                + (NEW_SECONDS if storage.managed else 0),
             ),
             parent=self,
         )

@@ -8,6 +8,10 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
+from components.storage.new_key import report_others, wait_for_key
+from components.storage.place import place, require_same_place
+from settings.credentials import Access
+from settings.problems import explained_errors
 from settings.storage import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
@@ -63,12 +67,12 @@ class SpaceArgs:
 
     Attributes:
         settings: Its region, name prefix and fate on destroy.
-        endpoint: The URL of Spaces, without the bucket; ``{{.Region}}`` stands for the region.
+        access: The URL of Spaces, and what creates the keys.
         key_name: The storage key's name; the registry's hostname says what the key is for.
     """
 
     settings: SpacesSettings
-    endpoint: str
+    access: Access
     key_name: str
 
 
@@ -88,7 +92,6 @@ class Space(pulumi.ComponentResource):
     ) -> None:
         super().__init__("registry:index:Space", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # Replacing this renames the Space: all images would be left behind in the old one.
         suffix = random.RandomString(
             f"{name}-suffix", length=8, special=False, upper=False, opts=child
         )
@@ -109,22 +112,30 @@ class Space(pulumi.ComponentResource):
                 parent=self,
                 protect=args.settings.on_destroy == "protect",
                 retain_on_delete=args.settings.on_destroy == "retain",
-                # The provider would not rename the Space but address one that does not exist.
-                replace_on_changes=["name"],
+                # A Space is never replaced: its images would be left behind or deleted. The record
+                # refuses such settings; this holds where the state has no record.
+                ignore_changes=["name", "region"],
+                hooks=None if args.access.has_spaces_key else self._wait_for_key(args),
             ),
+        )
+        self.bucket = pulumi.Output.all(space.name, space.region).apply(
+            lambda actual: self._same(args, *actual)
         )
         key = digitalocean.SpacesKey(
             f"{name}-key",
             name=args.key_name,
-            grants=[{"bucket": space.name, "permission": "readwrite"}],
+            grants=[{"bucket": self.bucket, "permission": "readwrite"}],
             # A key's grants cannot be changed: https://docs.digitalocean.com/reference/api/
-            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["grants"]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                replace_on_changes=["grants"],
+                hooks=pulumi.ResourceHookBinding(before_create=[report_others(args.access)]),
+            ),
         )
-        self.bucket = space.name
         self.connection = StorageConnection(
-            endpoint=args.endpoint.replace("{{.Region}}", args.settings.region),
+            endpoint=args.access.spaces_endpoint.replace("{{.Region}}", args.settings.region),
             region=args.settings.region,
-            bucket=space.name,
+            bucket=self.bucket,
             access_key=key.access_key,
             secret_key=key.secret_key,
             path_style=True,
@@ -132,3 +143,19 @@ class Space(pulumi.ComponentResource):
             managed=True,
         )
         self.register_outputs({"bucket": self.bucket, "access_key": key.access_key})
+
+    def _wait_for_key(self, args: SpaceArgs) -> pulumi.ResourceHookBinding:
+        provider = self.get_provider("digitalocean:index/spacesBucket:SpacesBucket")
+        assert isinstance(provider, digitalocean.Provider)  # noqa: S101 - it creates the Space
+        return pulumi.ResourceHookBinding(
+            before_create=[wait_for_key(provider, args.settings.region)]
+        )
+
+    @staticmethod
+    def _same(args: SpaceArgs, name: str, region: str) -> str:
+        """Return the Space's name, if it is the Space that the settings describe."""
+        wanted = place(args.settings, args.access.spaces_endpoint)
+        actual = {**wanted, "region": region, "namePrefix": name.rpartition("-")[0]}
+        with explained_errors():
+            require_same_place(actual, wanted, moved_from=None)
+        return name

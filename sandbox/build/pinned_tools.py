@@ -171,16 +171,23 @@ COPIES = (
 )
 
 CERT_MANAGER = Tool("cert-manager", ".", module="github.com/cert-manager/cert-manager")
-"""Only for one test: it takes minutes to build."""
+"""Only for tests: it takes minutes to build."""
+
+CERT_MANAGER_SOLVER = Tool("cert-manager-solver", "./solver", folder="cert-manager")
+"""The pod that answers cert-manager's HTTP-01 challenges."""
 
 CERT_MANAGER_CRDS = tuple(
     Copy(
-        f"cert-manager-{kind}.yaml",
+        f"{group}cert-manager-{kind}.yaml",
         "cert-manager",
         "github.com/cert-manager/cert-manager",
-        f"deploy/crds/cert-manager.io_{kind}.yaml",
+        f"deploy/crds/{group}cert-manager.io_{kind}.yaml",
     )
-    for kind in ("certificates", "certificaterequests", "clusterissuers", "issuers")
+    for group, kinds in {
+        "": ("certificates", "certificaterequests", "clusterissuers", "issuers"),
+        "acme.": ("challenges", "orders"),
+    }.items()
+    for kind in kinds
 )
 
 CRDS = ("traefik-crds.yaml",)

@@ -3,10 +3,10 @@
 The keys created here have the access to the sandbox's Spaces that their grants say. Besides
 DigitalOcean's protocol (https://docs.digitalocean.com/reference/api/reference/spaces-keys/), tests
 inject faults by ``POST /_control`` with ``{"faults": [{"status": 429, "times": 2, "retry_after":
-1}, {"delay": 2}], "block": false}``: the next calls fail or wait in that order, and the names of
-deleted Spaces are free again. ``GET /_control`` returns the current faults. Not covered: token
-scopes, rate limits, links between the pages of a list, PATCH, delays until a new key works, and the
-wording of most errors.
+1}, {"delay": 2}], "block": false, "key_delay": 20, "space_delay": 20}``: the next calls fail or
+wait in that order, the names of deleted Spaces are free again, and new keys and Spaces are unknown
+for 20 s. ``GET /_control`` returns the current faults. Not covered: token scopes, rate limits,
+links between the pages of a list, PATCH, and the wording of most errors.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from sandbox.cloud.delays import Delays
 from sandbox.cloud.keys import ApiError, Body, Keys, NotFoundError
 
 if TYPE_CHECKING:
@@ -40,26 +41,32 @@ class Server(ThreadingHTTPServer):
         address: Host and port to listen on.
         token: The only token that is accepted.
         keys: The account's storage keys.
+        delays: How long new keys and Spaces are unknown.
     """
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], token: str, keys: Keys) -> None:
+    def __init__(self, address: tuple[str, int], token: str, keys: Keys, delays: Delays) -> None:
         super().__init__(address, _Handler)
         self.token = token
         self.keys = keys
+        self._delays = delays
         self._faults: list[Body] = []
 
     def control(self, body: Body) -> Body:
-        """Set the faults and the blocking that the body contains, and return both."""
+        """Set the faults that the body contains, and return all."""
         with self.keys.lock:
             self._faults = body.get("faults", self._faults)
             if "block" in body:
                 self.keys.blocking = body["block"]
+            self._delays.key_seconds = body.get("key_delay", self._delays.key_seconds)
+            self._delays.space_seconds = body.get("space_delay", self._delays.space_seconds)
             return {
                 "faults": self._faults,
                 "block": self.keys.blocking,
                 "blocked": self.keys.blocked,
+                "key_delay": self._delays.key_seconds,
+                "space_delay": self._delays.space_seconds,
             }
 
     def inject_fault(self) -> None:
@@ -156,11 +163,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def spaces_in(folder: Path) -> set[str]:
-    """Return the names of the Spaces: each is a folder in the S3 server's data folder."""
-    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-
-
 def _iam(endpoint: str) -> BaseClient:
     import boto3
     from botocore.config import Config
@@ -178,8 +180,8 @@ def _iam(endpoint: str) -> BaseClient:
 def main() -> None:
     """Serve forever."""
     parser = argparse.ArgumentParser(
-        description="Stand-in for DigitalOcean's API: /v2/spaces/keys only, without token scopes, "
-        "rate limits and delays. Environment: DIGITALOCEAN_TOKEN, the accepted token, and the IAM "
+        description="Stand-in for DigitalOcean's API: /v2/spaces/keys only, without token scopes "
+        "and rate limits. Environment: DIGITALOCEAN_TOKEN, the accepted token, and the IAM "
         "server's ROOT_ACCESS_KEY and ROOT_SECRET_KEY."
     )
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="address to listen on")
@@ -187,9 +189,11 @@ def main() -> None:
     parser.add_argument("--spaces", required=True, type=Path, help="the S3 server's data folder")
     parser.add_argument("--state", required=True, type=Path, help="the file that stores the keys")
     args = parser.parse_args()
-    keys = Keys(args.state, _iam(args.iam), lambda: spaces_in(args.spaces))
+    iam = _iam(args.iam)
+    delays = Delays(iam, args.spaces)
+    keys = Keys(args.state, iam, delays)
     host, port = args.listen.rsplit(":", 1)
-    server = Server((host, int(port)), os.environ["DIGITALOCEAN_TOKEN"], keys)
+    server = Server((host, int(port)), os.environ["DIGITALOCEAN_TOKEN"], keys, delays)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # In the main thread: without the IAM server this process ends, and the supervisor restarts it.
     keys.watch()

@@ -10,13 +10,14 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.cloud.delays import Delays
 from sandbox.cloud.policies import FULL_ACCESS, SCOPED, Grant, has_full_access, policy
 
 if TYPE_CHECKING:
@@ -112,13 +113,13 @@ class Keys:
     Args:
         path: The file that stores the account.
         iam: A client of the IAM server, with the root key.
-        spaces: Returns the names of the Spaces.
+        delays: The Spaces, and how long new keys are unknown to them.
     """
 
-    def __init__(self, path: Path, iam: BaseClient, spaces: Callable[[], set[str]]) -> None:
+    def __init__(self, path: Path, iam: BaseClient, delays: Delays) -> None:
         self._path = path
         self._iam = iam
-        self._spaces = spaces
+        self._delays = delays
         self.lock = threading.RLock()
         """Held during each call."""
         self._blocking = True
@@ -160,6 +161,7 @@ class Keys:
         key.access_key = created["AccessKeyId"]
         self._account.keys[key.access_key] = key
         self._save()
+        self._delays.begin(key)
         return {"key": key.public() | {"secret_key": created["SecretAccessKey"]}}
 
     def list(self, query: Mapping[str, str]) -> Body:
@@ -218,7 +220,7 @@ class Keys:
 
     def block_deleted(self) -> None:
         """Block the names of Spaces that were deleted since the last call."""
-        present = sorted(self._spaces())
+        present = sorted(self._delays.spaces())
         with self.lock:
             if present == self._account.spaces:
                 return

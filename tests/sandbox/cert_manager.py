@@ -1,7 +1,8 @@
-"""cert-manager's controllers, with one issuer: the sandbox's certificate authority."""
+"""cert-manager, with two issuers: the sandbox's certificate authority, and its ACME server."""
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -9,17 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sandbox.build import toolchain
-from sandbox.build.pinned_tools import CERT_MANAGER, CERT_MANAGER_CRDS
+from sandbox.build.oci import File, write_archive
+from sandbox.build.pinned_tools import CERT_MANAGER, CERT_MANAGER_CRDS, CERT_MANAGER_SOLVER
+from sandbox.enclosure.enclosure import enter
 from tests.sandbox.helpers import Sandbox
 
-ISSUER = "sandbox"
+CA_ISSUER, ACME_ISSUER = "sandbox", "acme"
+SOLVER_IMAGE = "localhost/cert-manager-solver:1"
 
 
 @contextmanager
 def cert_manager(sandbox: Sandbox) -> Iterator[None]:
     """Run it on the machine instead of in a pod; to build it takes minutes the first time."""
     tools = sandbox.layout.tools
-    toolchain.build(tools, [CERT_MANAGER], CERT_MANAGER_CRDS)
+    toolchain.build(tools, [CERT_MANAGER, CERT_MANAGER_SOLVER], CERT_MANAGER_CRDS)
+    archive = sandbox.layout.state / "cert-manager-solver.tar"
+    program = File("solver", tools / CERT_MANAGER_SOLVER.name, 0o755)
+    write_archive(archive, SOLVER_IMAGE, [program], {"Entrypoint": ["/solver"], "User": "1000"})
+    imported = ["ctr", "--namespace=k8s.io", "images", "import", str(archive)]
+    subprocess.run([*enter(sandbox.layout), *imported], check=True, capture_output=True)
     crds = [f"--filename={tools / copy.name}" for copy in CERT_MANAGER_CRDS]
     pki = sandbox.layout.pki
     sandbox.kubectl("apply", "--server-side", *crds)
@@ -29,7 +38,8 @@ def cert_manager(sandbox: Sandbox) -> Iterator[None]:
     )  # fmt: skip
     process = subprocess.Popen(
         [tools / "cert-manager"],
-        env=os.environ | {"KUBECONFIG": str(sandbox.layout.kubeconfig)},
+        env=os.environ
+        | {"KUBECONFIG": str(sandbox.layout.kubeconfig), "SOLVER_IMAGE": SOLVER_IMAGE},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -38,11 +48,25 @@ def cert_manager(sandbox: Sandbox) -> Iterator[None]:
             {
                 "apiVersion": "cert-manager.io/v1",
                 "kind": "ClusterIssuer",
-                "metadata": {"name": ISSUER},
+                "metadata": {"name": CA_ISSUER},
                 "spec": {"ca": {"secretName": "ca"}},
-            }
+            },
+            {
+                "apiVersion": "cert-manager.io/v1",
+                "kind": "ClusterIssuer",
+                "metadata": {"name": ACME_ISSUER},
+                "spec": {
+                    "acme": {
+                        "server": sandbox.layout.acme_server,
+                        "caBundle": base64.b64encode((pki / "ca.crt").read_bytes()).decode(),
+                        "privateKeySecretRef": {"name": "acme-account"},
+                        "solvers": [{"http01": {"ingress": {"ingressClassName": "traefik"}}}],
+                    }
+                },
+            },
         )
-        sandbox.kubectl("wait", "--for=condition=Ready", f"clusterissuer/{ISSUER}")
+        for issuer in (CA_ISSUER, ACME_ISSUER):
+            sandbox.kubectl("wait", "--for=condition=Ready", f"clusterissuer/{issuer}")
         yield
     finally:
         process.send_signal(signal.SIGTERM)

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import lifecycle
+from tests.sandbox.existing_buckets import minio, versitygw
 from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
+
+__all__ = ["minio", "versitygw"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import socketserver
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -97,7 +99,7 @@ def expected(user: str, method: str, route: str, repository: str) -> set[int]:
     pushes = user == "admin" or (user == "ci" and repository.startswith("team-a/"))
     pulls = pushes or user == "pull" or (user == "ci" and repository == "shared/base")
     if route == "/v2/_catalog":
-        pulls = user != "ci"
+        pushes, pulls = False, user != "ci"
     if pushes or route == "/v2/" or (pulls and method in reads):
         # Whatever the registry says of what is not there.
         return {200, 202, 400, 404}
@@ -217,29 +219,30 @@ def hanging(sandbox: Sandbox) -> Iterator[tuple[int, threading.Event]]:
     """A way to the storage on which signed requests hang while the event is set."""
     hang = threading.Event()
     address = (f"{REGION}.spaces.{sandbox.layout.domain}", 7070)
-    listener = socket.create_server((sandbox.layout.machine_ip, 0))
 
-    def pass_on(source: socket.socket, target: socket.socket) -> None:
-        while data := source.recv(65536):
-            while hang.is_set() and b"AWS4-HMAC-SHA256" in data:
-                time.sleep(0.1)
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(address) as server:
+                back = threading.Thread(target=self.pass_on, args=(server, self.request))
+                back.start()
+                self.pass_on(self.request, server)
+                back.join()
 
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(address)
-            for pair in ((client, server), (server, client)):
-                threading.Thread(target=pass_on, args=pair, daemon=True).start()
+        def pass_on(self, source: socket.socket, target: socket.socket) -> None:
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    while hang.is_set() and b"AWS4-HMAC-SHA256" in data:
+                        time.sleep(0.1)
+                    target.sendall(data)
+            with suppress(OSError):
+                target.shutdown(socket.SHUT_WR)
 
-    threading.Thread(target=serve, daemon=True).start()
-    yield listener.getsockname()[1], hang
-    hang.clear()
-    listener.close()
+    with socketserver.ThreadingTCPServer((sandbox.layout.machine_ip, 0), Connection) as listener:
+        listener.daemon_threads = True
+        threading.Thread(target=listener.serve_forever).start()
+        yield listener.server_address[1], hang
+        hang.clear()
+        listener.shutdown()
 
 
 def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import pki
-from tests.sandbox.cert_manager import ISSUER, cert_manager
+from tests.sandbox.cert_manager import ACME_ISSUER, CA_ISSUER, cert_manager
 from tests.sandbox.clients import send, slow_upload
 from tests.sandbox.helpers import Sandbox, eventually
 
@@ -89,22 +89,33 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
     assert send(url, ssl_context=known)[0] == 401, "a certificate does not replace a login"
 
 
-def test_cert_manager_gets_the_certificate(
-    sandbox: Sandbox, configure: Callable[..., None]
-) -> None:
+@pytest.fixture(scope="module")
+def cert_manager_runs(sandbox: Sandbox) -> Iterator[None]:
     with cert_manager(sandbox):
-        configure(tls__mode="certManager", tls__issuer=ISSUER, tls__secretName="issued")
-        try:
-            sandbox.kubectl(
-                "wait", "--namespace=registry", "--for=condition=Ready", "certificate/issued"
-            )
-            issued = sandbox.secret("issued")["tls.crt"]
-            eventually(
-                "the certificate is served",
-                lambda: ssl.get_server_certificate((sandbox.registry, 443)) in issued,
-            )
-        finally:
-            sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
+        yield
+
+
+@pytest.mark.usefixtures("cert_manager_runs")
+@pytest.mark.parametrize("issuer", [CA_ISSUER, ACME_ISSUER])
+def test_cert_manager_gets_the_certificate(
+    sandbox: Sandbox, configure: Callable[..., None], issuer: str
+) -> None:
+    configure(tls__mode="certManager", tls__issuer=issuer, tls__secretName="issued")
+    try:
+        sandbox.kubectl(
+            "wait",
+            "--namespace=registry",
+            "--for=condition=Ready",
+            "certificate/issued",
+            "--timeout=90s",
+        )
+        issued = sandbox.secret("issued")["tls.crt"]
+        eventually(
+            "the certificate is served",
+            lambda: ssl.get_server_certificate((sandbox.registry, 443)) in issued,
+        )
+    finally:
+        sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
 
 
 def test_without_tls_the_same_holds_over_plain_http(
@@ -116,9 +127,12 @@ def test_without_tls_the_same_holds_over_plain_http(
     uploads = f"{url}a/blobs/uploads/"
     admin = f"admin:{sandbox.password}"
     eventually("the admin may push", lambda: send(uploads, "POST", login=admin)[0] == 202)
-    status, headers = send(uploads, "POST", login=pull)
-    assert status == 403
-    assert "Strict-Transport-Security" not in headers
+    assert send(uploads, "POST", login=pull)[0] == 403
+    eventually(
+        "plain HTTP does not speak of TLS",
+        lambda: "Strict-Transport-Security" not in send(url)[1],
+        seconds=120,
+    )
 
 
 def test_a_layer_that_takes_75_s_arrives(

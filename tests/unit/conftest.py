@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.servers import serve
+
+__all__ = ["serve"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

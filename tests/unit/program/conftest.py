@@ -46,6 +46,7 @@ class Run:
         preview: bool = False,
         token: str = "token",
         environment: dict[str, str] | None = None,
+        state: dict[str, dict[str, Any]] | None = None,
     ) -> Engine:
         """Return what the program registers.
 
@@ -54,16 +55,24 @@ class Run:
             preview: Whether nothing that a provider would return is known.
             token: The DigitalOcean API token in the environment.
             environment: Other environment variables.
+            state: What the engine returns for a resource, by its name, instead of its inputs.
         """
         values = CONFIG if config is None else config
         variables = {"DIGITALOCEAN_TOKEN": token} | (environment or {})
-        key = json.dumps([values, preview, variables])
+        key = json.dumps([values, preview, variables, state])
         if key not in self._done:
-            self._done[key] = contextvars.Context().run(_run, values, preview, variables)
+            self._done[key] = contextvars.Context().run(
+                _run, values, preview, variables, state or {}
+            )
         return self._done[key]
 
 
-def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> Engine:
+def _run(
+    values: dict[str, Any],
+    preview: bool,
+    variables: dict[str, str],
+    state: dict[str, dict[str, Any]],
+) -> Engine:
     texts = {
         key if ":" in key else f"{PROJECT}:{key}": value
         if isinstance(value, str)
@@ -86,7 +95,7 @@ def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> En
     loop = loops[0]
     # The SDK makes a loop in each worker thread that has none, and never closes it.
     loop.set_default_executor(ThreadPoolExecutor(4, initializer=own_loop))
-    engine = Engine()
+    engine = Engine(state=state)
     settings = MockSettings(  # type: ignore[no-untyped-call] # upstream's has no types
         monitor=engine,
         engine=engine,
@@ -94,6 +103,7 @@ def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> En
         stack="dev",
         organization="organization",
         dry_run=preview,
+        outputs=set(),  # Or those of a program that failed are awaited by the next one.
     )
     configure(settings)
 
@@ -110,6 +120,12 @@ def _run(values: dict[str, Any], preview: bool, variables: dict[str, str]) -> En
     finally:
         # The program switches it off for the few seconds that it runs.
         gc.enable()
+        # Of a program that failed, what depends on the failure is still to be told.
+        loop.set_exception_handler(lambda *_: None)
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_default_executor())
         for used in loops:
             used.close()

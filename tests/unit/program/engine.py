@@ -15,7 +15,7 @@ import pulumi
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import engine_pb2, resource_pb2
-from pulumi.runtime.rpc import UNKNOWN, _special_secret_sig, _special_sig_key
+from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 
@@ -46,7 +46,7 @@ def received(value: Any) -> Any:
         return [received(inner) for inner in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)  # The wire has no integers.
-    return "[unknown]" if value == UNKNOWN else value
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -67,6 +67,7 @@ class Resource:
         type: Its type token.
         marked: Its inputs, with secrets marked.
         options: Its options, with other resources by their names.
+        hooks: The names of its hooks, by when they run.
         state: What the provider returned, secrets in plain text.
         outputs: The outputs that a component registered, with secrets marked.
     """
@@ -75,6 +76,7 @@ class Resource:
     type: str
     marked: dict[str, Any]
     options: dict[str, Any]
+    hooks: dict[str, list[str]]
     state: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] | None = None
 
@@ -108,6 +110,9 @@ class Engine(MockMonitor):
 
     resources: dict[str, Resource] = field(default_factory=dict)  # type: ignore[assignment] # theirs is of states
     messages: list[str] = field(default_factory=list)
+    state: dict[str, dict[str, Any]] = field(default_factory=dict)
+    in_previews: dict[str, bool] = field(default_factory=dict)
+    """Whether a hook runs in previews, too, by its name."""
     _by_urn: dict[str, Resource] = field(default_factory=dict)
 
     @property
@@ -138,6 +143,7 @@ class Engine(MockMonitor):
             type=request.type,
             marked=received(json_format.MessageToDict(request.object)),
             options=options(request),
+            hooks=json_format.MessageToDict(request.hooks),
         )
         self._by_urn[urn] = resource
         if request.type == STACK_TYPE:
@@ -148,6 +154,7 @@ class Engine(MockMonitor):
         state = resource.inputs
         if not pulumi.runtime.is_dry_run():
             state |= computed(request.name, request.type, resource.inputs)
+        state |= self.state.get(request.name, {})
         resource.state = dict(state)
         for secret in set(request.additionalSecretOutputs) & set(state):
             state[secret] = {_special_sig_key: _special_secret_sig, "value": state[secret]}
@@ -170,6 +177,12 @@ class Engine(MockMonitor):
         self, request: resource_pb2.RegisterResourceOutputsRequest
     ) -> empty_pb2.Empty:
         self._by_urn[request.urn].outputs = received(json_format.MessageToDict(request.outputs))
+        return empty_pb2.Empty()
+
+    def RegisterResourceHook(  # noqa: N802 - the protocol's name
+        self, request: resource_pb2.RegisterResourceHookRequest
+    ) -> empty_pb2.Empty:
+        self.in_previews[request.name] = request.on_dry_run
         return empty_pb2.Empty()
 
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> NoReturn:  # noqa: N802 - likewise

@@ -85,7 +85,8 @@ def test_a_namespace_that_exists_is_refused_whatever_its_annotation_says(
     with pytest.raises(pulumi.RunError) as error:
         create(name="registry")
     assert str(error.value) == (
-        f"the Namespace registry exists, and is not in this stack's state: {whose}\n"
+        "the Namespace registry exists, and is not in this stack's state, or would be replaced: "
+        f"{whose}\n"
         "  fix: pulumi config set namespace registry-2\n"
         "       or adopt it, to be managed and one day deleted by this stack:\n"
         "       pulumi import kubernetes:core/v1:Namespace registry-namespace registry "

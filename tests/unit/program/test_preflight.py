@@ -217,3 +217,12 @@ def test_a_token_that_is_not_ready_stops_up(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(SettingsError, match="unknown token"):
         checked(storage={})
     assert checked() == "1234", "an existing bucket needs no token"
+
+
+def test_of_the_objects_in_a_namespace_only_kinds_and_metadata_are_read(kubectl: Kubectl) -> None:
+    kubectl.does("""echo 'Secret {"name": "registry-tls"}'; echo 'Service {"name": "registry"}'""")
+    assert Cluster("", ()).contents("registry", "secrets,services") == [
+        ("Secret", {"name": "registry-tls"}),
+        ("Service", {"name": "registry"}),
+    ]
+    assert "get secrets,services --namespace=registry --output=jsonpath=" in kubectl.calls

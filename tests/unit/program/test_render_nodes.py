@@ -8,8 +8,9 @@ from pathlib import Path
 import yaml
 
 from components.nodes.cloud_init import cloud_init
-from components.nodes.registries_yaml import ONLY_MIRRORS_PATH, PATH, registries_yaml
+from components.nodes.registries_yaml import registries_yaml
 from components.pull_secrets import docker_config
+from scripts.marked_yaml import update
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -20,6 +21,7 @@ WHOLE = registries_yaml(
     mirror_prefix="example.com",
     override_docker_io=True,
     ca_file="/etc/ssl/private-ca.pem",
+    owner="registry-nodes",
 )
 LEAST = registries_yaml(
     hostname="registry.example.com",
@@ -28,6 +30,7 @@ LEAST = registries_yaml(
     mirror_prefix=None,
     override_docker_io=False,
     ca_file=None,
+    owner="registry-nodes",
 )
 
 
@@ -35,26 +38,39 @@ def test_registries_yaml_is_the_golden_one() -> None:
     assert (GOLDEN / "registries.yaml").read_text() == WHOLE
 
 
-def test_without_choices_only_the_login_is_in_it() -> None:
+def test_without_settings_only_the_login_is_in_it() -> None:
     assert yaml.safe_load(LEAST) == {
         "configs": {"registry.example.com": {"auth": {"username": "pull", "password": "Passw0rd"}}}
     }, "docker.io must stay what it is unless it is overridden"
 
 
+def test_the_file_is_what_the_node_configurator_would_write() -> None:
+    content = yaml.safe_load(WHOLE)
+    assert update(None, content, "registry-nodes") == WHOLE.encode(), "or it could not change it"
+
+
 def test_cloud_init_is_the_golden_one() -> None:
-    assert cloud_init(WHOLE, only_mirrors=True) == (GOLDEN / "cloud-init.yaml").read_text()
+    text = cloud_init(WHOLE, owner="registry-nodes", only_mirrors=True)
+    assert text == (GOLDEN / "cloud-init.yaml").read_text()
 
 
 def test_cloud_init_carries_the_files_to_the_letter() -> None:
-    files = yaml.safe_load(cloud_init(WHOLE, only_mirrors=True))["write_files"]
-    assert {file["path"]: file["content"] for file in files} == {
-        PATH: WHOLE,
-        ONLY_MIRRORS_PATH: "disable-default-registry-endpoint: true\n",
-    }
+    text = cloud_init(WHOLE, owner="registry-nodes", only_mirrors=True)
+    (registries, only) = yaml.safe_load(text)["write_files"]
+    assert (registries["path"], registries["content"]) == (
+        "/etc/rancher/k3s/registries.yaml",
+        WHOLE,
+    )
+    assert only["path"] == "/etc/rancher/k3s/config.yaml.d/90-registry-nodes.yaml"
+    assert yaml.safe_load(only["content"]) == {"disable-default-registry-endpoint": True}
+    assert {file["permissions"] for file in (registries, only)} == {"0600"}
 
 
 def test_without_the_override_k3s_may_still_ask_docker_io() -> None:
-    assert ONLY_MIRRORS_PATH not in cloud_init(LEAST, only_mirrors=False)
+    text = cloud_init(LEAST, owner="registry-nodes", only_mirrors=False)
+    assert [file["path"] for file in yaml.safe_load(text)["write_files"]] == [
+        "/etc/rancher/k3s/registries.yaml"
+    ]
 
 
 def test_the_pull_secrets_login_is_the_golden_one() -> None:

@@ -11,6 +11,7 @@ import pytest
 from botocore.client import BaseClient
 
 from sandbox.cloud.api import Server
+from sandbox.cloud.delays import Delays
 from sandbox.cloud.keys import Keys
 from tests.unit.sandbox.fakes import FakeIam
 
@@ -23,19 +24,26 @@ def iam() -> FakeIam:
 
 
 @pytest.fixture
-def spaces() -> set[str]:
-    """The names of the Spaces that there are, for a test to change."""
-    return set()
+def spaces(tmp_path: Path) -> Path:
+    """The folder of the Spaces, for a test to change."""
+    folder = tmp_path / "spaces"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
-def keys(tmp_path: Path, iam: FakeIam, spaces: set[str]) -> Keys:
-    return Keys(tmp_path / "keys.json", cast("BaseClient", iam), lambda: set(spaces))
+def delays(iam: FakeIam, spaces: Path) -> Delays:
+    return Delays(cast("BaseClient", iam), spaces)
 
 
 @pytest.fixture
-def api(keys: Keys) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), TOKEN, keys) as server:
+def keys(tmp_path: Path, iam: FakeIam, delays: Delays) -> Keys:
+    return Keys(tmp_path / "keys.json", cast("BaseClient", iam), delays)
+
+
+@pytest.fixture
+def api(keys: Keys, delays: Delays) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), TOKEN, keys, delays) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

@@ -52,6 +52,7 @@ class FakeIam:
 
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     access_keys: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
     drawn: int = 0
 
     def create_user(self, UserName: str) -> None:  # noqa: N803 - boto3's name
@@ -67,6 +68,10 @@ class FakeIam:
         access_key = f"AKIA{self.drawn:017}"
         self.access_keys[access_key] = UserName
         return {"AccessKey": {"AccessKeyId": access_key, "SecretAccessKey": f"secret-{self.drawn}"}}
+
+    def update_access_key(self, UserName: str, AccessKeyId: str, Status: str) -> None:  # noqa: N803 - boto3's names
+        assert self.access_keys[AccessKeyId] == UserName
+        self.statuses[AccessKeyId] = Status
 
     def delete_access_key(self, UserName: str, AccessKeyId: str) -> None:  # noqa: N803 - boto3's names
         assert self.access_keys.pop(AccessKeyId) == UserName

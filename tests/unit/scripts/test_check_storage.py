@@ -1,86 +1,35 @@
-"""The storage check, against servers that do not do what a store must."""
+"""The storage check, against servers that do not do what storage must."""
 
 from __future__ import annotations
 
 import email.utils
-import http.server
 import re
 import signal
 import socket
-import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.registry.config import credentials_file
-from sandbox import pki
-from scripts import check_storage
-from scripts.check_storage import StorageError, Store, check
+from scripts import check_storage, storage_errors
+from scripts.check_storage import Storage, check
 from scripts.s3 import Bucket, Key
+from scripts.storage_errors import StorageError
 from tests.unit.program.conftest import ROOT
-
-Answers = Callable[[http.server.BaseHTTPRequestHandler], tuple[int, dict[str, str], str]]
-Serve = Callable[..., str]
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Answer a function that starts a server on loopback, and answers its URL."""
-    servers: list[http.server.ThreadingHTTPServer] = []
-
-    def start(answers: Answers, *, tls: bool = False) -> str:
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, headers, body = answers(self)
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            def handle_error(self, *_: object) -> None:
-                """Say nothing of clients that speak something else: that is what they are for."""
-
-        server = Server(("127.0.0.1", 0), Handler)
-        if tls:
-            pki.authority(tmp_path)
-            certificate, key = pki.issue(tmp_path, "store", ips=["127.0.0.1"])
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate, key)
-            server.socket = context.wrap_socket(
-                server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        servers.append(server)
-        return f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+from tests.unit.servers import Handle, Request, Result, Serve
 
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_storage, "NETWORK_SECONDS", 0)
+    monkeypatch.setattr(storage_errors, "NETWORK_SECONDS", 0)
     monkeypatch.setattr("scripts.s3.REQUEST_SECONDS", 0.3)
 
 
-def refused(code: str, status: int = 403, inside: str = "", **headers: str) -> Answers:
+def refused(code: str, status: int = 403, inside: str = "", **headers: str) -> Handle:
     body = f"<Error><Code>{code}</Code><Message>no</Message>{inside}</Error>"
     return lambda _: (status, {name.replace("_", "-"): x for name, x in headers.items()}, body)
 
@@ -88,17 +37,17 @@ def refused(code: str, status: int = 403, inside: str = "", **headers: str) -> A
 def failure(endpoint: str, *, path_style: bool = True, managed: bool = False) -> str:
     bucket = Bucket(endpoint, "us-east-1", "images", path_style, Key("AKIA", "hunter2"))
     with pytest.raises(StorageError) as error:
-        list(check(Store(bucket, managed), ""))
-    said = str(error.value)
-    assert "\n" not in said, "Pulumi shows the last lines only"
-    assert "hunter2" not in said
-    return said
+        list(check(Storage(bucket, managed), ""))
+    message = str(error.value)
+    assert "\n" not in message, "Pulumi shows the last lines only"
+    assert "hunter2" not in message
+    return message
 
 
 @pytest.mark.parametrize(
-    ("answers", "wrong", "fix"),
+    ("handle", "wrong", "fix"),
     [
-        (refused("InvalidAccessKeyId"), "storage.accessKey: the store does not know this key",
+        (refused("InvalidAccessKeyId"), "storage.accessKey: the storage does not know this key",
          "--path storage.accessKey ..."),
         (refused("SignatureDoesNotMatch"), "storage.secretKey: this is not the secret",
          "--path --secret storage.secretKey"),
@@ -125,18 +74,18 @@ def failure(endpoint: str, *, path_style: bool = True, managed: bool = False) ->
          "--path storage.endpoint https://127.0.0.1"),
     ],
 )  # fmt: skip
-def test_a_refusal_names_the_setting_that_is_wrong_and_the_command_that_mends_it(
-    serve: Serve, answers: Answers, wrong: str, fix: str
+def test_a_refusal_names_the_wrong_setting_and_the_command_that_fixes_it(
+    serve: Serve, handle: Handle, wrong: str, fix: str
 ) -> None:
-    said = failure(serve(answers))
-    assert wrong in said
-    assert f"fix: pulumi config set {fix}" in said
+    message = failure(serve(handle))
+    assert wrong in message
+    assert f"fix: pulumi config set {fix}" in message
 
 
 def test_a_clock_that_is_off_is_named_with_the_difference(serve: Serve) -> None:
     date = email.utils.formatdate(time.time() - 3600)
-    said = failure(serve(refused("RequestTimeTooSkewed", Date=date)))
-    assert re.search(r"the node's clock is \+360\d s off the store's", said)
+    message = failure(serve(refused("RequestTimeTooSkewed", Date=date)))
+    assert re.search(r"the node's clock is \+360\d s off the storage's", message)
 
 
 def test_a_host_name_that_does_not_resolve_is_named() -> None:
@@ -154,18 +103,18 @@ def test_a_bucket_without_host_name_under_a_good_endpoint_asks_for_path_style(
         return resolve(host, *rest, **how)
 
     monkeypatch.setattr(socket, "getaddrinfo", no_bucket)
-    said = failure("http://localhost:1", path_style=False)
-    assert "fix: pulumi config set --path storage.pathStyle true" in said
+    message = failure("http://localhost:1", path_style=False)
+    assert "fix: pulumi config set --path storage.pathStyle true" in message
 
 
 def test_a_port_where_nothing_listens_is_named() -> None:
     assert "nothing listens there" in failure("http://127.0.0.1:9")
 
 
-def test_a_server_that_does_not_answer_is_named() -> None:
+def test_a_server_that_does_not_respond_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        said = failure(f"http://127.0.0.1:{silent.getsockname()[1]}")
-    assert "no answer in time" in said
+        message = failure(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert "no response in time" in message
 
 
 def test_https_spoken_to_http_and_http_spoken_to_https_are_told_apart(serve: Serve) -> None:
@@ -180,71 +129,123 @@ def test_https_spoken_to_http_and_http_spoken_to_https_are_told_apart(serve: Ser
     )
 
 
-def test_a_certificate_that_nobody_knows_is_named(serve: Serve) -> None:
-    said = failure(serve(refused("X"), tls=True))
-    assert "its certificate is not trusted: unable to get local issuer certificate" in said
+def test_a_certificate_that_is_not_trusted_is_named(serve: Serve) -> None:
+    message = failure(serve(refused("X"), tls=True))
+    assert "its certificate is not trusted: unable to get local issuer certificate" in message
 
 
-def listed_by(status: int) -> Answers:
-    """Answer a stranger with a status, and whoever signs with 200."""
+def open_to(status: int) -> Handle:
+    """Respond to anonymous requests with a status, and to signed ones with 200."""
     return lambda request: (200 if request.headers.get("Authorization") else status, {}, "")
 
 
 def test_a_bucket_that_everybody_can_list_is_refused(serve: Serve) -> None:
-    said = failure(serve(listed_by(200)))
-    assert "storage.bucket = images: everybody may list it" in said, "a registry is private"
+    message = failure(serve(open_to(200)))
+    assert "storage.bucket = images: everybody may list it" in message, "a registry is private"
 
 
-def test_a_store_that_the_registrys_health_check_would_misjudge_is_refused(serve: Serve) -> None:
-    assert "gets 401, where the registry needs 403" in failure(serve(listed_by(401)))
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_private_bucket_may_refuse_anonymous_clients_in_any_way(
+    serve: Serve, status: int
+) -> None:
+    assert "reads other bytes" in failure(serve(open_to(status))), "the check must have gone on"
 
 
-def test_a_key_that_may_only_read_is_told_what_it_may_not(serve: Serve) -> None:
-    def read_only(request: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], str]:
+def test_a_server_that_does_not_say_whether_the_bucket_is_private_is_refused(serve: Serve) -> None:
+    message = failure(serve(open_to(503)))
+    assert "an anonymous HEAD of the bucket gets 503" in message
+
+
+def test_an_action_that_the_key_is_not_allowed_is_named(serve: Serve) -> None:
+    def read_only(request: Request) -> Result:
         if request.command == "PUT":
             return refused("AccessDenied")(request)
-        return listed_by(403)(request)
+        return open_to(403)(request)
 
     assert "this key may not s3:PutObject; allow it" in failure(serve(read_only))
 
 
-def test_a_store_that_gives_back_other_bytes_is_refused(serve: Serve) -> None:
-    assert "what was read is not what was written" in failure(serve(listed_by(403)))
+def test_storage_that_returns_other_bytes_is_refused(serve: Serve) -> None:
+    assert "it reads other bytes than were written" in failure(serve(open_to(403)))
 
 
-def test_a_new_key_is_waited_for_where_the_stack_made_it(
+def test_what_failed_first_is_reported_even_if_the_deletion_fails_too(serve: Serve) -> None:
+    requests: list[str] = []
+
+    def unreadable(request: Request) -> Result:
+        requests.append(request.command)
+        if request.path.startswith("/images/storage-check-") and request.command != "PUT":
+            return refused("AccessDenied")(request)
+        return open_to(403)(request)
+
+    assert "this key may not s3:GetObject" in failure(serve(unreadable))
+    assert requests[-1] == "DELETE", "the check must leave nothing behind"
+
+
+def test_a_failed_deletion_is_reported(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda _: b"x")
+
+    def undeletable(request: Request) -> Result:
+        if request.command == "DELETE":
+            return refused("AccessDenied")(request)
+        body = "x" if request.path.startswith("/images/storage-check-") else ""
+        return *open_to(403)(request)[:2], body
+
+    assert "this key may not s3:DeleteObject" in failure(serve(undeletable))
+
+
+@pytest.mark.parametrize(
+    "unknown", [refused("InvalidAccessKeyId"), refused("NoSuchBucket", 404), refused("", 403)]
+)
+def test_a_key_and_a_space_of_the_stack_may_be_unknown_at_first(
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    unknown: Handle,
+) -> None:
+    requests: list[str] = []
+
+    def late(request: Request) -> Result:
+        requests.append(request.command)
+        return unknown(request) if len(requests) < 4 else open_to(403)(request)
+
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    message = failure(serve(late), managed=True)
+    assert requests[:5] == ["GET", "GET", "GET", "GET", "HEAD"]
+    assert pauses == [1, 1, 1]
+    assert "storage." not in message, "no setting names what the stack creates"
+    waiting = [line for line in capsys.readouterr().out.splitlines() if "waiting" in line]
+    assert len(waiting) == 1, "one line says what it waits for"
+    assert waiting[0].startswith("waiting for up to 300 s: http://127.0.0.1:")
+
+
+def test_a_key_of_the_stack_that_stays_unknown_is_refused_in_the_end(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-
-    def late(request: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], str]:
-        asked.append(request.command)
-        return refused("InvalidAccessKeyId")(request) if len(asked) < 3 else listed_by(401)(request)
-
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    said = failure(serve(late), managed=True)
-    assert asked == ["GET", "GET", "GET", "HEAD"]
-    assert "storage." not in said, "no setting names what the stack makes itself"
+    monkeypatch.setattr(storage_errors, "NEW_SECONDS", 0)
+    message = failure(serve(refused("InvalidAccessKeyId")), managed=True)
+    assert "the storage does not know this key; fix: pulumi up --refresh" in message
 
 
 def test_a_key_of_the_users_is_not_waited_for(serve: Serve) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
-    def never(request: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], str]:
-        asked.append(request.command)
+    def never(request: Request) -> Result:
+        requests.append(request.command)
         return refused("InvalidAccessKeyId")(request)
 
     failure(serve(never))
-    assert asked == ["GET"]
+    assert requests == ["GET"]
 
 
-def test_a_server_that_answers_without_end_is_not_waited_for(
+def test_a_response_without_end_is_not_waited_for(
     serve: Serve,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def endless(request: http.server.BaseHTTPRequestHandler) -> tuple[int, dict[str, str], str]:
+    def endless(request: Request) -> Result:
         request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(50):
             request.wfile.write(b"x")
@@ -266,7 +267,7 @@ def test_a_server_that_answers_without_end_is_not_waited_for(
         assert check_storage.main() == 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    assert "no answer in time" in capsys.readouterr().out
+    assert "no response in time" in capsys.readouterr().out
 
 
 def test_it_runs_without_anything_installed() -> None:

@@ -1,277 +1,206 @@
-"""What configure_node.py does to a node: its file, its k3s, and the lock."""
+"""What configure_node.py does to a node's files, and when it restarts k3s."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+import hashlib
+import os
 
 import pytest
 import yaml
 
 from scripts import configure_node
-from scripts.configure_node import ConfigureError, Lease, merge
-from tests.unit.program.test_render_nodes import LEAST, WHOLE
+from scripts.configure_node import ONLY_MIRRORS, ConfigureError, only_mirrors_path
+from scripts.marked_yaml import RefusedError, new_file
+from tests.unit.scripts.leases import Leases, leases
+from tests.unit.scripts.nodes import ALREADY, DONE, K3S, OWNER, Node, Runs, node, run
+from tests.unit.scripts.odd_files import EDITED, ENTRIES, EVERYDAY, REFUSED
+
+__all__ = ["leases", "node", "run"]
+
+OTHER = {"configs": {"registry.example.com": {"auth": {"username": "pull", "password": "new"}}}}
 
 
-class Leases(BaseHTTPRequestHandler):
-    """The API server's Leases, as far as the lock goes."""
-
-    held: dict[str, Any]
-    failures: list[int]
-
-    def answer(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do_POST(self) -> None:
-        lease = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert self.headers["Authorization"] == "Bearer token"
-        if self.failures:
-            self.answer(self.failures.pop(), {})
-        elif self.held:
-            self.answer(409, {})
-        else:
-            self.held.update(lease)
-            self.answer(201, lease)
-
-    def do_GET(self) -> None:
-        self.answer(200 if self.held else 404, self.held)
-
-    def do_DELETE(self) -> None:
-        self.held.clear()
-        self.answer(200, {})
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    Leases.held, Leases.failures = {}, []
-    monkeypatch.setattr(configure_node, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(configure_node, "RESTART_SECONDS", 1)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Leases) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def lease(server: ThreadingHTTPServer, holder: str = "node-a") -> Lease:
-    return Lease(f"http://127.0.0.1:{server.server_port}/leases", "lock", "token", None, holder)
-
-
-class Systemctl:
-    """A node's systemctl; remembers what it was asked."""
-
-    def __init__(self, unit: str) -> None:
-        self.unit, self.asked, self.fails = unit, list[str](), False
-
-    def __call__(self, _node: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command, unit = arguments
-        self.asked.append(f"{command} {unit}")
-        failed = unit != self.unit or (command == "restart" and self.fails)
-        return subprocess.CompletedProcess([], int(failed), "", "a start job failed")
-
-
-@pytest.fixture
-def systemctl(monkeypatch: pytest.MonkeyPatch) -> Systemctl:
-    found = Systemctl("k3s")
-    monkeypatch.setattr(configure_node, "systemctl", found)
-    return found
-
-
-def run(node: Path, lock: Lease, ours: str = LEAST, *, only_mirrors: bool = False) -> str:
-    return configure_node.enrol(node, ours, only_mirrors=only_mirrors, lease=lock)
-
-
-def registries(node: Path) -> Path:
-    return node / "etc" / "rancher" / "k3s" / "registries.yaml"
-
-
-def test_a_new_node_gets_the_file_for_root_only_and_k3s_is_restarted(
-    tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
+def test_a_new_node_gets_the_file_and_k3s_is_restarted(
+    node: Node, leases: Leases, run: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, lease(server)) == "wrote etc/rancher/k3s/registries.yaml and restarted k3s"
-    assert yaml.safe_load(registries(tmp_path).read_text()) == yaml.safe_load(LEAST)
-    assert registries(tmp_path).stat().st_mode & 0o777 == 0o600
-    assert systemctl.asked == ["cat k3s", "restart k3s"]
-    assert not Leases.held, "or the next node would wait for ever"
+    assert run() == DONE
+    assert node.registries.read_text() == new_file(ENTRIES, OWNER)
+    assert node.commands == ["systemctl is-active k3s", "systemctl restart k3s"]
+    assert leases.free, "or the next node would wait for ever"
+    assert node.files() == ["registries.yaml"]
+    assert capsys.readouterr().out == ("wrote /etc/rancher/k3s/registries.yaml\nrestarting k3s\n")
 
 
-def test_an_agents_unit_is_restarted_on_an_agent(
-    tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
+def test_a_node_without_a_folder_for_k3s_gets_one(node: Node, run: Runs) -> None:
+    (node.root / K3S).rmdir()
+    assert run() == DONE
+
+
+def test_the_unit_of_an_agent_is_restarted_on_an_agent(node: Node, run: Runs) -> None:
+    node.unit = "k3s-agent"
+    assert run() == "k3s-agent is back, and this node is configured"
+    assert node.commands[-1] == "systemctl restart k3s-agent"
+
+
+def test_nothing_is_touched_where_k3s_does_not_run(node: Node, leases: Leases, run: Runs) -> None:
+    node.unit = "docker"
+    with pytest.raises(ConfigureError, match="none of the systemd units k3s, k3s-agent is active"):
+        run()
+    assert not node.files()
+    assert not leases.calls
+
+
+def test_nothing_is_touched_where_there_is_no_systemd(
+    node: Node, run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    systemctl.unit = "k3s-agent"
-    run(tmp_path, lease(server))
-    assert systemctl.asked[-1] == "restart k3s-agent"
+    def missing(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "systemctl")
+
+    monkeypatch.setattr(configure_node, "on_node", missing)
+    with pytest.raises(ConfigureError, match="there is no systemctl on this node"):
+        run()
+    assert not node.files()
 
 
-def test_a_node_that_is_set_up_is_left_alone(
-    tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
+def test_a_configured_node_is_left_alone(node: Node, leases: Leases, run: Runs) -> None:
+    node.registries.write_text(EVERYDAY)
+    run(only_mirrors=True)
+    node.commands.clear()
+    leases.calls.clear()
+    assert run(only_mirrors=True) == ALREADY
+    assert (node.commands, leases.calls) == ([], [])
+
+
+def test_lines_of_the_operators_are_no_reason_to_restart(node: Node, run: Runs) -> None:
+    run()
+    node.registries.write_text(f"# news\n{node.registries.read_text()}")
+    assert run() == ALREADY
+    assert node.restarts == 1
+
+
+def test_a_file_by_cloud_init_or_by_hand_is_known(node: Node, run: Runs) -> None:
+    node.registries.write_text(new_file(ENTRIES, OWNER))
+    assert run() == ALREADY
+    assert run(OTHER) == DONE, "a new password"
+    assert "0123" not in node.registries.read_text()
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_every_odd_file_is_restored_to_the_byte(name: str, node: Node, run: Runs) -> None:
+    node.registries.write_bytes(EDITED[name])
+    assert run(only_mirrors=True) == DONE
+    assert run({}) == DONE
+    assert node.registries.read_bytes() == EDITED[name]
+    assert node.files() == ["registries.yaml"]
+    assert node.restarts == 2
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_nothing_is_touched_where_the_file_is_refused(
+    name: str, node: Node, leases: Leases, run: Runs
 ) -> None:
-    run(tmp_path, lease(server))
-    systemctl.asked.clear()
-    assert run(tmp_path, lease(server)) == "this node is set up already"
-    assert not systemctl.asked
+    data, reason = REFUSED[name]
+    node.registries.write_bytes(data)
+    with pytest.raises(RefusedError) as refused:
+        run(only_mirrors=True)
+    assert str(refused.value).startswith("/etc/rancher/k3s/registries.yaml: ")
+    assert reason in str(refused.value)
+    assert node.registries.read_bytes() == data
+    assert node.files() == ["registries.yaml"]
+    assert (node.commands, leases.calls) == ([], []), "it does not even wait for the lock"
 
 
-def test_a_new_password_is_news(
-    tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
+def test_a_file_that_was_not_there_before_is_gone_afterwards(node: Node, run: Runs) -> None:
+    run()
+    assert run({}) == DONE
+    assert not node.files()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_link_that_holds_all_is_left_and_one_that_does_not_is_refused(
+    node: Node, leases: Leases, run: Runs, *, read_only: bool
 ) -> None:
-    run(tmp_path, lease(server))
-    run(tmp_path, lease(server), LEAST.replace("Passw0rd", "Another0ne"))
-    assert systemctl.asked.count("restart k3s") == 2
-    assert "Another0ne" in registries(tmp_path).read_text()
+    store = node.root / "nix"
+    store.mkdir()
+    file = store / "registries.yaml"
+    file.write_bytes(EDITED["nothing"])
+    node.registries.symlink_to("/nix/registries.yaml")
+    if read_only:
+        store.chmod(0o555)
+    with pytest.raises(RefusedError, match="it is a symbolic link"):
+        run()
+    assert file.read_bytes() == b""
+    assert not leases.calls
+    file.write_text(yaml.safe_dump(ENTRIES))
+    assert run() == ALREADY
 
 
-def test_a_restart_that_failed_keeps_the_lock_and_is_tried_again(
-    tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
+def test_a_file_system_that_is_read_only_gets_no_restart(
+    node: Node, leases: Leases, run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    systemctl.fails = True
-    with pytest.raises(ConfigureError, match="systemctl restart k3s: a start job failed"):
-        run(tmp_path, lease(server))
-    assert Leases.held["spec"]["holderIdentity"] == "node-a", "no other node may follow"
-    systemctl.fails = False
-    assert "restarted k3s" in run(tmp_path, lease(server)), "k3s may not know the file yet"
-    assert not Leases.held
+    def read_only(*_: object) -> int:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Read-only file system"):
+        patch.setattr(os, "open", read_only)
+        run()
+    assert node.restarts == 0
+    assert leases.free, "this node's k3s is as it was"
 
 
-@pytest.mark.usefixtures("systemctl")
-def test_a_lease_that_could_not_be_given_back_is_given_back_later(
-    tmp_path: Path, server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+def test_the_override_is_a_file_of_ours_beside_the_operators(node: Node, run: Runs) -> None:
+    folder = node.root / K3S / "config.yaml.d"
+    folder.mkdir()
+    (folder / "registry.yaml").write_text("disable-default-registry-endpoint: true\n")
+    run(only_mirrors=True)
+    ours = node.root / only_mirrors_path(OWNER)
+    assert ours == folder / "90-registry-nodes.yaml"
+    assert yaml.safe_load(ours.read_text()) == {"disable-default-registry-endpoint": True}
+    run()
+    assert not ours.exists()
+    assert (folder / "registry.yaml").exists(), "nothing proves that it is ours"
+    assert node.restarts == 2
+
+
+@pytest.mark.parametrize("text", ["", "node-label: [a=b]\n", f"{ONLY_MIRRORS}node-label: [a=b]\n"])
+def test_a_file_of_the_operators_in_the_place_of_ours_is_left(
+    node: Node, run: Runs, text: str
 ) -> None:
-    def fail(_: Lease) -> None:
-        raise ConfigureError("the API server is away")
+    file = node.root / only_mirrors_path(OWNER)
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(
+        RefusedError, match=r"^/etc/.*/90-registry-nodes\.yaml: somebody else wrote"
+    ):
+        run(only_mirrors=True)
+    assert not node.registries.exists()
+    run()
+    assert file.read_text() == text
 
-    with monkeypatch.context() as away, pytest.raises(ConfigureError):
-        away.setattr(Lease, "release", fail)
-        run(tmp_path, lease(server))
-    run(tmp_path, lease(server))
-    assert not Leases.held, "all other nodes wait for it"
+
+OLD = "# by an earlier version\nmirrors:\n  a: {}\n"
 
 
-def test_the_override_is_told_to_k3s_and_taken_back(
-    tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_an_earlier_version_wrote_goes_if_its_record_proves_it(
+    node: Node, run: Runs, *, changed: bool
 ) -> None:
-    flag = registries(tmp_path).parent / "config.yaml.d" / "registry.yaml"
-    run(tmp_path, lease(server), WHOLE, only_mirrors=True)
-    assert yaml.safe_load(flag.read_text()) == {"disable-default-registry-endpoint": True}
-    run(tmp_path, lease(server), LEAST)
-    assert not flag.exists()
-    assert systemctl.asked.count("restart k3s") == 2
-    assert "docker.io" not in registries(tmp_path).read_text(), "what led only to us was ours"
+    flag = node.root / K3S / "config.yaml.d" / "registry.yaml"
+    record = node.root / K3S / "registries.yaml.applied"
+    flag.parent.mkdir()
+    flag.write_text("disable-default-registry-endpoint: true\n")
+    record.write_text(hashlib.sha256(f"{OLD}\0{flag.read_text()}".encode()).hexdigest())
+    node.registries.write_text(OLD + "# theirs\n" * changed)
+    assert run() == DONE
+    assert flag.exists() == record.exists() == changed
+    assert run() == ALREADY
 
 
-def test_a_node_without_k3s_is_told(
-    tmp_path: Path, server: ThreadingHTTPServer, systemctl: Systemctl
+def test_the_record_of_an_earlier_version_without_an_override_is_no_reason_to_restart(
+    node: Node, run: Runs
 ) -> None:
-    systemctl.unit = "docker"
-    with pytest.raises(ConfigureError, match="none of the systemd units k3s, k3s-agent"):
-        run(tmp_path, lease(server))
-
-
-def test_one_node_waits_for_the_other_and_says_for_whom(
-    server: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first, second = lease(server, "node-a"), lease(server, "node-b")
-    first.take()
-    waiting = threading.Thread(target=second.take)
-    waiting.start()
-    waiting.join(0.2)
-    assert waiting.is_alive(), "two servers down at once may be one too many"
-    first.release()
-    waiting.join(5)
-    assert Leases.held["spec"]["holderIdentity"] == "node-b"
-    assert capsys.readouterr().out == (
-        "waiting for node-a; if it is gone for good, delete the Lease lock\n"
-    )
-
-
-def test_a_node_whose_pod_was_restarted_still_holds_the_lock(server: ThreadingHTTPServer) -> None:
-    lease(server).take()
-    lease(server).take()
-    assert Leases.held
-
-
-def test_an_api_server_that_restarts_is_waited_for(server: ThreadingHTTPServer) -> None:
-    Leases.failures = [503, 500]
-    lease(server).take()
-    assert Leases.held
-
-
-def test_an_api_server_that_refuses_is_told(server: ThreadingHTTPServer) -> None:
-    Leases.failures = [403] * 1000
-    with pytest.raises(ConfigureError, match=r"POST .*/leases: 403"):
-        lease(server).take()
-
-
-THEIRS = """\
-# ours since 2023
-mirrors:
-  "*":
-  quay.io:
-    endpoint: [https://quay-mirror.example.net]
-    rewrite: {"^a/(.*)$": "b/$1"}
-  example.com:
-    endpoint: [https://elsewhere.example.net]
-    rewrite: {"^c/(.*)$": "d/$1"}
-  old.example.com:
-    endpoint: [https://registry.example.com]
-configs:
-  quay-mirror.example.net:
-    auth: {username: yes, password: 0123}
-  registry.example.com:
-    auth: {username: admin, password: old}
-    tls: {cert_file: /etc/ssl/node.pem, key_file: /etc/ssl/node.key}
-"""
-
-
-def test_what_others_wrote_stays() -> None:
-    merged = yaml.load(merge(THEIRS, WHOLE), yaml.BaseLoader)  # noqa: S506 - makes texts only
-    assert merged["mirrors"]["quay.io"] == {
-        "endpoint": ["https://quay-mirror.example.net"],
-        "rewrite": {"^a/(.*)$": "b/$1"},
-    }
-    assert merged["mirrors"]["*"] == ""
-    theirs = merged["configs"]["quay-mirror.example.net"]["auth"]
-    assert theirs == {"username": "yes", "password": "0123"}, "as a number it would be 83"
-
-
-def test_what_is_ours_is_as_it_is_now() -> None:
-    merged = yaml.safe_load(merge(THEIRS, WHOLE))
-    assert merged["mirrors"]["example.com"]["endpoint"] == ["https://registry.example.com"]
-    assert "old.example.com" not in merged["mirrors"], "a prefix that led here is no more"
-    ours = merged["configs"]["registry.example.com"]
-    assert ours["auth"] == {"username": "pull", "password": "Passw0rd"}
-    assert ours["tls"] == {
-        "cert_file": "/etc/ssl/node.pem",
-        "key_file": "/etc/ssl/node.key",
-        "ca_file": "/etc/ssl/private-ca.pem",
-    }, "a client certificate is the node's own"
-
-
-def test_merging_again_changes_nothing() -> None:
-    once = merge(THEIRS, WHOLE)
-    assert merge(once, WHOLE) == once, "or k3s would restart with every pod"
-
-
-@pytest.mark.parametrize("theirs", ["", "# nothing yet\n", "mirrors:\nconfigs:\n", "{}"])
-def test_an_empty_file_is_filled(theirs: str) -> None:
-    assert yaml.safe_load(merge(theirs, WHOLE)) == yaml.safe_load(WHOLE)
-
-
-@pytest.mark.parametrize("theirs", ["- a\n", "text\n", "a: [s3cr3t\nb: c\n", "a: 1\n---\nb: 2\n"])
-def test_what_is_no_registries_yaml_is_refused_without_showing_it(theirs: str) -> None:
-    with pytest.raises(ConfigureError, match=r"registries\.yaml of this node") as refused:
-        merge(theirs, WHOLE)
-    assert "s3cr3t" not in str(refused.value), "there may be a password in that line"
+    node.registries.write_text(new_file(ENTRIES, OWNER))
+    record = node.root / K3S / "registries.yaml.applied"
+    text = f"{node.registries.read_text()}\0"
+    record.write_text(hashlib.sha256(text.encode()).hexdigest())
+    assert run() == ALREADY

@@ -17,6 +17,8 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage.region": "fra1"}, {"storage": {"region": "fra1"}}),
     ({"storage.Region": "fra1"}, {"storage": {"region": "fra1"}}),
     ({"region": "fra1"}, {"storage": {"region": "fra1"}}),
+    ({"cpu": "1"}, {"registry": {"resources": {"cpu": 1}}}),
+    ({"namespace.name": "x"}, {}),
     ({"storage.region": "fra9"}, {"storage": {"region": "fra1"}}),
     (
         {"storage.region": "fra1", "storage": {"namePrefix": "x", "regoin": "ams3"}},
@@ -79,6 +81,7 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     # Sections that are no objects, or the text of one.
     ({"storage": "fra1"}, {"storage": {"region": "fra1"}}),
     ({"tls": "ACME"}, {"tls": {"mode": "acme"}}),
+    ({"storage": "acme"}, {}),
     ({"registry": "big", "tls": "5", "users": "ci"}, {}),
     ({"registry": {"resources": "big", "replicas": 2}}, {"registry": {"replicas": 2}}),
     ({"storage": '{"region": "fra1"}'}, {"storage": {"region": "fra1"}}),

@@ -55,8 +55,8 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"storage": "mars"},
             "storage",
-            "expected an object of kind, region, namePrefix, "
-            "onDestroy, bucket, endpoint, accessKey, secretKey, pathStyle, rootDirectory",
+            "expected an object of kind, region, namePrefix, onDestroy, "
+            "bucket, endpoint, accessKey, secretKey, pathStyle, rootDirectory, movedFrom",
         ),
         ({"users": "ci"}, "users", "expected an object of <name>"),
         ({"users": {"ci": "*"}}, "users.ci", "expected an object of push, pull"),
@@ -83,6 +83,7 @@ from tests.unit.settings.helpers import GOOD, S3, problems
             "expected with kind s3 only",
         ),
         ({"tls": {"resolver": "le"}}, "tls.mode", "expected acme, the mode with resolver"),
+        ({"pullSecrets": {"namespaces": "a"}}, "pullSecrets.namespaces", "expected a list"),
         (
             {"pullSecrets": {"namespaces": {"a": "b"}}},
             "pullSecrets.namespaces",
@@ -100,6 +101,14 @@ def test_a_key_or_section_that_is_not_read_is_refused(
 def test_an_ambiguous_name_without_its_section_is_not_guessed() -> None:
     (problem,) = problems({**GOOD, "image": "registry:3.1.2"})
     assert problem.fix == "pulumi config rm image"
+
+
+@pytest.mark.parametrize("slip", [{"regsitry": ["x"]}, {"hostname.x": "1"}, {"zzz": {"a": 1}}])
+def test_what_has_no_place_is_removed(slip: dict[str, Any]) -> None:
+    (problem,) = problems(GOOD | slip)
+    assert problem.fix == f"pulumi config rm {next(iter(slip))}"
+    assert problem.value == "[not shown]"
+    assert problem.expected.startswith("unknown key; known are hostname, ")
 
 
 def test_a_key_that_looks_like_a_path_is_removed_to_the_letter() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pydantic
 import pytest
 
-from settings import load
+from settings import Settings, load
+from settings.schema import RegistrySettings
 from tests.unit.program.conftest import PROJECT
 from tests.unit.settings.helpers import GOOD, TOKEN, loaded, problems, refusal
 
@@ -68,14 +69,26 @@ def test_the_message_has_every_problem_with_key_value_expectation_and_fix() -> N
     assert str(refusal({})).startswith("1 problem in the configuration")
 
 
-def test_a_long_value_is_cut() -> None:
-    (problem,) = problems({**GOOD, "nodes": {"caFile": "x" * 1000}})
-    assert problem.value == '"' + "x" * 199 + "..."
+def test_a_value_is_shown_as_it_was_typed() -> None:
+    (problem,) = problems({"hostname": "é.example.com"})
+    assert problem.value == '"é.example.com"'
+
+
+@pytest.mark.parametrize(("length", "end"), [(198, '"'), (199, "...")])
+def test_a_long_value_is_cut(length: int, end: str) -> None:
+    (problem,) = problems({**GOOD, "nodes": {"caFile": "x" * length}})
+    assert problem.value == '"' + "x" * length + end
 
 
 def test_a_missing_token_is_reported_beside_a_bad_key_of_the_space() -> None:
     found = problems({**GOOD, "storage": {"region": "mars"}}, {})
     assert [problem.key for problem in found] == ["storage.region", "digitalocean:token"]
+
+
+def test_sections_may_be_models_already() -> None:
+    registry = RegistrySettings.model_validate({"replicas": 3})
+    settings = Settings.model_validate({**GOOD, "registry": registry})
+    assert settings.registry.replicas == 3
 
 
 def test_settings_cannot_be_changed_after_they_were_checked() -> None:

@@ -57,6 +57,19 @@ def test_what_an_s3_server_takes_is_taken(changed: dict[str, Any]) -> None:
     assert settings.storage.kind == "s3"
 
 
+EXPECTED = {
+    "bucket": ["expected the name of an existing bucket"],
+    "endpoint": [
+        "expected a URL without bucket and path, such as https://s3.eu-central-1.amazonaws.com",
+        "expected the server's URL, without the bucket",
+        "expected https: images would cross the internet in plaintext",
+    ],
+    "region": ["expected a region's name, such as us-east-1"],
+    "accessKey": ["expected an access key ID"],
+    "rootDirectory": ["expected a path such as images/registry"],
+}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "right"),
     [
@@ -111,6 +124,7 @@ def test_what_an_s3_server_does_not_take_is_refused(
 ) -> None:
     (problem,) = problems({**GOOD, "storage": S3 | {key: value}}, {})
     assert problem.key == f"storage.{key}"
+    assert problem.expected in EXPECTED[key]
     assert problem.fix == f"pulumi config set --path storage.{key} {right or ''}".rstrip()
     assert "hunter2" not in problem.value
 
@@ -145,8 +159,26 @@ def test_the_region_of_amazons_partitions_is_found_too() -> None:
 def test_a_bucket_with_a_dot_is_not_put_into_a_host_name_that_has_a_certificate() -> None:
     (problem,) = problems({**GOOD, "storage": S3 | {"bucket": "a.b", "pathStyle": False}}, {})
     assert problem.key == "storage.pathStyle"
-    assert "no wildcard certificate" in problem.expected
+    assert problem.expected == (
+        "expected true: no wildcard certificate is valid for a bucket with a dot"
+    )
     assert problem.fix == "pulumi config set --path storage.pathStyle true"
+
+
+def test_a_bad_bucket_hides_no_other_problem() -> None:
+    storage = S3 | {"bucket": "A.", "pathStyle": False, "endpoint": "s3.test", "region": "?"}
+    found = problems({**GOOD, "storage": storage}, {})
+    assert [problem.key for problem in found] == [
+        "storage.bucket",
+        "storage.endpoint",
+        "storage.region",
+    ]
+
+
+def test_who_logs_in_with_a_url_is_not_shown() -> None:
+    storage = S3 | {"endpoint": "https://key:hunter2@s3.test/x@y"}
+    (problem,) = problems({**GOOD, "storage": storage}, {})
+    assert problem.value == '"https://...@s3.test/x@y"'
 
 
 @pytest.mark.parametrize("character", '"#,; \n\té')

@@ -56,6 +56,7 @@ def test_certificates_are_taken(pem: str) -> None:
         ONE.replace("\n", " "),
         f"é{ONE}",
         "no PEM",
+        "MIIBszCCAVmg/AwIBAgIU+x==",
         ONE + KEY,
         KEY,
     ],

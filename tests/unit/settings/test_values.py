@@ -109,6 +109,8 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
     ("scripts.image", "https://a.b/python:3", "name:tag", "a.b/python:3"),
     ("scripts.image", "python:3@sha256:00", "name:tag", None),
     ("scripts.image", "a//b:3", "name:tag", None),
+    ("scripts.image", "-a.b/python:3", "name:tag", None),
+    ("scripts.image", "a-:5000/python:3", "name:tag", None),
     ("scripts.image", "python:" + "a" * 129, "name:tag", None),
     ("scripts.image", "a" * 256 + ":1", "name:tag", None),
     ("scripts.image", "python:3 ", "name:tag", "python:3"),
@@ -122,6 +124,7 @@ def test_a_bad_value_is_refused_with_what_is_expected_and_the_right_value_if_it_
 ) -> None:
     (problem,) = problems({**GOOD, **nested(path, value)})
     assert problem.key == path
+    assert problem.expected.startswith("expected ")
     assert expected in problem.expected
     flags = "--path " if "." in path else ""
     assert problem.fix == f"pulumi config set {flags}{path} {right or ''}".rstrip()

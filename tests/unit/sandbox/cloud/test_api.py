@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 from botocore.client import BaseClient
 
-from sandbox.cloud.api import Server, spaces_in
+from sandbox.cloud.api import Server
+from sandbox.cloud.delays import Delays
 from sandbox.cloud.keys import LIMIT, Keys
 from tests.unit.sandbox.conftest import TOKEN
 from tests.unit.sandbox.fakes import FakeIam
@@ -187,12 +188,12 @@ def test_a_key_without_grants_opens_nothing(api: Server, iam: FakeIam) -> None:
 
 
 def test_the_name_of_a_deleted_space_is_blocked(
-    api: Server, keys: Keys, iam: FakeIam, spaces: set[str]
+    api: Server, keys: Keys, iam: FakeIam, spaces: Path
 ) -> None:
     access_key = create(api, grants=FULL)
-    spaces.add("images")
+    (spaces / "images").mkdir()
     keys.block_deleted()
-    spaces.clear()
+    (spaces / "images").rmdir()
     keys.block_deleted()
     deny = iam.policy_of(access_key)[1]
     assert (deny["Effect"], deny["Action"]) == ("Deny", "s3:CreateBucket")
@@ -202,41 +203,39 @@ def test_the_name_of_a_deleted_space_is_blocked(
 
 
 def test_blocked_names_fit_into_a_policy(
-    api: Server, keys: Keys, iam: FakeIam, spaces: set[str]
+    api: Server, keys: Keys, iam: FakeIam, spaces: Path
 ) -> None:
     access_key = create(api, grants=FULL)
     names = [f"{number:063}" for number in range(50)]
     for name in names:
-        spaces.add(name)
+        (spaces / name).mkdir()
         keys.block_deleted()
-        spaces.clear()
+        (spaces / name).rmdir()
         keys.block_deleted()
     blocked = iam.policy_of(access_key)[1]["Resource"]
     assert f"arn:aws:s3:::{names[-1]}" in blocked, "the latest are what a destroy and up meets"
     assert f"arn:aws:s3:::{names[0]}" not in blocked
 
 
-def test_blocking_can_be_switched_off(
-    api: Server, keys: Keys, iam: FakeIam, spaces: set[str]
-) -> None:
+def test_blocking_can_be_switched_off(api: Server, keys: Keys, iam: FakeIam, spaces: Path) -> None:
     access_key = create(api, grants=FULL)
-    spaces.add("images")
+    (spaces / "images").mkdir()
     keys.block_deleted()
-    spaces.clear()
+    (spaces / "images").rmdir()
     keys.block_deleted()
     response = send(api, "POST", "/_control", {"block": False})
-    assert response.body == {"faults": [], "block": False, "blocked": ["images"]}
+    assert (response.body["block"], response.body["blocked"]) == (False, ["images"])
     assert len(iam.policy_of(access_key)) == 1
 
 
 def test_a_restart_keeps_keys_and_blocked_names(
-    api: Server, keys: Keys, iam: FakeIam, spaces: set[str], tmp_path: Path
+    api: Server, keys: Keys, iam: FakeIam, delays: Delays, spaces: Path, tmp_path: Path
 ) -> None:
     access_key = create(api)
-    spaces.add("images")
+    (spaces / "images").mkdir()
     keys.block_deleted()
-    spaces.clear()
-    again = Keys(tmp_path / "keys.json", cast("BaseClient", iam), lambda: set(spaces))
+    (spaces / "images").rmdir()
+    again = Keys(tmp_path / "keys.json", cast("BaseClient", iam), delays)
     again.block_deleted()
     assert again.read(access_key) == keys.read(access_key)
     assert again.blocked == ["images"], "a Space that went away meanwhile counts as well"
@@ -271,9 +270,3 @@ def test_a_broken_iam_server_is_a_server_error(
     monkeypatch.setattr(iam, "create_user", lambda **_: 1 / 0)
     response = send(api, "POST", body={"name": "n"})
     assert (response.status, response.body["id"]) == (500, "server_error")
-
-
-def test_spaces_are_the_folders_of_the_server(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    (tmp_path / ".temporary").mkdir()
-    assert spaces_in(tmp_path) == {"images"}

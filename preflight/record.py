@@ -1,0 +1,129 @@
+"""The record, in the state, of what a changed setting would leave behind: images and namespace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+
+from components.storage.place import place, require_same_place
+from preflight.cluster import Cluster
+from preflight.errors import NotReadyError
+from settings import Settings
+from settings.commands import set_command
+from settings.credentials import Access
+from settings.problems import Problem, SettingsError, explained_errors
+
+_KINDS = (
+    "secrets,configmaps,persistentvolumeclaims,services,deployments.apps,statefulsets.apps,"
+    "daemonsets.apps,jobs.batch,cronjobs.batch,ingresses.networking.k8s.io"
+)
+"""What people create in a namespace."""
+
+
+def record(settings: Settings, access: Access, cluster: Cluster) -> pulumi.Output[None]:
+    """Record where images and namespace are, and refuse settings that would lose something there.
+
+    The engine compares the state with the settings before anything else, in previews too.
+
+    Args:
+        settings: All settings.
+        access: The URL of Spaces.
+        cluster: The cluster.
+
+    Returns:
+        An output that is known only if nothing would be lost.
+    """
+    compare = comparison(settings, access, cluster)
+    hook = pulumi.ResourceHook(
+        "compare-record",
+        lambda args: compare((args.old_inputs or {})["input"]),
+        pulumi.ResourceHookOptions(on_dry_run=True),
+    )
+    stash = pulumi.Stash(
+        "record",
+        input={
+            "storage": place(settings.storage, access.spaces_endpoint),
+            "namespace": settings.namespace,
+        },
+        opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
+    )
+
+    def check(recorded: dict[str, Any]) -> None:
+        # `pulumi up --target` of something else neither updates the stash nor runs its hook.
+        with explained_errors():
+            compare(recorded)
+
+    return stash.input.apply(check)
+
+
+def comparison(
+    settings: Settings, access: Access, cluster: Cluster
+) -> Callable[[dict[str, Any]], None]:
+    """Return a function that raises if settings would lose what is recorded.
+
+    Args:
+        settings: All settings.
+        access: The URL of Spaces.
+        cluster: The cluster.
+    """
+    wanted = place(settings.storage, access.spaces_endpoint)
+    moved_from = settings.storage.moved_from if settings.storage.kind == "s3" else None
+
+    def compare(recorded: dict[str, Any]) -> None:
+        require_same_place(recorded["storage"], wanted, moved_from)
+        if recorded["namespace"] != settings.namespace:
+            _require_empty(recorded["namespace"], settings.namespace, cluster)
+
+    return compare
+
+
+def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
+    """Refuse to replace a namespace with objects that nothing would create anew.
+
+    Args:
+        namespace: The namespace.
+        wanted: The one that the settings name.
+        cluster: The cluster.
+
+    Raises:
+        SettingsError: With the objects.
+        NotReadyError: In an update, if the cluster cannot be asked.
+    """
+    try:
+        objects = cluster.contents(namespace, _KINDS)
+    except NotReadyError:
+        if pulumi.runtime.is_dry_run():
+            return
+        raise
+    lost = [f"{kind}/{metadata['name']}" for kind, metadata in objects if _made_by_hand(metadata)]
+    if not lost:
+        return
+    delete = f"kubectl --namespace {namespace} delete {' '.join(lost).lower()}"
+    raise SettingsError(
+        [
+            Problem(
+                "namespace",
+                json.dumps(wanted),
+                f"the namespace {namespace} would be deleted, and with it what this stack did not "
+                f"create there: {', '.join(lost)}",
+                f"{set_command(['namespace'], namespace)}\n"
+                "       or save them, delete them, and create them in the new namespace after "
+                f"`pulumi up`: {delete}",
+            )
+        ]
+    )
+
+
+def _made_by_hand(metadata: dict[str, Any]) -> bool:
+    """Return whether neither Pulumi nor a controller would create an object anew."""
+    managers = [entry["manager"] for entry in metadata.get("managedFields", [])]
+    return not (
+        metadata.get("ownerReferences")
+        or "cert-manager.io/certificate-name" in metadata.get("annotations", {})
+        or metadata["name"] == "kube-root-ca.crt"
+        # https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/
+        or any(manager.startswith("pulumi-kubernetes") for manager in managers)
+    )

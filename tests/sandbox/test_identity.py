@@ -1,0 +1,310 @@
+"""A cluster is the same however it is reached; what is not in the state is not taken over."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import shutil
+import socket
+import socketserver
+import ssl
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.sandbox.helpers import Sandbox, second_stack
+
+Kubeconfig = dict[str, Any]
+
+BUCKET = {
+    "kind": "s3",
+    "endpoint": "http://127.0.0.1:9000",
+    "bucket": "images",
+    "accessKey": "x",
+    "secretKey": "x",
+}
+"""Nothing uses it here, and no token is needed with it."""
+
+
+def within(sandbox: Sandbox, **variables: str) -> Sandbox:
+    """Return the sandbox as seen from a shell with other environment variables."""
+    other = replace(sandbox)
+    vars(other)["environment"] = sandbox.environment | variables
+    return other
+
+
+def kubeconfig(sandbox: Sandbox) -> Kubeconfig:
+    config: Kubeconfig = yaml.safe_load(sandbox.layout.kubeconfig.read_text())
+    return config
+
+
+def written(config: Kubeconfig, path: Path) -> Path:
+    path.write_text(json.dumps(config))
+    return path
+
+
+@contextmanager
+def serving(server: socketserver.TCPServer) -> Iterator[int]:
+    """Let a server run, and return its port."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def tunnel(url: str) -> Iterator[str]:
+    """Let an API server be reached under another address, as through a load balancer or VPN."""
+    target = urlsplit(url)
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection((str(target.hostname), int(target.port or 443))) as far:
+                back = threading.Thread(target=pump, args=(far, self.request))
+                back.start()
+                pump(self.request, far)
+                back.join()
+
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"https://127.0.0.1:{port}"
+
+
+def doubled_ca(config: Kubeconfig) -> None:
+    cluster = config["clusters"][0]["cluster"]
+    authority = base64.b64decode(cluster["certificate-authority-data"])
+    cluster["certificate-authority-data"] = base64.b64encode(authority * 2).decode()
+
+
+def other_names(config: Kubeconfig) -> None:
+    """Rename context, cluster and user, as another machine's kubeconfig has them."""
+    config["current-context"] = config["contexts"][0]["name"] = "elsewhere"
+    for kind in ("cluster", "user"):
+        config[f"{kind}s"][0]["name"] = config["contexts"][0]["context"][kind] = f"other-{kind}"
+
+
+@pytest.mark.parametrize("change", [doubled_ca, other_names], ids=lambda change: change.__name__)
+def test_another_kubeconfig_of_the_same_cluster_changes_nothing(
+    sandbox: Sandbox, tmp_path: Path, change: Callable[[Kubeconfig], None]
+) -> None:
+    config = kubeconfig(sandbox)
+    change(config)
+    path = written(config, tmp_path / "kubeconfig")
+    within(sandbox, KUBECONFIG=str(path)).pulumi("up", "--yes", "--expect-no-changes")
+
+
+def test_another_address_of_the_same_cluster_changes_nothing_and_images_still_pull(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    config = kubeconfig(sandbox)
+    cluster = config["clusters"][0]["cluster"]
+    with tunnel(cluster["server"]) as cluster["server"]:
+        path = written(config, tmp_path / "kubeconfig")
+        within(sandbox, KUBECONFIG=str(path)).pulumi("up", "--yes", "--expect-no-changes")
+    assert sandbox.http("GET", "/v2/_catalog", login=True)[0] == 200
+
+
+def test_a_list_of_kubeconfigs_and_the_default_one_change_nothing(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    paths = f"/nonexistent:{sandbox.layout.kubeconfig}"
+    within(sandbox, KUBECONFIG=paths).pulumi("preview", "--expect-no-changes")
+    (tmp_path / ".kube").mkdir()
+    shutil.copy(sandbox.layout.kubeconfig, tmp_path / ".kube" / "config")
+    at_home = within(sandbox, KUBECONFIG="", HOME=str(tmp_path))
+    at_home.pulumi("preview", "--expect-no-changes")
+
+
+def test_choices_of_one_shell_change_nothing(sandbox: Sandbox) -> None:
+    shell = within(
+        sandbox,
+        PULUMI_K8S_DELETE_UNREACHABLE="true",
+        PULUMI_K8S_UPSERT_EXISTING_OBJECTS="true",
+        SPACES_ACCESS_KEY_ID="DO00SHELL",
+        SPACES_SECRET_ACCESS_KEY="x",
+    )
+    shell.pulumi("preview", "--expect-no-changes")
+
+
+def test_no_path_of_this_machine_is_in_the_state(sandbox: Sandbox) -> None:
+    assert str(sandbox.layout.state) not in sandbox.pulumi("stack", "export").stdout
+
+
+def test_a_preview_without_a_cluster_is_one_warning(sandbox: Sandbox) -> None:
+    nowhere = within(sandbox, KUBECONFIG="/nonexistent")
+    output = nowhere.pulumi("preview", "--expect-no-changes").stdout
+    assert output.count("`pulumi up` would be refused") == 2, "once as it goes, once at the end"
+    assert "memcache" not in output
+    refused = nowhere.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
+    assert "expected a cluster that can be asked" in refused
+
+
+def test_with_contents_in_the_configuration_no_kubeconfig_is_needed(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    key = "kubernetes:kubeconfig"
+    sandbox.pulumi("config", "set", "--secret", key, stdin=json.dumps(kubeconfig(sandbox)))
+    nowhere = within(sandbox, KUBECONFIG="/nonexistent")
+    try:
+        output = nowhere.pulumi("up", "--yes", "--skip-preview").stdout
+        assert changes(output) == {"updated": 1}, "the provider, and nothing that it manages"
+        nowhere.pulumi("preview", "--expect-no-changes")
+        path = written(kubeconfig(sandbox), tmp_path / "kubeconfig")
+        sandbox.pulumi("config", "set", key, str(path))
+        nowhere.pulumi("preview", "--expect-no-changes")
+    finally:
+        sandbox.pulumi("config", "rm", key)
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+
+
+def changes(output: str) -> dict[str, int]:
+    """Return how many resources a command changed, by what it did to them."""
+    summary = output.split("Resources:\n")[1].splitlines()
+    counted = (
+        line.split(maxsplit=2) for line in summary if line.startswith(("    +", "    ~", "    -"))
+    )
+    return {kind: int(count) for _, count, kind in counted}
+
+
+@contextmanager
+def another_cluster(sandbox: Sandbox) -> Iterator[str]:
+    """Let an API server pass for another cluster's: all but its identity is the same."""
+    config = kubeconfig(sandbox)
+    server = config["clusters"][0]["cluster"]["server"]
+    context = ssl.create_default_context(cafile=str(sandbox.layout.pki / "ca.crt"))
+    token = config["users"][0]["user"]["token"]
+    uid = sandbox.get("namespace", "kube-system")["metadata"]["uid"]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            headers = {"Authorization": f"Bearer {token}"}
+            request = urllib.request.Request(f"{server}{self.path}", headers=headers)
+            with urllib.request.urlopen(request, context=context, timeout=10) as response:
+                body = response.read().replace(uid.encode(), b"another-cluster")
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_another_cluster_is_refused_before_anything_changes(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    config = kubeconfig(sandbox)
+    with another_cluster(sandbox) as server:
+        config["clusters"][0]["cluster"] = {"server": server}
+        path = written(config, tmp_path / "kubeconfig")
+        elsewhere = within(sandbox, KUBECONFIG=str(path))
+        for command in ("up", "destroy --run-program"):
+            refused = elsewhere.pulumi(*command.split(), "--yes", "--skip-preview", fails=True)
+            assert "expected this stack's cluster" in refused.stdout
+            assert "another-cluster" in refused.stdout
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
+@pytest.fixture
+def other_state(sandbox: Sandbox, tmp_path: Path) -> Sandbox:
+    """A backend of its own with a stack of the same name: a lost state, or a colleague's."""
+    backend = tmp_path / "backend"
+    backend.mkdir()
+    other = within(sandbox, PULUMI_BACKEND_URL=f"file://{backend}")
+    other.pulumi("stack", "init", sandbox.layout.name)
+    return other
+
+
+def test_another_state_with_the_same_names_is_refused_before_anything_is_created(
+    sandbox: Sandbox, other_state: Sandbox
+) -> None:
+    keys = sandbox.api("GET", "spaces/keys")
+    namespace = sandbox.get("namespace", "registry")
+    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
+        refused = other_state.pulumi(*command, fails=True).stdout
+        assert "the Namespace registry exists, and is not in this stack's state" in refused
+        assert "another state of this stack" in refused
+    assert sandbox.api("GET", "spaces/keys") == keys, "nothing may be created in the cloud"
+    assert sandbox.get("namespace", "registry") == namespace
+    other_state.pulumi("destroy", "--yes", "--skip-preview")
+    assert sandbox.http("GET", "/v2/", login=True)[0] == 200
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_stack_moves_to_another_backend(sandbox: Sandbox, other_state: Sandbox) -> None:
+    other_state.pulumi("stack", "import", stdin=sandbox.pulumi("stack", "export").stdout)
+    other_state.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_stack_may_be_renamed(sandbox: Sandbox) -> None:
+    old, new = sandbox.layout.name, f"{sandbox.layout.name}-renamed"
+    sandbox.pulumi("stack", "rename", new)
+    renamed = replace(sandbox, stack=new)
+    try:
+        output = renamed.pulumi("preview").stdout
+        assert changes(output).keys() == {"to update"}, output
+    finally:
+        renamed.pulumi("stack", "rename", old)
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_bad_token_is_told_before_anything_changes(sandbox: Sandbox) -> None:
+    token = sandbox.pulumi("config", "get", "digitalocean:token").stdout.strip()
+    sandbox.pulumi("config", "set", "--secret", "digitalocean:token", stdin="wrong")
+    try:
+        refused = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
+        assert "DigitalOcean does not know this API token" in refused
+        assert "pulumi config set --secret digitalocean:token" in refused
+        assert "does not know this API token" in sandbox.pulumi("preview").stdout
+    finally:
+        sandbox.pulumi("config", "set", "--secret", "digitalocean:token", stdin=token)
+    sandbox.pulumi("preview", "--expect-no-changes")
+
+
+def test_a_namespace_of_others_is_taken_over_by_import_only(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\necho 'Error from server (Forbidden): no' >&2\nexit 1\n")
+    kubectl.chmod(0o755)
+    name = "registry-adopting"
+    targets = [f"--target=**::{x}" for x in ("cluster-uid", "cluster", "registry-namespace")]
+    with second_stack(sandbox, "adopting") as second:
+        second.config(storage=BUCKET)
+        second.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        before = second.get("namespace", name)["metadata"]
+        blind = within(second, PATH=f"{tmp_path}:{second.environment['PATH']}")
+        refused = blind.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
+        assert "expected a cluster that can be asked: Error from server (Forbidden): no" in refused
+        refused = second.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
+        assert "this stack did not create it" in refused
+        assert second.get("namespace", name)["metadata"] == before
+
+        command = next(line for line in refused.splitlines() if "pulumi import" in line)
+        second.run(*shlex.split(command), "--yes", "--generate-code=false")
+        second.pulumi("up", "--yes", "--skip-preview", *targets)
+        after = second.get("namespace", name)["metadata"]
+        assert after["uid"] == before["uid"]
+        assert after["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"

@@ -1,0 +1,131 @@
+"""The hooks that run before a Space or a storage key is created."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+import pulumi
+import pulumi_digitalocean as digitalocean
+import pytest
+
+from components.storage import new_key
+from components.storage.new_key import Hook, report_others, wait_for_key
+from settings.credentials import find_access
+from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.servers import Request, Result, Serve
+
+REFUSED: Result = 403, {}, "<Error><Code>InvalidAccessKeyId</Code></Error>"
+LISTED = {"name": "registry", "created_at": "2026-11-25T00:00:00Z"}
+
+Create = Callable[[Hook], list[str]]
+
+
+@pytest.fixture
+def create(monkeypatch: pytest.MonkeyPatch) -> Create:
+    """Return a function that calls a hook as the engine does, and returns what it logs."""
+    lines: list[str] = []
+    for level in ("info", "warn"):
+        monkeypatch.setattr(pulumi.log, level, lambda text, **_: lines.append(text))
+    monkeypatch.setattr(new_key, "POLL_SECONDS", 0)
+
+    def call(hook: Hook) -> list[str]:
+        async def run() -> None:
+            await hook(pulumi.ResourceHookArgs("", "", "", "", new_inputs={"name": "registry"}))
+
+        asyncio.run(run())
+        assert not [line for line in lines if "hunter2" in line]
+        return lines
+
+    return call
+
+
+def waiting(endpoint: str) -> Hook:
+    class Value:
+        def __init__(self, value: str) -> None:
+            self._value = value
+
+        async def future(self) -> str:
+            return self._value
+
+    class Spaces:
+        spaces_endpoint = Value(endpoint)
+        spaces_access_id = Value("DO00NEW")
+        spaces_secret_key = Value("hunter2")
+
+    return wait_for_key(cast("digitalocean.Provider", Spaces()), "nyc3")
+
+
+def reporting(api_endpoint: str) -> Hook:
+    config = {"digitalocean:apiEndpoint": api_endpoint, "digitalocean:token": "hunter2"}
+    return report_others(find_access(config, {})[0])
+
+
+def test_a_new_key_is_waited_for_until_no_server_refuses_it(serve: Serve, create: Create) -> None:
+    statuses = iter([403, 200, 403, 200, 200, 200])
+    requests: list[str] = []
+
+    def handle(request: Request) -> Result:
+        requests.append(f"{request.command} {request.path}")
+        assert "Credential=DO00NEW/" in request.headers["Authorization"]
+        return next(statuses), {}, ""
+
+    lines = create(waiting(serve(handle)))
+    assert requests == ["GET /"] * 6, "each of its servers learns of the key by itself"
+    start = "waiting until Spaces accepts the new key DO00NEW: 0"
+    assert [line[: len(start)] for line in lines] == [start] * 2
+
+
+def test_a_key_that_is_known_at_once_is_not_waited_for(serve: Serve, create: Create) -> None:
+    assert create(waiting(serve(lambda _: (200, {}, "")))) == []
+
+
+def test_a_key_that_stays_unknown_fails_the_update(
+    serve: Serve, create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_key, "NEW_SECONDS", 0)
+    with pytest.raises(pulumi.RunError, match="does not accept the new key DO00NEW"):
+        create(waiting(serve(lambda _: REFUSED)))
+
+
+def test_an_endpoint_that_does_not_respond_is_left_to_the_provider(create: Create) -> None:
+    assert create(waiting("http://127.0.0.1:9")) == []
+
+
+def test_the_space_waits_for_a_key_of_the_stacks_and_not_for_the_users(run: Run) -> None:
+    assert run().resources["storage-bucket"].hooks.keys() == {"beforeCreate"}
+    own = {"digitalocean:spacesAccessId": "DO00", "digitalocean:spacesSecretKey": "secret"}
+    assert run({**CONFIG, **own}).resources["storage-bucket"].hooks == {}
+
+
+def test_keys_of_the_same_name_are_reported_with_the_command_that_deletes_them(
+    serve: Serve, create: Create
+) -> None:
+    def handle(request: Request) -> Result:
+        url = urlsplit(request.path)
+        assert url.path == "/v2/spaces/keys"
+        assert parse_qs(url.query)["name"] == ["registry"]
+        assert request.headers["Authorization"] == "Bearer hunter2"
+        names: dict[str, str] = {"DO00OLD": "registry", "DO00OTHER": "registry-2"}
+        keys: list[Any] = [{**LISTED, "access_key": key, "name": names[key]} for key in names]
+        return 200, {}, json.dumps({"keys": keys})
+
+    (line,) = create(reporting(serve(handle)))
+    assert "called registry exists: DO00OLD of 2026-11-25T00:00:00Z" in line
+    assert line.endswith("fix: doctl spaces keys delete DO00OLD")
+
+
+@pytest.mark.parametrize("response", [(403, {}, ""), (200, {}, "no JSON")])
+def test_keys_that_cannot_be_listed_do_not_fail_the_update_but_it_says_so(
+    serve: Serve, create: Create, response: Result
+) -> None:
+    (line,) = create(reporting(serve(lambda _: response)))
+    assert "storage keys called registry is unknown" in line
+
+
+def test_keys_are_reported_before_each_creation_of_one(run: Run) -> None:
+    for name in ("bootstrap-key", "storage-key"):
+        assert run().resources[name].hooks.keys() == {"beforeCreate"}

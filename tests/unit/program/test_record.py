@@ -1,0 +1,130 @@
+"""What is left behind by a changed setting is compared before anything is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.storage.place import place
+from preflight.cluster import Cluster
+from preflight.errors import NotReadyError
+from preflight.record import comparison
+from settings import Settings, load
+from settings.problems import Problem, SettingsError
+from tests.unit.program.conftest import CONFIG, PROJECT, Run
+
+SETTINGS, ACCESS = load(
+    config={f"{PROJECT}:hostname": "registry.example.com"},
+    secret_keys=frozenset(),
+    environment={"DIGITALOCEAN_TOKEN": "token"},
+    project=PROJECT,
+)
+SPACE = place(SETTINGS.storage, ACCESS.spaces_endpoint)
+OTHER_SPACE = {**SPACE, "region": "fra1"}
+RECORDED: dict[str, Any] = {"storage": SPACE, "namespace": "registry"}
+
+BY_PULUMI = {"managedFields": [{"manager": "pulumi-kubernetes-0a1b2c3d"}]}
+BY_KUBECTL = {"managedFields": [{"manager": "kubectl-create"}]}
+
+
+def compare(old: dict[str, Any], namespace: str = "registry") -> None:
+    settings = Settings.model_validate({**CONFIG, "namespace": namespace})
+    comparison(settings, ACCESS, Cluster("", ()))(old)
+
+
+@pytest.fixture
+def contents(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The metadata of what is in the old namespace, by kind and name, for a test to fill."""
+    objects: dict[str, dict[str, Any]] = {}
+
+    def listed(_: Cluster, namespace: str, __: str) -> list[tuple[str, dict[str, Any]]]:
+        assert namespace == "registry"
+        split = {name: name.split("/") for name in objects}
+        return [(kind, {"name": name, **objects[key]}) for key, (kind, name) in split.items()]
+
+    monkeypatch.setattr(Cluster, "contents", listed)
+    return objects
+
+
+def test_what_stays_in_its_place_is_no_problem() -> None:
+    compare(RECORDED, "registry")
+
+
+def test_another_place_of_the_images_is_refused() -> None:
+    with pytest.raises(SettingsError, match="the images are in"):
+        compare({**RECORDED, "storage": OTHER_SPACE}, "registry")
+
+
+def test_a_namespace_with_what_people_created_is_not_replaced(
+    contents: dict[str, dict[str, Any]],
+) -> None:
+    contents |= {
+        "Secret/registry-tls": BY_KUBECTL,
+        "Secret/registry-users": BY_PULUMI,
+        "ConfigMap/notes": {},
+    }
+    with pytest.raises(SettingsError) as error:
+        compare(RECORDED, "images")
+    message = str(error.value)
+    assert "did not create there: Secret/registry-tls, ConfigMap/notes\n" in message
+    assert "fix: pulumi config set namespace registry\n" in message
+    assert "kubectl --namespace registry delete secret/registry-tls configmap/notes" in message
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        BY_PULUMI,
+        {"ownerReferences": [{"kind": "Deployment"}]},
+        {"annotations": {"cert-manager.io/certificate-name": "registry"}, **BY_KUBECTL},
+        {"name": "kube-root-ca.crt"},
+    ],
+)
+def test_a_namespace_with_nothing_but_what_is_created_anew_is_replaced(
+    contents: dict[str, dict[str, Any]], metadata: dict[str, Any]
+) -> None:
+    contents["Secret/any"] = metadata
+    compare(RECORDED, "images")
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_cluster_that_cannot_be_asked_stops_the_update_only(
+    monkeypatch: pytest.MonkeyPatch, preview: bool
+) -> None:
+    def fails(*_: object) -> None:
+        raise NotReadyError(Problem("kubernetes:kubeconfig", "", "no response", ""))
+
+    monkeypatch.setattr(Cluster, "contents", fails)
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+    if preview:
+        compare(RECORDED, "images")
+    else:
+        with pytest.raises(NotReadyError):
+            compare(RECORDED, "images")
+
+
+def test_the_engine_compares_before_it_updates_the_record_in_previews_too(run: Run) -> None:
+    assert run().resources["record"].hooks == {"beforeUpdate": ["compare-record"]}
+    assert run().in_previews["compare-record"]
+    assert run().inputs("record")["input"] == RECORDED
+
+
+def test_nothing_is_touched_before_the_record_is_compared(run: Run) -> None:
+    assert "record" in run().resources["cluster"].options["dependencies"]
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("record", {"input": {**RECORDED, "storage": OTHER_SPACE}}),
+        ("storage-bucket", {"region": "fra1"}),
+        ("storage-bucket", {"name": "acme-12345678"}),
+    ],
+)
+def test_a_record_or_a_space_that_differs_from_the_settings_stops_the_program(
+    run: Run, name: str, state: dict[str, Any]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(state={name: state})
