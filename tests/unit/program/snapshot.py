@@ -92,11 +92,17 @@ def snapshot(engine: Engine) -> Snapshot:
     }
 
 
+_ENTRIES: dict[str, str] = {}
+"""What a mode shares with the default is most of it, and need not be written again."""
+
+
 def _entry(key: str, value: Any) -> str:
-    node = _Dumper(io.StringIO()).represent_dict({key: value})
-    node.flow_style = False
-    text: str = yaml.serialize(node, Dumper=_Dumper, width=math.inf)
-    return text
+    content = f"{key} {value}"
+    if content not in _ENTRIES:
+        node = _Dumper(io.StringIO()).represent_dict({key: value})
+        node.flow_style = False
+        _ENTRIES[content] = yaml.serialize(node, Dumper=_Dumper, width=math.inf)
+    return _ENTRIES[content]
 
 
 def difference(base: Snapshot, other: Snapshot) -> str:

@@ -22,8 +22,8 @@ def run_with(run: Run, mode: str, **ingress: Any) -> Engine:
 
 
 def annotated(engine: Engine) -> dict[str, str]:
-    found: dict[str, str] = engine.inputs("ingress-ingress")["metadata"]["annotations"]
-    return found
+    annotations: dict[str, str] = engine.inputs("ingress-ingress")["metadata"]["annotations"]
+    return annotations
 
 
 def backend_port(engine: Engine) -> str:

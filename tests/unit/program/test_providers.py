@@ -15,7 +15,6 @@ FIXED = {
     "enableServerSideApply": "true",
     "upsertExistingObjects": "false",
 }
-KUBECONFIG = "apiVersion: v1\n"
 
 
 def test_the_environment_does_not_reach_the_state_of_the_cluster(run: Run) -> None:
@@ -26,14 +25,6 @@ def test_the_environment_does_not_reach_the_state_of_the_cluster(run: Run) -> No
         "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",
     }
     assert run(environment=environment).inputs("cluster") == FIXED
-
-
-def test_configured_keys_reach_the_clusters_provider(run: Run) -> None:
-    config = {"kubernetes:kubeconfig": KUBECONFIG, "kubernetes:context": "prod"}
-    assert run({**CONFIG, **config}).inputs("cluster") == FIXED | {
-        "kubeconfig": KUBECONFIG,
-        "context": "prod",
-    }
 
 
 def test_configured_keys_reach_all_of_the_clouds_providers(run: Run) -> None:

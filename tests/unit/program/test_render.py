@@ -27,7 +27,7 @@ def test_the_registrys_configuration_is_the_golden_one(golden: Golden) -> None:
     golden("config.yml", text)
 
 
-def test_another_store_is_spoken_to_as_it_wants() -> None:
+def test_each_storage_gets_requests_in_its_own_form() -> None:
     text = registry_config(
         endpoint="http://minio:9000",
         region="r",
@@ -38,7 +38,7 @@ def test_another_store_is_spoken_to_as_it_wants() -> None:
         http_secret="0",
     )
     s3 = yaml.safe_load(text)["storage"]["s3"]
-    assert s3["secure"] is False, "a store without TLS is not spoken to with TLS"
+    assert s3["secure"] is False, "no TLS where the storage has none"
     assert s3["forcepathstyle"] is False
     assert s3["rootdirectory"] == "/images"
     assert yaml.safe_load(text)["storage"]["redirect"] == {"disable": False}

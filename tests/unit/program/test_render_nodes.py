@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import yaml
 
@@ -11,8 +10,7 @@ from components.nodes.cloud_init import cloud_init
 from components.nodes.registries_yaml import registries_yaml
 from components.pull_secrets import docker_config
 from scripts.marked_yaml import update
-
-GOLDEN = Path(__file__).parent / "golden"
+from tests.unit.conftest import Golden
 
 WHOLE = registries_yaml(
     hostname="registry.example.com",
@@ -34,8 +32,8 @@ LEAST = registries_yaml(
 )
 
 
-def test_registries_yaml_is_the_golden_one() -> None:
-    assert (GOLDEN / "registries.yaml").read_text() == WHOLE
+def test_registries_yaml_is_the_golden_one(golden: Golden) -> None:
+    golden("registries.yaml", WHOLE)
 
 
 def test_without_settings_only_the_login_is_in_it() -> None:
@@ -49,9 +47,8 @@ def test_the_file_is_what_the_node_configurator_would_write() -> None:
     assert update(None, content, "registry-nodes") == WHOLE.encode(), "or it could not change it"
 
 
-def test_cloud_init_is_the_golden_one() -> None:
-    text = cloud_init(WHOLE, owner="registry-nodes", only_mirrors=True)
-    assert text == (GOLDEN / "cloud-init.yaml").read_text()
+def test_cloud_init_is_the_golden_one(golden: Golden) -> None:
+    golden("cloud-init.yaml", cloud_init(WHOLE, owner="registry-nodes", only_mirrors=True))
 
 
 def test_cloud_init_carries_the_files_to_the_letter() -> None:
@@ -73,7 +70,6 @@ def test_without_the_override_k3s_may_still_ask_docker_io() -> None:
     ]
 
 
-def test_the_pull_secrets_login_is_the_golden_one() -> None:
+def test_the_pull_secrets_login_is_in_the_form_of_docker() -> None:
     text = docker_config(hostname="registry.example.com", username="pull", password="Passw0rd")
-    assert text == (GOLDEN / "dockerconfig.json").read_text().rstrip("\n")
     assert json.loads(text)["auths"]["registry.example.com"]["auth"] == "cHVsbDpQYXNzdzByZA=="
