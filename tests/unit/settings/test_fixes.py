@@ -84,7 +84,10 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage": "acme"}, {}),
     ({"registry": "big", "tls": "5", "users": "ci"}, {}),
     ({"registry": {"resources": "big", "replicas": 2}}, {"registry": {"replicas": 2}}),
-    ({"storage": '{"region": "fra1"}'}, {"storage": {"region": "fra1"}}),
+    (
+        {"registry": {"replicas": 2}, "storage": '{"region": "fra1"}'},
+        {"registry": {"replicas": 2}, "storage": {"region": "fra1"}},
+    ),
     (
         {"registry": '{"replicas":2,"image":"registry:3.1.3"}'},
         {"registry": {"replicas": 2, "image": "registry:3.1.3"}},
