@@ -14,7 +14,7 @@ from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
 from settings.credentials import Access
-from settings.problems import Problem, SettingsError
+from settings.problems import Problem, SettingsError, explained_errors
 
 _KINDS = (
     "secrets,configmaps,persistentvolumeclaims,services,deployments.apps,statefulsets.apps,"
@@ -51,7 +51,7 @@ def record(settings: Settings, access: Access, cluster: Cluster) -> pulumi.Outpu
         opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
     )
     # `pulumi up --target` of something else neither updates the stash nor runs its hook.
-    return stash.input.apply(compare)
+    return stash.input.apply(explained_errors()(compare))
 
 
 def comparison(

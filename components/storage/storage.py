@@ -10,6 +10,7 @@ import pulumi_random as random
 
 from components.storage.new_key import Hook
 from components.storage.place import place, require_same_place
+from settings.problems import explained_errors
 from settings.storage import S3Settings, SpacesSettings
 
 ABORT_UPLOADS_AFTER_DAYS = 1
@@ -118,7 +119,7 @@ class Space(pulumi.ComponentResource):
             ),
         )
         self.bucket = pulumi.Output.all(space.name, space.region).apply(
-            lambda actual: self._same(args, *actual)
+            explained_errors()(lambda actual: self._same(args, *actual))
         )
         key = digitalocean.SpacesKey(
             f"{name}-key",
