@@ -20,12 +20,7 @@ def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
     recorded = pulumi.Stash(
         "cluster-uid", input=uid or "", opts=pulumi.ResourceOptions(ignore_changes=["input"])
     ).output
-
-    def check(recorded: str) -> str:
-        with explained_errors():
-            return same_cluster(recorded, uid)
-
-    return recorded.apply(check)
+    return recorded.apply(explained_errors()(lambda recorded: same_cluster(recorded, uid)))
 
 
 def same_cluster(recorded: str, uid: str | None) -> str:

@@ -50,13 +50,8 @@ def record(settings: Settings, access: Access, cluster: Cluster) -> pulumi.Outpu
         },
         opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
     )
-
-    def check(recorded: dict[str, Any]) -> None:
-        # `pulumi up --target` of something else neither updates the stash nor runs its hook.
-        with explained_errors():
-            compare(recorded)
-
-    return stash.input.apply(check)
+    # `pulumi up --target` of something else neither updates the stash nor runs its hook.
+    return stash.input.apply(explained_errors()(compare))
 
 
 def comparison(

@@ -126,6 +126,21 @@ class Settings(Section):
                 )
         return users
 
+    @field_validator("registry")
+    @classmethod
+    def _redirect_to_what_clients_reach(
+        cls, registry: RegistrySettings, info: ValidationInfo
+    ) -> RegistrySettings:
+        endpoint = getattr(info.data.get("storage"), "endpoint", "")
+        if registry.redirect and re.search(r"//[^.]+$|\.svc([.:]|$)", endpoint):
+            raise FixableError(
+                "expected false: nodes and other clients do not know the cluster's own hostnames, "
+                "such as that of storage.endpoint",
+                False,
+                key=("registry", "redirect"),
+            )
+        return registry
+
     @field_validator("ingress")
     @classmethod
     def _keep_apart(cls, ingress: IngressSettings, info: ValidationInfo) -> IngressSettings:

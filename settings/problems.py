@@ -39,8 +39,8 @@ class Problem:
     fix: str
 
 
-class SettingsError(Exception):
-    """The configuration cannot be used."""
+class SettingsError(pulumi.RunError):
+    """The configuration cannot be used. The SDK shows this without a traceback."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -58,6 +58,8 @@ class SettingsError(Exception):
 @contextmanager
 def explained_errors() -> Iterator[None]:
     """End the program after a refusal, without the engine's own "an unhandled error occurred".
+
+    Also decorates functions whose errors nobody can catch, such as those of `Output.apply`.
 
     The engine adds that to every error but those that are said to be explained, by the code 32:
     https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/python/cmd/pulumi-language-python-exec

@@ -90,7 +90,8 @@ def _node_path(text: str) -> str:
 
 
 def _repositories(text: str) -> str:
-    return re.sub(r"/\**$", "/*", re.sub("/+", "/", lower(text))).removeprefix("/")
+    # No rights to everything unless a star asks for them.
+    return re.sub(r"(?<=[^/])/\**$", "/*", re.sub("/+", "/", lower(text))).removeprefix("/")
 
 
 def _certificates(text: str) -> str:
@@ -148,8 +149,8 @@ Memory = Annotated[
     matching(r"[1-9]\d*[KMGT]i", "a whole number of binary units, such as 128Mi or 10Gi", _memory),
 ]
 Cpu = Annotated[
-    Text,
-    BeforeValidator(lambda value: str(value) if isinstance(value, float) else value),
+    str,
+    BeforeValidator(str),
     matching(r"[1-9]\d{0,5}m?", "cores or thousandths of a core, such as 1 or 50m", _cores),
 ]
 User = Annotated[

@@ -119,7 +119,7 @@ class Space(pulumi.ComponentResource):
             ),
         )
         self.bucket = pulumi.Output.all(space.name, space.region).apply(
-            lambda actual: self._same(args, *actual)
+            explained_errors()(lambda actual: self._same(args, *actual))
         )
         key = digitalocean.SpacesKey(
             f"{name}-key",

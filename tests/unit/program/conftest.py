@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pulumi
 import pytest
 from pulumi.runtime.mocks import MockSettings
 from pulumi.runtime.settings import configure
@@ -136,3 +137,13 @@ def _run(
 @pytest.fixture(scope="session")
 def run() -> Run:
     return Run()
+
+
+def refusal(run: Run, **arguments: Any) -> str:
+    """Return the one error that a program logs which ends as one that has explained itself."""
+    with mock.patch.object(pulumi.log, "error") as log, pytest.raises(SystemExit) as ended:
+        run(**arguments)
+    assert ended.value.code == 32
+    message: str = log.call_args.args[0]
+    assert log.call_count == 1
+    return message

@@ -6,12 +6,10 @@ import base64
 import json
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
-import pulumi
 import pytest
 
-from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.program.conftest import CONFIG, Run, refusal
 from tests.unit.program.engine import Engine, Resource, Secret, plain
 from tests.unit.program.modes import MODES, S3
 
@@ -166,16 +164,6 @@ def test_a_storage_key_is_checked_before_the_registry_gets_it(run: Run) -> None:
 
 def test_one_replica_may_always_be_moved_to_another_node(run: Run) -> None:
     assert "registry-disruption-budget" not in run().resources, "it would block a node's drain"
-
-
-def refusal(run: Run, **arguments: Any) -> str:
-    """Return the one error that a program logs which ends as one that has explained itself."""
-    with mock.patch.object(pulumi.log, "error") as log, pytest.raises(SystemExit) as ended:
-        run(**arguments)
-    assert ended.value.code == 32
-    message: str = log.call_args.args[0]
-    assert log.call_count == 1
-    return message
 
 
 def test_bad_settings_are_refused_before_any_resource_is_made(run: Run) -> None:

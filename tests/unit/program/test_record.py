@@ -13,7 +13,7 @@ from preflight.errors import NotReadyError
 from preflight.record import comparison
 from settings import Settings, load
 from settings.problems import Problem, SettingsError
-from tests.unit.program.conftest import CONFIG, PROJECT, Run
+from tests.unit.program.conftest import CONFIG, PROJECT, Run, refusal
 
 SETTINGS, ACCESS = load(
     config={f"{PROJECT}:hostname": "registry.example.com"},
@@ -126,5 +126,4 @@ def test_nothing_is_touched_before_the_record_is_compared(run: Run) -> None:
 def test_a_record_or_a_space_that_differs_from_the_settings_stops_the_program(
     run: Run, name: str, state: dict[str, Any]
 ) -> None:
-    with pytest.raises(SystemExit):
-        run(state={name: state})
+    assert "the images are in" in refusal(run, state={name: state})

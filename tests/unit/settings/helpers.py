@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -57,3 +57,12 @@ def nested(path: str, value: object) -> dict[str, Any]:
         value = {part: value}
     assert isinstance(value, dict)
     return value
+
+
+def listed(configurations: Iterable[Mapping[str, Any]]) -> str:
+    """Return all problems of several configurations, one a line."""
+    return "".join(
+        f"{problem.key} = {problem.value}: {problem.expected}; fix: {problem.fix}\n"
+        for values in configurations
+        for problem in problems(values)
+    )

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.settings.helpers import GOOD, S3, load_stack, problems
+from tests.unit.conftest import Golden
+from tests.unit.settings.helpers import GOOD, S3, listed, load_stack, problems
 from tests.unit.settings.pulumi_config import PulumiConfig, Secret
 
 UNTOUCHED = {**GOOD, "kubernetes:context": "k3s", "other:key": "x"}
@@ -84,7 +85,10 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage": "acme"}, {}),
     ({"registry": "big", "tls": "5", "users": "ci"}, {}),
     ({"registry": {"resources": "big", "replicas": 2}}, {"registry": {"replicas": 2}}),
-    ({"storage": '{"region": "fra1"}'}, {"storage": {"region": "fra1"}}),
+    (
+        {"registry": {"replicas": 2}, "storage": '{"region": "fra1"}'},
+        {"registry": {"replicas": 2}, "storage": {"region": "fra1"}},
+    ),
     (
         {"registry": '{"replicas":2,"image":"registry:3.1.3"}'},
         {"registry": {"replicas": 2, "image": "registry:3.1.3"}},
@@ -120,6 +124,15 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"users": {"Ci": {"push": ["a"]}, "ci": {"push": ["b"]}}},
         {"users": {"ci": {"push": ["b"]}}},
     ),
+    ({"users": {"1c": {"pull": ["*"]}}}, {"users": {"u1c": {"pull": ["*"]}}}),
+    (
+        {"users": {f"{'a' * 31}-b": {"pull": ["*"]}}},
+        {"users": {"a" * 31: {"pull": ["*"]}}},
+    ),
+    (
+        {"users": {"ci": {"pull": ["/A//b/**", "/*"]}}},
+        {"users": {"ci": {"pull": ["a/b/*", "*"]}}},
+    ),
     ({"users": {"c.i": {"pull": "*"}}}, {"users": {"c-i": {"pull": ["*"]}}}),
     (
         {"users": {"ci": {"push": ["registry.example.com/a/*", "b"], "pull": ["c"]}}},
@@ -146,6 +159,10 @@ def test_the_fixes_of_a_slip_give_what_was_meant_and_touch_nothing_else(
     load_stack(config)
 
 
+def test_every_message_is_as_its_golden_says(golden: Golden) -> None:
+    golden("slips.txt", listed(GOOD | slip for slip, _ in SLIPS))
+
+
 def filled(values: dict[str, Any]) -> dict[str, Any]:
     """Return a configuration without the empty sections that removed keys leave behind."""
     return {key: value for key, value in values.items() if value != {}}
@@ -163,6 +180,7 @@ def filled(values: dict[str, Any]) -> dict[str, Any]:
             ("root",),
             {"users": {"admin": {"pull": ["*"]}}, "adminUser": "root"},
         ),
+        ({"users": {"ci": {"pull": ["/"]}}}, ("a",), {"users": {"ci": {"pull": ["a"]}}}),
         ({"namespace": "kube-system"}, ("images",), {"namespace": "images"}),
         (
             {"storage": S3 | {"accessKey": 1.2e19}},

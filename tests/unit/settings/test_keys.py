@@ -19,9 +19,9 @@ from tests.unit.settings.helpers import GOOD, S3, problems
             "unknown key; the nearest known one is storage.region",
         ),
         (
-            {"issuerKind": "Issuer"},
-            "issuerKind",
-            "unknown key; the nearest known one is tls.issuerKind",
+            {"resolver": "le", "tls": {"mode": "acme"}},
+            "resolver",
+            "unknown key; the nearest known one is tls.resolver",
         ),
         (
             {"regsitry": {"replicas": 2, "image": "registry:3.1.3"}},
@@ -70,7 +70,6 @@ from tests.unit.settings.helpers import GOOD, S3, problems
             "bucket, endpoint, accessKey, secretKey, pathStyle, rootDirectory, movedFrom",
         ),
         ({"users": "ci"}, "users", "expected an object of <name>"),
-        ({"users": {"ci": "*"}}, "users.ci", "expected an object of push, pull"),
         ({"registry": {"resources": 5}}, "registry.resources", "expected an object of cpu, memory"),
         (
             {"registry": ["x"]},
@@ -105,13 +104,25 @@ from tests.unit.settings.helpers import GOOD, S3, problems
 def test_a_key_or_section_that_is_not_read_is_refused(
     slip: dict[str, Any], key: str, expected: str
 ) -> None:
-    first = problems(GOOD | slip)[0]
-    assert (first.key, first.expected) == (key, expected)
+    (problem,) = problems(GOOD | slip)
+    assert (problem.key, problem.expected) == (key, expected)
 
 
 def test_an_ambiguous_name_without_its_section_is_not_guessed() -> None:
     (problem,) = problems({**GOOD, "image": "registry:3.1.2"})
     assert problem.fix == "pulumi config rm image"
+
+
+def test_a_user_who_is_no_object_has_no_rights_either() -> None:
+    word, rights = problems({**GOOD, "users": {"ci": "*"}})
+    assert (word.key, word.expected) == ("users.ci", "expected an object of push, pull")
+    assert rights.key == "users.ci"
+
+
+def test_a_word_is_checked_where_it_was_meant_to_be() -> None:
+    tls, issuer = problems({**GOOD, "tls": "certmanager"})
+    assert (tls.key, tls.value) == ("tls", '"certmanager"')
+    assert issuer.key == "tls.issuer"
 
 
 @pytest.mark.parametrize("slip", [{"regsitry": ["x"]}, {"hostname.x": "1"}, {"zzz": {"a": 1}}])

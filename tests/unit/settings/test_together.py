@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.program.modes import PEM
-from tests.unit.settings.helpers import GOOD, loaded, problems
+from tests.unit.settings.helpers import GOOD, S3, loaded, problems
 
 
 def test_pull_user_and_admin_have_different_names() -> None:
@@ -133,3 +135,32 @@ def test_a_bad_ingress_hides_no_problem_of_tls() -> None:
     assert [problem.key for problem in found] == ["ingress.className", "tls.secretName"]
     (problem,) = problems({**GOOD, "ingress": {"className": "A_B"}, "tls": {"mode": "acme"}})
     assert problem.key == "ingress.className"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://minio:9000", "http://minio.minio.svc:9000", "http://minio.minio.svc.cluster.local"],
+)
+def test_clients_are_not_redirected_to_hostnames_of_the_cluster(endpoint: str) -> None:
+    values = {**GOOD, "storage": S3 | {"endpoint": endpoint}}
+    loaded(values)
+    (problem,) = problems({**values, "registry": {"redirect": True}})
+    assert (problem.key, problem.value) == ("registry.redirect", "true")
+    assert problem.expected == (
+        "expected false: nodes and other clients do not know the cluster's own hostnames, such as "
+        "that of storage.endpoint"
+    )
+    assert problem.fix == "pulumi config set --path registry.redirect false"
+
+
+@pytest.mark.parametrize("storage", [{}, S3, S3 | {"endpoint": "http://10.0.0.1:9000"}])
+def test_clients_may_be_redirected_to_what_they_may_reach(storage: dict[str, Any]) -> None:
+    assert loaded({**GOOD, "storage": storage, "registry": {"redirect": True}})
+
+
+def test_a_bad_storage_hides_no_problem_of_the_registry() -> None:
+    values = {"storage": S3 | {"bucket": "A_B"}, "registry": {"redirect": True, "replicas": 0}}
+    found = problems(GOOD | values)
+    assert [problem.key for problem in found] == ["storage.bucket", "registry.replicas"]
+    (problem,) = problems(GOOD | values | {"registry": {"redirect": True}})
+    assert problem.key == "storage.bucket"

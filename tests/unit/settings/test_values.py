@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.settings.helpers import GOOD, S3, loaded, nested, problems
+from tests.unit.conftest import Golden
+from tests.unit.settings.helpers import GOOD, S3, listed, loaded, nested, problems
 
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
 LABEL = "63 lowercase letters, digits and hyphens"
@@ -128,6 +129,10 @@ def test_a_bad_value_is_refused_with_what_is_expected_and_the_right_value_if_it_
     assert expected in problem.expected
     flags = "--path " if "." in path else ""
     assert problem.fix == f"pulumi config set {flags}{path} {right or ''}".rstrip()
+
+
+def test_every_message_is_as_its_golden_says(golden: Golden) -> None:
+    golden("values.txt", listed(GOOD | nested(path, value) for path, value, _, _ in REFUSED))
 
 
 @pytest.mark.parametrize(
