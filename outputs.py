@@ -44,7 +44,9 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
                 one_minute=settings.ingress.controller == "traefik"
                 and not (settings.ingress.by_tcp_route and settings.tls.mode != "none"),
                 bucket=bucket,
-                created=settings.storage.kind == "spaces",
+                on_destroy=settings.storage.on_destroy
+                if settings.storage.kind == "spaces"
+                else "retain",
             )
         ),
     )
@@ -103,17 +105,21 @@ Traefik cuts the upload of a layer after 60 s: at 20 Mbit/s a layer can have 150
 
 """
 
-_SPACE = """\
+_CLEAN_UP = {
+    "protect": """\
 The images are in the Space `{bucket}`, which is protected. To delete everything:
 
 ```bash
 pulumi config set --path storage.onDestroy delete
 pulumi up
 pulumi destroy
-```"""
-
-_BUCKET = """\
-`pulumi destroy` deletes everything but the images, which stay in the bucket `{bucket}`."""
+```""",
+    "retain": """\
+`pulumi destroy` deletes everything but the images, which stay in the bucket `{bucket}`.""",
+    "delete": """\
+`pulumi destroy` deletes everything, the Space `{bucket}` and its images included.""",
+}
+"""The last section of the readme, by what `pulumi destroy` does to the bucket."""
 
 
 def readme(
@@ -125,7 +131,7 @@ def readme(
     tls: bool,
     one_minute: bool,
     bucket: str,
-    created: bool,
+    on_destroy: str,
 ) -> str:
     """Return the stack's readme, in Markdown that also reads well as it is; no secret is in it.
 
@@ -137,7 +143,7 @@ def readme(
         tls: Whether the ingress terminates TLS.
         one_minute: Whether Traefik cuts uploads that take longer.
         bucket: The bucket that holds the images.
-        created: Whether this stack created the bucket.
+        on_destroy: What `pulumi destroy` does to it: protect, retain or delete.
     """
     return _README.format(
         hostname=hostname,
@@ -146,5 +152,5 @@ def readme(
         image=image_prefix,
         scheme="https" if tls else "http",
         one_minute=_ONE_MINUTE if one_minute else "",
-        clean_up=(_SPACE if created else _BUCKET).format(bucket=bucket),
+        clean_up=_CLEAN_UP[on_destroy].format(bucket=bucket),
     )

@@ -49,20 +49,23 @@ def url(place: Place) -> str:
     return f"{endpoint}/{place['namePrefix']}-*"
 
 
-def require_same_place(old: Place, new: Place, moved_from: str | None) -> None:
+def require_same_place(
+    old: Place, new: Place, moved_from: str | None, also: str | None = None
+) -> None:
     """Refuse to leave the place of the images, unless they have been copied.
 
     Args:
         old: The place of the images.
         new: The place that the settings lead to.
         moved_from: The URL of the place that the user has copied the images from, if any.
+        also: A command that is needed to stay, beyond those that change the settings back.
 
     Raises:
         SettingsError: If the registry would not find its images, or would lose them.
     """
     if _without_fate(old) == _without_fate(new):
         return
-    stay = _commands(old, new)
+    stay = " && ".join(filter(None, [_commands(old, new), also]))
     if new["kind"] == "spaces":
         reason = "another Space would be empty, and images cannot be copied before it exists"
         fix = f"{stay}\n       or move the images to a bucket that you create: {_PROCEDURE}"

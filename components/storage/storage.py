@@ -118,7 +118,8 @@ class Space(pulumi.ComponentResource):
                 hooks=None if args.access.has_spaces_key else self._wait_for_key(args),
             ),
         )
-        self.bucket = pulumi.Output.all(space.name, space.region).apply(
+        record = pulumi.create_urn("record", "pulumi:index:Stash")
+        self.bucket = pulumi.Output.all(space.name, space.region, record).apply(
             explained_errors()(lambda actual: self._same(args, *actual))
         )
         key = digitalocean.SpacesKey(
@@ -152,10 +153,13 @@ class Space(pulumi.ComponentResource):
         )
 
     @staticmethod
-    def _same(args: SpaceArgs, name: str, region: str) -> str:
-        """Return the Space's name, if it is the Space that the settings describe."""
+    def _same(args: SpaceArgs, name: str, region: str, record: str) -> str:
+        """Return the Space's name, if it is the Space that the settings describe.
+
+        If it is not, the state had no record when the settings were changed, and has a wrong one.
+        """
         wanted = place(args.settings, args.access.spaces_endpoint)
         actual = {**wanted, "region": region, "namePrefix": name.rpartition("-")[0]}
         with explained_errors():
-            require_same_place(actual, wanted, moved_from=None)
+            require_same_place(actual, wanted, None, f"pulumi up --replace '{record}'")
         return name

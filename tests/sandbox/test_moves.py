@@ -25,11 +25,10 @@ S3 = {
 }
 
 
-def resources(sandbox: Sandbox) -> list[dict[str, Any]]:
+def resources(sandbox: Sandbox) -> dict[str, Any]:
     """Return the resources in the state; secrets in plain text, since they are encrypted anew."""
     export = sandbox.pulumi("stack", "export", "--show-secrets").stdout
-    found: list[dict[str, Any]] = json.loads(export)["deployment"]["resources"]
-    return found
+    return {found["urn"]: found for found in json.loads(export)["deployment"]["resources"]}
 
 
 @pytest.mark.parametrize(

@@ -48,19 +48,19 @@ def test_the_credentials_file_is_the_golden_one(golden: Golden) -> None:
     golden("credentials", credentials_file("DO00EXAMPLE", "s3cr3t"))
 
 
-@pytest.mark.parametrize("created", [True, False])
-def test_the_readme_is_the_golden_one(golden: Golden, created: bool) -> None:
+@pytest.mark.parametrize("on_destroy", ["protect", "retain", "delete"])
+def test_the_readme_is_the_golden_one(golden: Golden, on_destroy: str) -> None:
     text = readme(
         hostname="registry.example.com",
         admin="admin",
         pull="pull",
         image_prefix="example.com",
         tls=True,
-        one_minute=created,
+        one_minute=on_destroy == "protect",
         bucket="registry-a1b2c3d4",
-        created=created,
+        on_destroy=on_destroy,
     )
-    golden(f"readme-{'space' if created else 'bucket'}.md", text)
+    golden(f"readme-{on_destroy}.md", text)
 
 
 def test_the_hash_is_of_the_password_and_costs_little_at_each_request() -> None:

@@ -74,6 +74,14 @@ def test_a_region_is_another_place_also_where_the_address_of_spaces_does_not_nam
     assert "fix: pulumi config set --path storage.region nyc3\n" in message
 
 
+def test_a_record_that_is_wrong_is_replaced_by_the_fix() -> None:
+    with pytest.raises(SettingsError) as error:
+        require_same_place(
+            recorded(SPACE), recorded(SPACE | {"namePrefix": "acme"}), None, "pulumi up --replace x"
+        )
+    assert "storage.namePrefix registry && pulumi up --replace x\n" in str(error.value)
+
+
 def test_another_address_of_spaces_is_another_place() -> None:
     message = refusal(recorded(SPACE), recorded(SPACE, "https://spaces.example.com"))
     assert f"pulumi config set digitalocean:spacesEndpoint '{ENDPOINT}'\n" in message
