@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from components.nodes.configurator import LEASE, LEASE_NAMESPACE, NAME
 from sandbox.node import config
+from scripts import lease
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
 from tests.sandbox.nodes import FILE, REFUSED, on_node, output, parsed, pulling, up
 
@@ -33,6 +35,7 @@ configs:
 """An operator's file, without a last line break."""
 
 NAMESPACE = "--namespace=registry-nodes"
+LEASE_FLAG = f"--namespace={LEASE_NAMESPACE}"
 DAEMON_SET = f"daemonset/{NAME}"
 MARKED = re.compile(
     r"^ *# BEGIN registry-nodes .*?# END registry-nodes\n", re.DOTALL | re.MULTILINE
@@ -98,7 +101,7 @@ def test_the_operators_bytes_stay_and_k3s_understands_all_of_it(
     for section in expected:
         expected[section] |= entries[section]
     assert parsed(sandbox, file(sandbox)) == expected
-    leases = sandbox.kubectl("get", "leases", f"--namespace={LEASE_NAMESPACE}").stdout
+    leases = sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
     assert LEASE not in leases, "the next node would wait forever"
 
 
@@ -127,10 +130,10 @@ def test_what_lasts_has_no_token(sandbox: Sandbox) -> None:
     (running,) = sandbox.get("pods", NAMESPACE)["items"]
     (lasting,) = running["spec"]["containers"]
     assert "volumeMounts" not in lasting
-    code = "import os; print(os.listdir('/var/run'), os.getuid())"
+    code = "import os; print(os.path.exists('/var/run/secrets'))"
     exec_ = ["exec", NAMESPACE, running["metadata"]["name"], "--container=done", "--"]
     result = sandbox.kubectl(*exec_, "python3", "-c", code)
-    assert "secrets" not in result.stdout
+    assert result.stdout == "False\n"
 
 
 def added(inputs: Any, live: Any, path: str = "") -> Iterator[str]:
@@ -165,6 +168,33 @@ def test_the_api_server_has_nothing_to_fill_in(sandbox: Sandbox) -> None:
             assert found <= ignored, f"{kind}: an interrupted `up` conflicts with itself"
 
 
+@pytest.mark.usefixtures("operators")
+def test_its_service_account_may_hold_the_lock_and_only_its_own(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = json.loads(sandbox.kubectl("config", "view", "--raw", "--output=json").stdout)
+    (server,) = [item["cluster"] for item in cluster["clusters"]]
+    (tmp_path / "ca.crt").write_bytes(base64.b64decode(server["certificate-authority-data"]))
+    token = sandbox.kubectl("create", "token", "default", NAMESPACE).stdout.strip()
+    (tmp_path / "token").write_text(token)
+    monkeypatch.setattr(lease, "API_SERVER", server["server"])
+    monkeypatch.setattr(lease, "TIMEOUT_SECONDS", 1)
+    with pytest.raises(lease.LeaseError, match="403"):
+        lease.Lease(f"{LEASE_NAMESPACE}/another", "a", tmp_path).check()
+    first, second = (lease.Lease(f"{LEASE_NAMESPACE}/{LEASE}", x, tmp_path) for x in "ab")
+    first.take()
+    sandbox.kubectl("delete", LEASE_FLAG, "lease", LEASE, "--wait=false")
+    first.check()
+    sandbox.run("sh", "-c", RELEASE)
+    second.take()
+    with pytest.raises(lease.LeaseError, match="taken away"):
+        first.check()
+    first.release()
+    second.check()
+    second.release()
+    assert LEASE not in sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
+
+
 def test_a_node_waits_for_another_one_until_its_lock_is_released(
     sandbox: Sandbox, operators: str
 ) -> None:
@@ -187,14 +217,14 @@ def test_a_node_waits_for_another_one_until_its_lock_is_released(
     sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
     eventually("it waits", lambda: "waiting for another-node/" in log(sandbox))
     assert RELEASE in log(sandbox)
-    sandbox.kubectl("delete", f"--namespace={LEASE_NAMESPACE}", "lease", LEASE, "--wait=false")
+    sandbox.kubectl("delete", LEASE_FLAG, "lease", LEASE, "--wait=false")
     status = ["rollout", "status", NAMESPACE, DAEMON_SET]
     sandbox.kubectl(*status, "--timeout=8s", fails=True)
     assert restarts(sandbox) == before, "two servers must not be down at once"
     sandbox.run("sh", "-c", RELEASE)
     sandbox.kubectl(*status, "--timeout=60s")
     assert restarts(sandbox) == before + 1
-    leases = sandbox.kubectl("get", "leases", f"--namespace={LEASE_NAMESPACE}").stdout
+    leases = sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
     assert LEASE not in leases
 
 
