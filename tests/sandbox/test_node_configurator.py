@@ -1,0 +1,264 @@
+"""The node configurator, on the sandbox's node and with k3s's own parser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.nodes.configurator import LEASE, LEASE_NAMESPACE, NAME
+from sandbox.node import config
+from scripts import lease
+from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
+from tests.sandbox.nodes import FILE, REFUSED, on_node, output, parsed, pulling, up
+
+__all__ = ["pulling"]
+
+OPERATORS = """\
+# ours since 2023
+mirrors:
+  # the office
+  quay.io: {endpoint: ["https://quay-mirror.example.net"]}
+
+  old.example.com:   # leads to the registry, too
+    endpoint:
+      - https://REGISTRY
+configs:
+  quay-mirror.example.net:
+    auth: {username: yes, password: 0123}
+    tls: {insecure_skip_verify: true}"""
+"""An operator's file, without a last line break."""
+
+NAMESPACE = "--namespace=registry-nodes"
+LEASE_FLAG = f"--namespace={LEASE_NAMESPACE}"
+DAEMON_SET = f"daemonset/{NAME}"
+MARKED = re.compile(
+    r"^ *# BEGIN registry-nodes .*?# END registry-nodes\n", re.DOTALL | re.MULTILINE
+)
+RELEASE = (
+    f"kubectl patch --namespace={LEASE_NAMESPACE} lease {LEASE} --type=merge "
+    """--patch='{"metadata":{"finalizers":null}}'"""
+)
+
+
+def restarts(sandbox: Sandbox) -> int:
+    """Return how often k3s was restarted on the node."""
+    return (sandbox.layout.logs / "systemctl.log").read_text().count("restart k3s\n")
+
+
+def roll_out(sandbox: Sandbox) -> None:
+    """Start the pod again, and wait until its node is configured."""
+    sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
+    sandbox.kubectl("rollout", "status", NAMESPACE, DAEMON_SET, "--timeout=60s")
+
+
+def log(sandbox: Sandbox, *args: str) -> str:
+    """Return what the one pod said; nothing while there are two."""
+    names = sandbox.kubectl("get", "pods", NAMESPACE, "--output=name").stdout.split()
+    if len(names) != 1:
+        return ""
+    result = sandbox.kubectl(
+        "logs", NAMESPACE, names[0], "--container=configure", "--ignore-errors", *args
+    )
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def operators(sandbox: Sandbox, pulling: None) -> Iterator[str]:  # noqa: ARG001 (must run first)
+    """Let the node configure itself, beside an operator's file; return that."""
+    text = OPERATORS.replace("REGISTRY", sandbox.registry)
+    on_node(sandbox, f"mkdir -p {Path(FILE).parent}; cat > {FILE}", stdin=text)
+    on_node(sandbox, "systemctl restart k3s")
+    before = restarts(sandbox)
+    sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
+    up(sandbox)
+    assert restarts(sandbox) == before + 1, "one restart is enough"
+    yield text
+    sandbox.config(nodes__configure=False)
+    up(sandbox)
+    assert "registry-nodes" not in sandbox.kubectl("get", "namespaces").stdout
+
+
+def file(sandbox: Sandbox) -> Path:
+    return config.folder(sandbox.layout) / "rancher" / "k3s" / "registries.yaml"
+
+
+def test_the_operators_bytes_stay_and_k3s_understands_all_of_it(
+    sandbox: Sandbox, operators: str, tmp_path: Path
+) -> None:
+    text = file(sandbox).read_text()
+    assert MARKED.sub("", text) == operators
+    assert file(sandbox).stat().st_mode & 0o777 == 0o600, "there is a password in it"
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.write_text(output(sandbox, "registries_yaml"))
+    theirs.write_text(operators)
+    expected, entries = parsed(sandbox, theirs), parsed(sandbox, ours)
+    for section in expected:
+        expected[section] |= entries[section]
+    assert parsed(sandbox, file(sandbox)) == expected
+    leases = sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
+    assert LEASE not in leases, "the next node would wait forever"
+
+
+@pytest.mark.usefixtures("operators")
+def test_the_node_pulls_from_the_registry_and_from_nowhere_else(sandbox: Sandbox) -> None:
+    sandbox.apply(
+        pod("overridden", "containous/whoami:private"),
+        pod("elsewhere", "docker.io/containous/whoami:latest"),
+    )
+    eventually("from the registry", lambda: runs(sandbox, "overridden"))
+    eventually("not from docker.io", lambda: state(sandbox, "elsewhere") in REFUSED)
+
+
+@pytest.mark.usefixtures("operators")
+def test_a_pod_that_restarts_finds_its_node_configured(sandbox: Sandbox) -> None:
+    before = restarts(sandbox)
+    on_node(sandbox, f"printf '\\n# news\\n' >> {FILE}")
+    roll_out(sandbox)
+    assert log(sandbox) == "this node is configured already\n"
+    assert restarts(sandbox) == before, "k3s restarts only for our changes"
+    sandbox.pulumi("up", "--yes", "--expect-no-changes")
+
+
+@pytest.mark.usefixtures("operators")
+def test_what_lasts_has_no_token(sandbox: Sandbox) -> None:
+    (running,) = sandbox.get("pods", NAMESPACE)["items"]
+    (lasting,) = running["spec"]["containers"]
+    assert "volumeMounts" not in lasting
+    code = "import os; print(os.path.exists('/var/run/secrets'))"
+    exec_ = ["exec", NAMESPACE, running["metadata"]["name"], "--container=done", "--"]
+    result = sandbox.kubectl(*exec_, "python3", "-c", code)
+    assert result.stdout == "False\n"
+
+
+def added(inputs: Any, live: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of what an object has beyond its inputs."""
+    if isinstance(live, dict):
+        for key, value in live.items():
+            if key not in inputs:
+                yield f"{path}.{key}"
+            else:
+                yield from added(inputs[key], value, f"{path}.{key}")
+    elif isinstance(live, list):
+        assert len(live) == len(inputs)
+        for number, (wanted, value) in enumerate(zip(inputs, live, strict=True)):
+            yield from added(wanted, value, f"{path}[{number}]")
+
+
+@pytest.mark.usefixtures("operators")
+def test_the_api_server_has_nothing_to_fill_in(sandbox: Sandbox) -> None:
+    state = json.loads(sandbox.pulumi("stack", "export").stdout)["deployment"]["resources"]
+    inputs = {item["urn"].split("::")[-1]: item.get("inputs") for item in state}
+    for kind, where, name in (
+        ("daemonset", "registry-nodes", NAME),
+        ("role", LEASE_NAMESPACE, f"{NAME}-registry-nodes"),
+        ("rolebinding", LEASE_NAMESPACE, f"{NAME}-registry-nodes"),
+    ):
+        live = sandbox.get(kind, name, f"--namespace={where}")
+        resource = {"daemonset": "daemon-set", "rolebinding": "role-binding"}.get(kind, kind)
+        for part in ("spec", "rules", "roleRef", "subjects"):
+            found = set(added(inputs[f"nodes-configurator-{resource}"].get(part), live.get(part)))
+            # Of `kubectl rollout restart`, and an empty object that nobody owns.
+            ignored = {".template.metadata.annotations", ".template.metadata.creationTimestamp"}
+            assert found <= ignored, f"{kind}: an interrupted `up` conflicts with itself"
+
+
+@pytest.mark.usefixtures("operators")
+def test_its_service_account_may_hold_the_lock_and_only_its_own(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = json.loads(sandbox.kubectl("config", "view", "--raw", "--output=json").stdout)
+    (server,) = [item["cluster"] for item in cluster["clusters"]]
+    (tmp_path / "ca.crt").write_bytes(base64.b64decode(server["certificate-authority-data"]))
+    token = sandbox.kubectl("create", "token", "default", NAMESPACE).stdout.strip()
+    (tmp_path / "token").write_text(token)
+    monkeypatch.setattr(lease, "API_SERVER", server["server"])
+    monkeypatch.setattr(lease, "TIMEOUT_SECONDS", 1)
+    with pytest.raises(lease.LeaseError, match="403"):
+        lease.Lease(f"{LEASE_NAMESPACE}/another", "a", tmp_path).check()
+    first, second = (lease.Lease(f"{LEASE_NAMESPACE}/{LEASE}", x, tmp_path) for x in "ab")
+    first.take()
+    sandbox.kubectl("delete", LEASE_FLAG, "lease", LEASE, "--wait=false")
+    first.check()
+    sandbox.run("sh", "-c", RELEASE)
+    second.take()
+    with pytest.raises(lease.LeaseError, match="taken away"):
+        first.check()
+    first.release()
+    second.check()
+    second.release()
+    assert LEASE not in sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
+
+
+def test_a_node_waits_for_another_one_until_its_lock_is_released(
+    sandbox: Sandbox, operators: str
+) -> None:
+    before = restarts(sandbox)
+    sandbox.apply(
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": LEASE,
+                "namespace": LEASE_NAMESPACE,
+                "finalizers": ["k3s-registry/held"],
+            },
+            "spec": {"holderIdentity": "another-node/registry-nodes"},
+        }
+    )
+    # As docs/nodes.md says, for a node without the DaemonSet.
+    on_node(sandbox, f"sed -i '/^ *# BEGIN registry-nodes /,/^ *# END registry-nodes/d' {FILE}")
+    assert file(sandbox).read_text().replace("\n# news\n", "") == operators
+    sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
+    eventually("it waits", lambda: "waiting for another-node/" in log(sandbox))
+    assert RELEASE in log(sandbox)
+    sandbox.kubectl("delete", LEASE_FLAG, "lease", LEASE, "--wait=false")
+    status = ["rollout", "status", NAMESPACE, DAEMON_SET]
+    sandbox.kubectl(*status, "--timeout=8s", fails=True)
+    assert restarts(sandbox) == before, "two servers must not be down at once"
+    sandbox.run("sh", "-c", RELEASE)
+    sandbox.kubectl(*status, "--timeout=60s")
+    assert restarts(sandbox) == before + 1
+    leases = sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
+    assert LEASE not in leases
+
+
+@pytest.mark.usefixtures("operators")
+def test_a_link_is_refused_until_somebody_adds_the_lines_that_are_printed(
+    sandbox: Sandbox,
+) -> None:
+    before, store = restarts(sandbox), "/etc/rancher/store.yaml"
+    on_node(sandbox, f"mv {FILE} /etc/rancher/saved; echo '# ours' > {store}; ln -s {store} {FILE}")
+    try:
+        sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
+        eventually("it refuses", lambda: "then: systemctl restart" in log(sandbox))
+        lines = log(sandbox).partition("must hold:\n")[2].partition("and /etc")[0]
+        password = output(sandbox, "pull_password").strip()
+        assert password not in log(sandbox)
+        assert "it is a symbolic link" in log(sandbox)
+        assert on_node(sandbox, f"cat {store}").stdout == "# ours\n"
+        text = lines.replace("PASSWORD", password)
+        on_node(sandbox, f"cat >> {store}", stdin=text)
+        roll_out(sandbox)
+        assert log(sandbox) == "this node is configured already\n"
+        assert restarts(sandbox) == before
+    finally:
+        on_node(sandbox, f"rm {FILE} {store}; mv /etc/rancher/saved {FILE}")
+
+
+def test_the_entries_are_removed_and_the_file_is_as_it_was(
+    sandbox: Sandbox, operators: str
+) -> None:
+    before = restarts(sandbox)
+    path = "/spec/template/spec/initContainers/0/command/-"
+    patch = json.dumps([{"op": "add", "path": path, "value": "--remove"}])
+    sandbox.kubectl(NAMESPACE, "patch", DAEMON_SET, "--type=json", f"--patch={patch}")
+    sandbox.kubectl("rollout", "status", NAMESPACE, DAEMON_SET, "--timeout=60s")
+    assert file(sandbox).read_text() == f"{operators}\n# news\n"
+    assert not list((file(sandbox).parent / "config.yaml.d").iterdir())
+    assert restarts(sandbox) == before + 1
