@@ -96,10 +96,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
         if not pulumi.runtime.is_dry_run():
-            tls = settings.tls.mode != "none"
-            smoke_test.job.apply(
-                lambda _: asyncio.to_thread(report_ingress, settings.hostname, tls=tls)
-            )
+            smoke_test.job.apply(self._request_from_here)
         self._pulls(child)
         self.register_outputs({"bucket": self.storage.bucket, "url": registry.url})
 
@@ -116,6 +113,11 @@ class PrivateRegistry(pulumi.ComponentResource):
             ),
             opts=child,
         ).connection
+
+    def _request_from_here(self, _: str) -> pulumi.Input[bool]:
+        settings = self._args.settings
+        tls = settings.tls.mode != "none"
+        return asyncio.to_thread(report_ingress, settings.hostname, tls=tls)
 
     def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
         settings = self._args.settings
