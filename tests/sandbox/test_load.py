@@ -31,8 +31,9 @@ def crane(sandbox: Sandbox, tmp_path: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def one_upload_at_a_time(sandbox: Sandbox) -> Iterator[None]:
-    sandbox.config(registry__parallelUploads=1)
+def three_uploads_at_a_time(sandbox: Sandbox) -> Iterator[None]:
+    # The least whose memory limit is not below the default request.
+    sandbox.config(registry__parallelUploads=3)
     sandbox.pulumi("up", "--yes", "--skip-preview")
     yield
     sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
@@ -55,7 +56,7 @@ def layer(path: Path, size: int) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("one_upload_at_a_time")
+@pytest.mark.usefixtures("three_uploads_at_a_time")
 def test_uploads_beyond_the_parallel_ones_wait(
     sandbox: Sandbox, crane: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -63,9 +64,9 @@ def test_uploads_beyond_the_parallel_ones_wait(
         file = layer(tmp_path / f"{number}.tar.gz", 40 * 2**20)
         crane("append", f"--new_layer={file}", f"--new_tag={sandbox.registry}/load/{number}:1")
 
-    # The memory of three uploads of which one fits.
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(push, range(8)))
+    # All at once would take twice the memory limit.
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(push, range(10)))
     (pod,) = sandbox.get("pods", "--namespace=registry", REGISTRY)["items"]
     (registry,) = pod["status"]["initContainerStatuses"]
     assert registry["restartCount"] == 0, "it was killed"
