@@ -107,7 +107,6 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
 @pytest.fixture(scope="module")
 def cert_manager_runs(sandbox: Sandbox) -> Iterator[None]:
     with cert_manager(sandbox):
-<<<<<<< HEAD
         yield
 
 
@@ -132,20 +131,6 @@ def test_cert_manager_gets_the_certificate(
         )
     finally:
         sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
-=======
-        configure(tls__mode="certManager", tls__issuer=ISSUER, tls__secretName="issued")
-        try:
-            sandbox.kubectl(
-                "wait", "--namespace=registry", "--for=condition=Ready", "certificate/issued"
-            )
-            issued = sandbox.secret("issued")["tls.crt"]
-            eventually(
-                "the certificate is served",
-                lambda: served_certificate(sandbox.registry) in issued,
-            )
-        finally:
-            sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
->>>>>>> 6518219f6813e46a13fed628ef8f2aaf26c59354
 
 
 def test_without_tls_the_same_holds_over_plain_http(
@@ -168,51 +153,7 @@ def test_without_tls_the_same_holds_over_plain_http(
 def test_a_layer_that_takes_75_s_arrives(
     slow_at_the_default: subprocess.Popen[str],
 ) -> None:
-<<<<<<< HEAD
     output, _ = slow_at_the_default.communicate(timeout=120)
-=======
-    output, _ = slow_at_the_default.communicate(timeout=90)
-    assert "0 of 1 arrived" in output, output
-    seconds = float(output.split(" after ")[1].split(" s")[0])
-    assert 59 < seconds < 65, output
-    limit = sandbox.pulumi("stack", "output", "upload_limit").stdout
-    assert "after 60 s" in limit, "users with a slow uplink must know"
-
-
-def test_a_foreign_traefik_configuration_is_not_overwritten_but_a_patch_is_printed(
-    sandbox: Sandbox,
-) -> None:
-    name = {"name": "traefik", "namespace": "kube-system"}
-    kind = {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChartConfig"}
-    sandbox.apply({**kind, "metadata": name, "spec": {"valuesContent": "logs: {}\n"}})
-    sandbox.config(ingress__uploadTimeout=120)
-    try:
-        refused = sandbox.pulumi("preview", fails=True).stdout
-        kept = sandbox.get("helmchartconfig", "traefik", "--namespace=kube-system")
-    finally:
-        sandbox.pulumi("config", "rm", "--path", "ingress")
-        sandbox.kubectl("delete", "helmchartconfig", "traefik", "--namespace=kube-system")
-    assert "this stack did not make it" in refused
-    assert "kubectl edit --namespace kube-system helmchartconfig traefik" in refused
-    assert "readTimeout: 120s" in refused
-    assert kept["spec"]["valuesContent"] == "logs: {}\n"
-
-
-@pytest.fixture
-def k3s_default(sandbox: Sandbox) -> Iterator[None]:
-    """Wait at the end until Traefik runs with its defaults again."""
-    yield
-    wait_for_timeouts(sandbox, [])
-
-
-@pytest.mark.usefixtures("k3s_default")
-def test_it_arrives_once_the_upload_timeout_is_longer(
-    sandbox: Sandbox, configure: Callable[..., None]
-) -> None:
-    configure(ingress__uploadTimeout=120)
-    wait_for_timeouts(sandbox, ["120s"])
-    output, _ = slow_upload(sandbox).communicate(timeout=120)
->>>>>>> 6518219f6813e46a13fed628ef8f2aaf26c59354
     assert "1 of 1 arrived" in output, output
     assert float(output.split(" after ")[1].split(" s")[0]) > 74, (
         "it was too fast to prove anything"

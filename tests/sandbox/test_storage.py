@@ -28,24 +28,6 @@ def stack(sandbox: Sandbox) -> Iterator[Sandbox]:
         yield second
 
 
-<<<<<<< HEAD
-=======
-def use(stack: Sandbox, bucket: ExistingBucket, /, *, secret_key: str = "", **other: Any) -> None:
-    """Set all storage keys."""
-    settings = {
-        "kind": "s3",
-        "endpoint": bucket.endpoint,
-        "region": bucket.region,
-        "bucket": BUCKET,
-        "accessKey": bucket.access_key,
-        **other,
-    }
-    stack.config(**{f"storage__{key}": value for key, value in settings.items()})
-    stack.pulumi("config", "set", "--path", "--secret", "storage.secretKey",
-                 stdin=secret_key or bucket.secret_key)  # fmt: skip
-
-
->>>>>>> 6518219f6813e46a13fed628ef8f2aaf26c59354
 def test_an_existing_bucket_keeps_the_images_in_the_configured_folder(
     stack: Sandbox, versitygw: ExistingBucket
 ) -> None:
