@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.credentials import Credentials, CredentialsArgs
-from components.ingress import Ingress, IngressArgs
+from components.ingress import Ingress, IngressArgs, report_ingress
 from components.nodes import Nodes, NodesArgs
 from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
@@ -83,7 +84,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
         self._ingress(registry, child)
-        SmokeTest(
+        smoke_test = SmokeTest(
             "smoke-test",
             SmokeTestArgs(
                 namespace=registry.namespace,
@@ -94,6 +95,8 @@ class PrivateRegistry(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        if not pulumi.runtime.is_dry_run():
+            smoke_test.job.apply(self._request_from_here)
         self._pulls(child)
         self.register_outputs({"bucket": self.storage.bucket, "url": registry.url})
 
@@ -110,6 +113,11 @@ class PrivateRegistry(pulumi.ComponentResource):
             ),
             opts=child,
         ).connection
+
+    def _request_from_here(self, _: str) -> pulumi.Input[bool]:
+        settings = self._args.settings
+        tls = settings.tls.mode != "none"
+        return asyncio.to_thread(report_ingress, settings.hostname, tls=tls)
 
     def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
         settings = self._args.settings

@@ -74,7 +74,7 @@ def network_policies(
         )
 
     controller = _controller(args.ingress)
-    egress = [_dns(), _storage(args.storage_endpoint)]
+    egress = [_dns(), *_storage(args.storage_endpoint)]
     policies: list[pulumi.Resource] = [
         kubernetes.networking.v1.NetworkPolicy(
             f"{name}-closed",
@@ -154,25 +154,25 @@ def _dns() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
     }
 
 
-def _storage(endpoint: str) -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
-    """Return the rule for an S3 server.
+def _storage(endpoint: str) -> list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict]:
+    """Return the rules for an S3 server.
 
-    A policy cannot name a host, so the port of an outside server is open to any address. For a
-    Service the port is its pods', which may be another one: their namespace is open instead.
+    A policy cannot name a host, so the server's port is open to any address. A Service may lead to
+    another port of its pods, and policies see that one: so their namespace is open, too.
     """
     url = urlsplit(endpoint)
-    if service := re.fullmatch(_SERVICE, url.hostname or ""):
-        peer: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
-            "namespace_selector": _named(service[1])
+    rules: list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
+        {
+            "to": [
+                {"ip_block": {"cidr": everywhere, "except_": [link_local]}}
+                for everywhere, link_local in LINK_LOCAL.items()
+            ],
+            "ports": _ports(url.port or (443 if url.scheme == "https" else 80)),
         }
-        return {"to": [peer]}
-    return {
-        "to": [
-            {"ip_block": {"cidr": everywhere, "except_": [link_local]}}
-            for everywhere, link_local in LINK_LOCAL.items()
-        ],
-        "ports": _ports(url.port or (443 if url.scheme == "https" else 80)),
-    }
+    ]
+    if service := re.fullmatch(_SERVICE, url.hostname or ""):
+        rules.append({"to": [{"namespace_selector": _named(service[1])}]})
+    return rules
 
 
 def _named(namespace: str) -> kubernetes.meta.v1.LabelSelectorArgsDict:

@@ -155,7 +155,7 @@ def record(stack: Sandbox) -> Place | None:
     return None
 
 
-def use(stack: Sandbox, bucket: ExistingBucket, *, secret_key: str = "", **other: Any) -> None:
+def use(stack: Sandbox, bucket: ExistingBucket, /, *, secret_key: str = "", **other: Any) -> None:
     """Set all storage keys, as after a copy of the images."""
     settings = {
         "kind": "s3",

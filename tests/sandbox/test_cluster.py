@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from sandbox.enclosure.enclosure import enter
 from tests.sandbox.helpers import Sandbox, eventually
 
+METADATA_IP = "169.254.169.254"
+
 FETCH = """
-import http.client, sys
-connection = http.client.HTTPConnection(sys.argv[1], timeout=4)
+import http.client, sys, urllib.parse
+url = urllib.parse.urlsplit(sys.argv[1])
+connection = http.client.HTTPConnection(url.netloc, timeout=4)
 try:
-    connection.request("GET", "/v2/")
+    connection.request("GET", url.path)
     response = connection.getresponse()
-    print(response.status, response.headers["location"])
+    print(response.status, response.headers["location"] or "")
 except OSError as error:
     print("refused", error)
 """
@@ -42,20 +53,45 @@ def client(sandbox: Sandbox, name: str) -> None:
     sandbox.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
 
 
-def fetch(sandbox: Sandbox, pod: str, host: str) -> str:
-    return sandbox.kubectl("exec", pod, "--", "python3", "-c", FETCH, host).stdout.strip()
+def fetch(sandbox: Sandbox, pod: str, url: str) -> str:
+    return sandbox.kubectl("exec", pod, "--", "python3", "-c", FETCH, url).stdout.strip()
 
 
 def test_a_pod_of_another_namespace_does_not_reach_the_registry(sandbox: Sandbox) -> None:
     client(sandbox, "neighbour")
-    direct = fetch(sandbox, "neighbour", "registry.registry.svc:5000")
+    direct = fetch(sandbox, "neighbour", "http://registry.registry.svc:5000/v2/")
     assert direct.startswith("refused"), "network policies let only the ingress controller in"
     redirect = f"308 https://{sandbox.registry}/v2/"
-    assert fetch(sandbox, "neighbour", sandbox.registry) == redirect, (
+    assert fetch(sandbox, "neighbour", f"http://{sandbox.registry}/v2/") == redirect, (
         "the path there must be open, or the line above shows nothing; "
         "and over plain HTTP nobody may be asked for a password"
     )
     sandbox.kubectl("delete", "pod", "neighbour", "--wait=false")
+
+
+def listens(sandbox: Sandbox, url: str) -> bool:
+    return fetch(sandbox, "control", url).startswith("200")
+
+
+@contextmanager
+def metadata_server(sandbox: Sandbox, port: int) -> Iterator[None]:
+    """Listen where clouds hand out credentials."""
+    inside = enter(sandbox.layout)
+    address = ["ip", "address", "{}", f"{METADATA_IP}/32", "dev", "lo"]
+    subprocess.run([*inside, *(x.format("add") for x in address)], check=True)
+    server = subprocess.Popen(
+        [*inside, sys.executable, "-m", "http.server", f"--bind={METADATA_IP}", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        # nsenter waits for its child, but does not kill it.
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        subprocess.run([*inside, *(x.format("del") for x in address)], check=True)
 
 
 def test_the_namespace_refuses_a_pod_with_rights(sandbox: Sandbox) -> None:
@@ -72,10 +108,11 @@ def test_the_registry_runs_without_rights(sandbox: Sandbox) -> None:
     spec = pod["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsUser"] == 65532
-    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
-    values = [variable.get("value", "") for variable in spec["containers"][0]["env"]]
-    for secret in sandbox.secret("registry-storage-key")["credentials"].split():
-        assert secret not in values
+    for container in (*spec["initContainers"], *spec["containers"]):
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        values = [variable.get("value", "") for variable in container["env"]]
+        for secret in sandbox.secret("registry-storage-key")["credentials"].split():
+            assert secret not in values
 
 
 def test_an_attacker_inside_the_registrys_pod_reaches_only_dns_and_the_storage(
@@ -135,6 +172,14 @@ def test_an_attacker_inside_the_registrys_pod_reaches_only_dns_and_the_storage(
     ):
         response = sandbox.kubectl(*probe, url).stdout.strip()
         assert response.startswith("refused"), f"{url}: {response}"
+    client(sandbox, "control")
+    # The storage's port, and that of DNS.
+    for port in (7070, 53):
+        with metadata_server(sandbox, port):
+            url = f"http://{METADATA_IP}:{port}/"
+            eventually("it listens", partial(listens, sandbox, url))
+            assert sandbox.kubectl(*probe, url).stdout.startswith("refused"), port
+    sandbox.kubectl("delete", "pod", "control", "--wait=false")
     sandbox.kubectl("delete", "pod", "attacker", "--namespace=registry")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -95,6 +96,12 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
     known.load_cert_chain(*pki.issue(sandbox.layout.pki, "client"))
     assert send(url, login=f"admin:{sandbox.password}", ssl_context=known)[0] == 200
     assert send(url, ssl_context=known)[0] == 401, "a certificate does not replace a login"
+    certificate, key = pki.issue(sandbox.layout.pki, "client")
+    test = [
+        *(sys.executable, "-m", "scripts.smoke_test", f"https://{sandbox.registry}"),
+        *("--username=admin", "--password-file=-", f"--cert={certificate}", f"--key={key}"),
+    ]
+    assert "passed" in sandbox.run(*test, stdin=sandbox.password).stdout
 
 
 @pytest.fixture(scope="module")

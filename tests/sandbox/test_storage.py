@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sandbox.build import images
 from tests.sandbox.existing_buckets import (
     BUCKET,
     MINIO_PORT,
@@ -135,3 +137,42 @@ def test_a_public_bucket_is_refused(
     finally:
         minio.owner.delete_bucket_policy(Bucket=BUCKET)
     assert "everybody may list it" in result.stdout
+
+
+def test_storage_behind_a_service_whose_port_is_not_its_pods(
+    sandbox: Sandbox, stack: Sandbox, versitygw: ExistingBucket
+) -> None:
+    server = versitygw.endpoint.removeprefix("http://")
+    script = f"""
+import socket, threading
+def pass_on(source, target):
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+listener = socket.create_server(("", 9000))
+while True:
+    client, _ = listener.accept()
+    upstream = socket.create_connection({tuple(server.split(":"))!r})
+    for pair in ((client, upstream), (upstream, client)):
+        threading.Thread(target=pass_on, args=pair).start()
+"""
+    meta = {"name": "s3", "namespace": "storage", "labels": {"app": "s3"}}
+    container = {"name": "s3", "image": images.PYTHON, "command": ["python3", "-c", script]}
+    port = {"port": 80, "targetPort": 9000}
+    sandbox.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "storage"}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"selector": {"app": "s3"}, "ports": [port]},
+        },
+    )
+    sandbox.kubectl("wait", "--namespace=storage", "--for=condition=Ready", "pod/s3")
+    try:
+        service = replace(versitygw, endpoint="http://s3.storage.svc")
+        use(stack, service, rootDirectory="service")
+        stack.pulumi("up", "--yes", "--skip-preview")
+    finally:
+        sandbox.kubectl("delete", "namespace", "storage", "--wait=false")

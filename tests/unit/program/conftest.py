@@ -20,6 +20,7 @@ from pulumi.runtime.settings import configure
 from pulumi.runtime.stack import run_in_stack
 
 import preflight
+from components import private_registry
 from tests.unit.program.engine import Engine
 
 ROOT = Path(__file__).parents[3]
@@ -114,6 +115,11 @@ def _run(
     try:
         with (
             mock.patch.dict(os.environ, environment, clear=True),
+            mock.patch.object(
+                private_registry,
+                "report_ingress",
+                lambda hostname, tls: engine.requests.append((hostname, tls)),
+            ),
             # A cluster with nothing in the way.
             mock.patch.object(preflight, "check", lambda *_: CLUSTER_UID),
         ):

@@ -1,0 +1,55 @@
+"""A request to the registry from where the program runs: through DNS, TLS and ingress."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+
+import pulumi
+
+TIMEOUT_SECONDS = 5
+"""For one response: the registry's takes milliseconds."""
+
+PATIENCE_SECONDS = 15
+"""How long an ingress controller may take to know of a change."""
+
+
+def report_ingress(hostname: str, *, tls: bool) -> bool:
+    """Report, and return, whether clients like this machine reach the registry.
+
+    The smoke test cannot: it runs in the cluster, behind the ingress. A failure is only a warning,
+    as there may be no certificate or DNS record yet, or the registry may be for other networks.
+
+    Args:
+        hostname: The registry's hostname.
+        tls: Whether clients come through TLS.
+    """
+    url = f"{'https' if tls else 'http'}://{hostname}/v2/"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (problem := _problem(url)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    if problem:
+        pulumi.log.warn(
+            f"{url} was not reached from this machine: {problem}\n"
+            "The registry works inside the cluster; DNS record, certificate and ingress are not "
+            "tested. Test them where clients are: the output readme says how."
+        )
+    else:
+        pulumi.log.info(f"{url} asks for a login, as it should")
+    return not problem
+
+
+def _problem(url: str) -> str:
+    """Return what is wrong with the response to an anonymous client; empty if nothing is."""
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+            status, challenge = response.status, None
+    except urllib.error.HTTPError as error:
+        with error:
+            status, challenge = error.code, error.headers["WWW-Authenticate"]
+    except OSError as error:
+        return str(error)
+    if (status, challenge) == (401, 'Basic realm="registry"'):
+        return ""
+    return f"expected the registry's status 401, got {status}: something else has this hostname"

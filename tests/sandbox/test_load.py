@@ -1,0 +1,95 @@
+"""Many clients at once, and pods that come and go under them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.helpers import Sandbox, eventually
+
+REGISTRY = "--selector=app.kubernetes.io/component=registry"
+
+
+@pytest.fixture
+def crane(sandbox: Sandbox, tmp_path: Path) -> Callable[..., None]:
+    """Return a function that runs crane as the admin."""
+    login = ["auth", "login", sandbox.registry, "--username=admin", "--password-stdin"]
+    home = ["env", f"DOCKER_CONFIG={tmp_path}", "crane"]
+    sandbox.run(*home, *login, stdin=sandbox.password)
+
+    def run(*arguments: str) -> None:
+        sandbox.run(*home, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def three_uploads_at_a_time(sandbox: Sandbox) -> Iterator[None]:
+    # The least whose memory limit is not below the default request.
+    sandbox.config(registry__parallelUploads=3)
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+    yield
+    sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+
+
+def pods(sandbox: Sandbox) -> int:
+    return len(sandbox.get("pods", "--namespace=registry", REGISTRY)["items"])
+
+
+def layer(path: Path, size: int) -> Path:
+    """Write a layer of random content."""
+    with (
+        gzip.open(path, "wb", compresslevel=0) as file,
+        tarfile.open(fileobj=file, mode="w") as tar,
+    ):
+        entry = tarfile.TarInfo("content")
+        entry.size = size
+        tar.addfile(entry, io.BytesIO(os.urandom(size)))
+    return path
+
+
+@pytest.mark.usefixtures("three_uploads_at_a_time")
+def test_uploads_beyond_the_parallel_ones_wait(
+    sandbox: Sandbox, crane: Callable[..., None], tmp_path: Path
+) -> None:
+    def push(number: int) -> None:
+        file = layer(tmp_path / f"{number}.tar.gz", 40 * 2**20)
+        crane("append", f"--new_layer={file}", f"--new_tag={sandbox.registry}/load/{number}:1")
+
+    # All at once would take twice the memory limit.
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(push, range(10)))
+    (pod,) = sandbox.get("pods", "--namespace=registry", REGISTRY)["items"]
+    (registry,) = pod["status"]["initContainerStatuses"]
+    assert registry["restartCount"] == 0, "it was killed"
+
+
+def test_no_client_notices_a_rollout(
+    sandbox: Sandbox, crane: Callable[..., None], tmp_path: Path
+) -> None:
+    stopped = False
+
+    def push(number: int) -> int:
+        count = 0
+        while not stopped:
+            file = layer(tmp_path / f"{number}-{count}.tar.gz", 100_000)
+            crane("append", f"--new_layer={file}", f"--new_tag={sandbox.registry}/load/{number}:1")
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(6) as pool:
+        pushes = [pool.submit(push, number) for number in range(6)]
+        for _ in range(2):
+            for command in ("restart", "status"):
+                sandbox.kubectl("rollout", command, "deployment/registry", "--namespace=registry")
+        eventually("the last pod has stopped", lambda: pods(sandbox) == 1, seconds=90)
+        stopped = True
+    assert sum(done.result() for done in pushes) > 10
