@@ -36,9 +36,18 @@ ERRORS = (
 """Errors whose message says what is wrong and how to go on."""
 
 
+_FIRST_RUN = """\
+The first run takes about 20 minutes on 2 cores: it builds Kubernetes, Pulumi, Traefik, the registry
+and other tools from their sources. It fills Go's caches with about 10 GB, installs missing Debian
+packages, and adds a network interface, a cgroup and lines in /etc/hosts; `make down` removes these.
+"""
+
+
 def up(layout: Layout) -> None:
     """Bring up everything, ending with a smoke test of the registry from this machine."""
     start = time.monotonic()
+    if not layout.tools.exists():
+        say(_FIRST_RUN)
     debian.install()
     toolchain.build(layout.tools)
     images.build(layout.tools)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.cloud import spaces
-from tests.sandbox.helpers import Sandbox, second_stack
+from tests.sandbox.helpers import Sandbox
 from tests.sandbox.kubeconfigs import Kubeconfig, another_cluster, kubeconfig, tunnel, written
 
 
@@ -189,31 +188,3 @@ def test_a_bad_token_is_told_before_anything_changes(sandbox: Sandbox) -> None:
     finally:
         sandbox.pulumi("config", "set", "--secret", "digitalocean:token", stdin=token)
     sandbox.pulumi("preview", "--expect-no-changes")
-
-
-def test_a_namespace_of_others_is_taken_over_by_import_only(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    kubectl = tmp_path / "kubectl"
-    kubectl.write_text("#!/bin/sh\necho 'Error from server (Forbidden): no' >&2\nexit 1\n")
-    kubectl.chmod(0o755)
-    name = "registry-adopting"
-    targets = [f"--target=**::{x}" for x in ("cluster-uid", "cluster", "registry-namespace")]
-    token = spaces.secrets(sandbox.layout).token
-    with second_stack(sandbox, "adopting") as stack:
-        second = within(stack, DIGITALOCEAN_TOKEN=token)
-        second.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        before = second.get("namespace", name)["metadata"]
-        blind = within(second, PATH=f"{tmp_path}:{second.environment['PATH']}")
-        refused = blind.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
-        assert "expected a cluster that can be asked: Error from server (Forbidden): no" in refused
-        refused = second.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
-        assert "this stack did not create it" in refused
-        assert second.get("namespace", name)["metadata"] == before
-
-        command = next(line for line in refused.splitlines() if "pulumi import" in line)
-        second.run(*shlex.split(command), "--yes", "--generate-code=false")
-        second.pulumi("up", "--yes", "--skip-preview", *targets)
-        after = second.get("namespace", name)["metadata"]
-        assert after["uid"] == before["uid"]
-        assert after["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
