@@ -1,4 +1,4 @@
-"""What exists becomes the stack's own by `pulumi import`, and a new cluster by forgetting the old."""
+"""A namespace becomes the stack's own by `pulumi import`, a new cluster by forgetting the old."""
 
 from __future__ import annotations
 
@@ -48,9 +48,8 @@ def test_a_namespace_of_others_is_taken_over_by_import_only(
 
 
 def test_a_new_cluster_gets_the_registry_with_its_images_and_passwords(sandbox: Sandbox) -> None:
-    certificate = sandbox.kubectl(
-        "get", "secret", "registry-tls", "--namespace=registry", "--output=json"
-    ).stdout
+    secret = sandbox.get("secret", "registry-tls", "--namespace=registry")
+    secret["metadata"] = {"name": "registry-tls", "namespace": "registry"}
     uid = sandbox.get("namespace", "kube-system")["metadata"]["uid"]
     state = sandbox.pulumi("stack", "export").stdout
     # As if the stack lived in a cluster that is gone, and this were a new one.
@@ -58,10 +57,12 @@ def test_a_new_cluster_gets_the_registry_with_its_images_and_passwords(sandbox: 
     sandbox.kubectl("delete", "namespace", "registry")
     sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
 
-    sandbox.pulumi("refresh", "--yes", "--skip-preview")
     urns = sandbox.pulumi("stack", "--show-urns").stdout.split()
     (urn,) = [word for word in urns if word.endswith("::cluster-uid")]
-    sandbox.pulumi("state", "delete", "--yes", "--target-dependents", urn)
+    forget = ("state", "delete", "--yes", "--target-dependents", urn)
+    assert "protected" in sandbox.pulumi(*forget, fails=True).stderr, "the Space depends on it"
+    sandbox.pulumi("refresh", "--yes", "--skip-preview")
+    sandbox.pulumi(*forget)
     output = sandbox.pulumi("up", "--yes", "--skip-preview").stdout
     assert changes(output).keys() == {"created"}, output
     old, new = (
@@ -73,4 +74,4 @@ def test_a_new_cluster_gets_the_registry_with_its_images_and_passwords(sandbox: 
         for export in (state, sandbox.pulumi("stack", "export").stdout)
     )
     assert new == old, "Space, keys and passwords stay"
-    sandbox.kubectl("create", "--filename=-", stdin=certificate)
+    sandbox.apply(secret)
