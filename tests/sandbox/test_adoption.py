@@ -54,6 +54,9 @@ def test_a_new_cluster_gets_the_registry_with_its_images_and_passwords(sandbox: 
     state = sandbox.pulumi("stack", "export").stdout
     # As if the stack lived in a cluster that is gone, and this were a new one.
     sandbox.pulumi("stack", "import", stdin=state.replace(uid, "another-cluster"))
+    # Its pods would drain for a minute.
+    now = ("--namespace=registry", "--all", "--grace-period=0", "--force")
+    sandbox.kubectl("delete", "deployments,pods", *now)
     sandbox.kubectl("delete", "namespace", "registry")
     sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
 
