@@ -11,6 +11,12 @@ from tests.sandbox.helpers import Sandbox
 pytestmark = pytest.mark.destroys
 
 
+@pytest.fixture(scope="module", autouse=True)
+def bucket(sandbox: Sandbox) -> str:
+    """The Space that is about to be deleted."""
+    return sandbox.bucket
+
+
 def test_destroy_refuses_while_there_are_images_and_leaves_the_registry_usable(
     sandbox: Sandbox,
 ) -> None:
@@ -33,10 +39,9 @@ def test_destroy_with_force_leaves_nothing_in_cluster_and_cloud(sandbox: Sandbox
     assert not state["deployment"].get("resources")
 
 
-def test_the_name_of_a_deleted_space_is_not_used_again(sandbox: Sandbox) -> None:
-    old = sandbox.bucket
+def test_the_name_of_a_deleted_space_is_not_used_again(sandbox: Sandbox, bucket: str) -> None:
     sandbox.pulumi("up", "--yes", "--skip-preview")
-    assert sandbox.pulumi("stack", "output", "bucket").stdout.strip() != old, (
+    assert sandbox.pulumi("stack", "output", "bucket").stdout.strip() != bucket, (
         "a deleted Space's name stays blocked"
     )
     sandbox.pulumi("destroy", "--yes", "--skip-preview")

@@ -5,25 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import socket
-import socketserver
-import ssl
-import threading
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import yaml
 
+from sandbox.cloud import spaces
 from tests.sandbox.helpers import Sandbox
-
-Kubeconfig = dict[str, Any]
+from tests.sandbox.kubeconfigs import Kubeconfig, another_cluster, kubeconfig, tunnel, written
 
 
 def within(sandbox: Sandbox, **variables: str) -> Sandbox:
@@ -31,53 +21,6 @@ def within(sandbox: Sandbox, **variables: str) -> Sandbox:
     other = replace(sandbox)
     vars(other)["environment"] = sandbox.environment | variables
     return other
-
-
-def kubeconfig(sandbox: Sandbox) -> Kubeconfig:
-    config: Kubeconfig = yaml.safe_load(sandbox.layout.kubeconfig.read_text())
-    return config
-
-
-def written(config: Kubeconfig, path: Path) -> Path:
-    path.write_text(json.dumps(config))
-    return path
-
-
-@contextmanager
-def serving(server: socketserver.TCPServer) -> Iterator[int]:
-    """Let a server run, and return its port."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server.socket.getsockname()[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def tunnel(url: str) -> Iterator[str]:
-    """Let an API server be reached under another address, as through a load balancer or VPN."""
-    target = urlsplit(url)
-
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection((str(target.hostname), int(target.port or 443))) as far:
-                back = threading.Thread(target=pump, args=(far, self.request))
-                back.start()
-                pump(self.request, far)
-                back.join()
-
-    socketserver.ThreadingTCPServer.daemon_threads = True
-    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as port:
-        yield f"https://127.0.0.1:{port}"
 
 
 def doubled_ca(config: Kubeconfig) -> None:
@@ -143,8 +86,7 @@ def test_no_path_of_this_machine_is_in_the_state(sandbox: Sandbox) -> None:
 def test_a_preview_without_a_cluster_is_one_warning(sandbox: Sandbox) -> None:
     nowhere = within(sandbox, KUBECONFIG="/nonexistent")
     output = nowhere.pulumi("preview", "--expect-no-changes").stdout
-    diagnostics = output.split("Diagnostics:")[1]
-    assert diagnostics.count("`pulumi up` would be refused") == 1
+    assert output.split("Diagnostics:")[1].count("`pulumi up` would be refused") == 1
     assert "memcache" not in output
     refused = nowhere.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
     assert "expected a cluster that can be asked" in refused
@@ -175,32 +117,6 @@ def changes(output: str) -> dict[str, int]:
         line.split(maxsplit=2) for line in summary if line.startswith(("    +", "    ~", "    -"))
     )
     return {kind: int(count) for _, count, kind in counted}
-
-
-@contextmanager
-def another_cluster(sandbox: Sandbox) -> Iterator[str]:
-    """Let an API server pass for another cluster's: all but its identity is the same."""
-    config = kubeconfig(sandbox)
-    server = config["clusters"][0]["cluster"]["server"]
-    context = ssl.create_default_context(cafile=str(sandbox.layout.pki / "ca.crt"))
-    token = config["users"][0]["user"]["token"]
-    uid = sandbox.get("namespace", "kube-system")["metadata"]["uid"]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            headers = {"Authorization": f"Bearer {token}"}
-            request = urllib.request.Request(f"{server}{self.path}", headers=headers)
-            with urllib.request.urlopen(request, context=context, timeout=10) as response:
-                body = response.read().replace(uid.encode(), b"another-cluster")
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
-        yield f"http://127.0.0.1:{port}"
 
 
 def test_another_cluster_is_refused_before_anything_changes(
@@ -262,7 +178,7 @@ def test_a_stack_may_be_renamed(sandbox: Sandbox) -> None:
 
 
 def test_a_bad_token_is_told_before_anything_changes(sandbox: Sandbox) -> None:
-    token = sandbox.pulumi("config", "get", "digitalocean:token").stdout.strip()
+    token = spaces.secrets(sandbox.layout).token
     sandbox.pulumi("config", "set", "--secret", "digitalocean:token", stdin="wrong")
     try:
         refused = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True).stdout
