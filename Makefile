@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation bench preview destroy smoke-test env down wipe venv
+.PHONY: help up test check mutation bench bench-compare preview destroy smoke-test env down wipe venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -27,6 +27,11 @@ mutation: venv ## change the program in one place at a time; the unit tests must
 
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench
+
+bench-compare: venv ## compare it with the seed's registry and a plain one; a plot, and raw data (ROUNDS=10)
+	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	@$(VENV)/python -m bench.compare --rounds=$(or $(ROUNDS),10)
+	@$(VENV)/python -m bench.plot
 
 preview: venv ## show what `pulumi up` would change in the sandbox
 	@$(SANDBOX) preview
