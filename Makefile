@@ -50,10 +50,11 @@ wipe: venv ## stop the sandbox and delete all that it kept, but for the built to
 # Compiled at once: the engine runs the program several times, and starts plugins for each run.
 venv: venv/.installed
 
-venv/.installed: requirements.txt requirements-dev.txt
+venv/.installed: requirements.txt requirements-dev.txt requirements-policy.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	@echo "installing Python packages into venv" >&2
 	@$(PYTHON) -m venv venv
 	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt >&2
+	@$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-policy.txt >&2
 	@$(VENV)/python -m compileall -q venv/lib
 	@touch venv/.installed
