@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
+SCANNERS := .sandbox/scanners
 
-.PHONY: help up test check mutation bench preview destroy smoke-test env down wipe venv
+.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate pins bench preview destroy smoke-test env down wipe venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -25,8 +26,34 @@ mutation: venv ## change the program in one place at a time; the unit tests must
 	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement tests/mutation/requirements.txt
 	@$(VENV)/python -m tests.mutation $(if $(BASE),--base=$(BASE))
 
+actionlint: venv ## check the workflows' syntax and scripts
+	@$(VENV)/pytest tests/gate/test_actionlint.py
+
+zizmor: venv $(SCANNERS)/.installed ## check what attackers could do with the workflows
+	@$(VENV)/pytest tests/gate/test_zizmor.py
+
+checkov: venv $(SCANNERS)/.installed ## check the program's objects by rules that others made
+	@$(VENV)/pytest tests/gate/test_checkov.py
+
+dry-run: venv ## let the sandbox's API server validate the program's objects, strictly
+	@$(VENV)/pytest tests/sandbox/test_manifests.py
+
+conformance: venv ## run the tests of the OCI distribution specification in the sandbox
+	@$(VENV)/pytest tests/sandbox/test_conformance.py
+
+upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE=<revision>; images must still pull
+	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
+
+gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass; takes an hour
+
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench
+
+# A requirement that the other one has keeps its version; delete a line of a .txt file to take a newer one.
+pins: $(SCANNERS)/.installed ## lock what the requirements*.in files ask for, with hashes
+	@for file in requirements requirements-dev tests/mutation/requirements tests/gate/requirements tests/gate/sbom; do \
+	    $(SCANNERS)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	        --custom-compile-command 'make pins' $$file.in --output-file $$file.txt || exit; done
 
 preview: venv ## show what `pulumi up` would change in the sandbox
 	@$(SANDBOX) preview
@@ -58,3 +85,8 @@ venv/.installed: requirements.txt requirements-dev.txt requirements-policy.txt
 	@$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-policy.txt >&2
 	@$(VENV)/python -m compileall -q venv/lib
 	@touch venv/.installed
+
+$(SCANNERS)/.installed: tests/gate/requirements.txt
+	@$(PYTHON) -m venv $(SCANNERS)
+	@$(SCANNERS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/gate/requirements.txt >&2
+	@touch $@
