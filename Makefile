@@ -3,9 +3,8 @@
 PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
-SCANNERS := .sandbox/scanners
 
-.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate pins bench preview destroy smoke-test env down wipe venv
+.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate images sbom pins bench preview destroy smoke-test env down wipe venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -29,10 +28,10 @@ mutation: venv ## change the program in one place at a time; the unit tests must
 actionlint: venv ## check the workflows' syntax and scripts
 	@$(VENV)/pytest tests/gate/test_actionlint.py
 
-zizmor: venv $(SCANNERS)/.installed ## check what attackers could do with the workflows
+zizmor: venv .sandbox/scanners/.installed ## check what attackers could do with the workflows
 	@$(VENV)/pytest tests/gate/test_zizmor.py
 
-checkov: venv $(SCANNERS)/.installed ## check the program's objects by rules that others made
+checkov: venv .sandbox/scanners/.installed ## check the program's objects by rules that others made
 	@$(VENV)/pytest tests/gate/test_checkov.py
 
 dry-run: venv ## let the sandbox's API server validate the program's objects, strictly
@@ -49,11 +48,19 @@ gate: actionlint zizmor checkov mutation test upgrade ## everything that a chang
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench
 
+images: venv ## compare the tags of the default images with the digests in tests/gate/images.toml
+	@$(VENV)/python -m tests.gate.images
+
+sbom: venv .sandbox/cyclonedx/.installed ## list all Python packages and Go modules in .sandbox/sbom, as CycloneDX
+	@mkdir -p .sandbox/sbom
+	@.sandbox/cyclonedx/bin/cyclonedx-py requirements --output-reproducible --output-file .sandbox/sbom/program.json requirements.txt
+	@$(VENV)/python -m tests.gate.sbom > .sandbox/sbom/sandbox.json
+
 # A requirement that the other one has keeps its version; delete a line of a .txt file to take a newer one.
-pins: $(SCANNERS)/.installed ## lock what the requirements*.in files ask for, with hashes
-	@for file in requirements requirements-dev tests/mutation/requirements tests/gate/requirements tests/gate/sbom; do \
-	    $(SCANNERS)/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	        --custom-compile-command 'make pins' $$file.in --output-file $$file.txt || exit; done
+pins: .sandbox/scanners/.installed ## lock what the requirements*.in files ask for, with hashes
+	@for file in requirements requirements-dev tests/mutation/requirements tests/gate/scanners tests/gate/cyclonedx; do \
+	    .sandbox/scanners/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	        $$file.in --output-file $$file.txt || exit; done
 
 preview: venv ## show what `pulumi up` would change in the sandbox
 	@$(SANDBOX) preview
@@ -86,7 +93,8 @@ venv/.installed: requirements.txt requirements-dev.txt requirements-policy.txt
 	@$(VENV)/python -m compileall -q venv/lib
 	@touch venv/.installed
 
-$(SCANNERS)/.installed: tests/gate/requirements.txt
-	@$(PYTHON) -m venv $(SCANNERS)
-	@$(SCANNERS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/gate/requirements.txt >&2
+# Tools that pin other versions than the program has: a virtual environment for each of tests/gate/*.txt.
+.sandbox/%/.installed: tests/gate/%.txt
+	@$(PYTHON) -m venv .sandbox/$*
+	@.sandbox/$*/bin/pip install --quiet --disable-pip-version-check --requirement $< >&2
 	@touch $@
