@@ -121,7 +121,7 @@ def main() -> None:
     try:
         upgrade(base)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"error: {error}\nto look at it: cd {FOLDER} && make env; to remove it: make wipe")
+        sys.exit(f"error: {error}\nto look at it: cd {FOLDER} && eval \"$(make -s env)\"")
     make("wipe")
     shutil.rmtree(FOLDER)
 
