@@ -121,6 +121,7 @@ def main() -> None:
     try:
         upgrade(base)
     except subprocess.CalledProcessError as error:
+        print(error.stdout or "")
         sys.exit(f"error: {error}\nto look at it: cd {FOLDER} && eval \"$(make -s env)\"")
     make("wipe")
     shutil.rmtree(FOLDER)
