@@ -43,7 +43,7 @@ conformance: venv ## run the tests of the OCI distribution specification in the 
 upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE=<revision>; images must still pull
 	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
 
-gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass; takes an hour
+gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass
 
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench

@@ -75,20 +75,19 @@ def _closed(args: StackValidationArgs, report: ReportViolation) -> None:
         report(f"namespace {namespace}: expected a NetworkPolicy that denies all traffic", None)
 
 
+def _secrets(resources: Iterable[PolicyResource]) -> set[str]:
+    return {x for item in resources for x in leaks.secrets(item.resource_type, known(item.props))}
+
+
 def _secret(args: StackValidationArgs, report: ReportViolation) -> None:
-    generated: set[str] = set()
-    for resource in args.resources:
-        generated |= leaks.secrets(resource.resource_type, known(resource.props))
+    generated = _secrets(args.resources)
     for resource, outputs in _objects(args):
         if leaks.holds(outputs, generated):
             report("expected no secret outside of a Secret's data", resource.urn)
 
 
 def _bootstrap(args: StackValidationArgs, report: ReportViolation) -> None:
-    generated: set[str] = set()
-    for resource in args.resources:
-        if _is_bootstrap(resource.urn):
-            generated |= leaks.secrets(resource.resource_type, known(resource.props))
+    generated = _secrets(item for item in args.resources if _is_bootstrap(item.urn))
     for resource, outputs in _objects(args):
         if leaks.holds_anywhere(outputs, generated):
             report("expected the storage key, which opens one Space only", resource.urn)

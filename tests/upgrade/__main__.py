@@ -122,7 +122,7 @@ def main() -> None:
         upgrade(base)
     except subprocess.CalledProcessError as error:
         print(error.stdout or "")
-        sys.exit(f"error: {error}\nto look at it: cd {FOLDER} && eval \"$(make -s env)\"")
+        sys.exit(f'error: {error}\nto look at it: cd {FOLDER} && eval "$(make -s env)"')
     make("wipe")
     shutil.rmtree(FOLDER)
 

@@ -32,7 +32,10 @@ _TYPES = {
     "Service": "core/v1",
     "Ingress": "networking.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "IngressRoute": "traefik.io/v1alpha1",
     "IngressRouteTCP": "traefik.io/v1alpha1",
+    "PodPatch": "core/v1",
+    "PodTemplate": "core/v1",
 }
 
 

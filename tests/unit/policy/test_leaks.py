@@ -84,6 +84,16 @@ def test_a_generated_secret_is_refused_wherever_it_is(text: str) -> None:
     assert reports(cluster("Secret", data=data)) == []
 
 
+def test_what_holds_no_secret_passes() -> None:
+    assert reports(cluster("ConfigMap", data={"notes": "text"}), cluster("Secret", data={})) == []
+
+
+def test_an_annotation_is_refused_in_a_config_map_too() -> None:
+    inputs = {"metadata": {"annotations": {"token": PASSWORD}}, "data": {"notes": "text"}}
+    (problem,) = refused_object("ConfigMap", inputs)["secrets-by-name"]
+    assert problem.startswith("metadata.annotations: ")
+
+
 def test_a_secret_that_only_up_knows_is_refused_there() -> None:
     leak = cluster("ConfigMap", data=UNKNOWN)
     unknown = (urn(RANDOM), RANDOM, {"result": UNKNOWN})
@@ -106,7 +116,7 @@ def test_all_that_providers_generate_is_a_secret(kind: str, name: str) -> None:
 
 def test_the_bootstrap_key_is_refused_in_the_cluster_even_in_a_secret() -> None:
     bootstrap = (urn(KEY, "bootstrap-key"), KEY, {"secretKey": PASSWORD})
-    encoded = base64.b64encode(f"key = {PASSWORD}".encode()).decode()
+    encoded = base64.b64encode(f"key: {PASSWORD}".encode() + b"\xff").decode()
     for secret in ({"data": {"a": encoded}}, {"stringData": {"a": PASSWORD}}):
         refused = refused_stack(bootstrap, cluster("Secret", **secret))
         assert list(refused) == ["narrow-key-in-the-cluster"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.policy.analyzer import UNKNOWN, refused_object, refused_stack, urn
+from tests.unit.policy.analyzer import UNKNOWN, refused, refused_object, refused_stack, urn
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
 TLS = [{"hosts": ["a.example.com"], "secretName": "tls"}]
@@ -50,6 +50,17 @@ def test_an_ingress_that_takes_passwords_without_tls_is_refused(inputs: dict[str
     assert list(refused_object("Ingress", inputs)) == ["tls"]
 
 
+def default(port: str) -> dict[str, Any]:
+    return {"service": {"name": "registry", "port": {"name": port}}}
+
+
+def test_the_default_backend_counts_like_the_others() -> None:
+    assert refused_object("Ingress", {"spec": {"defaultBackend": default("redirect")}}) == {}
+    both = ingress("redirect")
+    both["spec"]["defaultBackend"] = default("http")
+    assert list(refused_object("Ingress", both)) == ["tls"]
+
+
 def test_one_open_path_beside_a_redirect_is_refused() -> None:
     both = ingress("redirect")
     both["spec"]["rules"] += ingress("http")["spec"]["rules"]
@@ -58,14 +69,20 @@ def test_one_open_path_beside_a_redirect_is_refused() -> None:
 
 @pytest.mark.parametrize("tls", [None, {}])
 def test_a_tcp_route_without_tls_is_refused(tls: object) -> None:
-    assert list(refused_object("IngressRouteTCP", {"spec": {"tls": tls}})) == ["tls"]
-    assert refused_object("IngressRouteTCP", {"spec": {"tls": {"secretName": "a"}}}) == {}
+    for kind in ("IngressRoute", "IngressRouteTCP"):
+        assert list(refused_object(kind, {"spec": {"tls": tls}})) == ["tls"]
+        assert refused_object(kind, {"spec": {"tls": {"secretName": "a"}}}) == {}
 
 
 @pytest.mark.parametrize("kind", ["NodePort", "LoadBalancer", "ExternalName"])
 def test_a_service_that_leads_around_the_ingress_is_refused(kind: str) -> None:
     assert list(refused_object("Service", {"spec": {"type": kind}})) == ["tls"]
-    assert refused_object("Service", {"spec": {"type": UNKNOWN}}) == {}
+    assert refused("other:index:Service", {"kind": "Service", "spec": {"type": kind}}) == {}
+
+
+@pytest.mark.parametrize("kind", ["ClusterIP", None, UNKNOWN])
+def test_a_service_inside_the_cluster_passes(kind: str | None) -> None:
+    assert refused_object("Service", {"spec": {"type": kind}}) == {}
 
 
 def egress(**block: object) -> dict[str, Any]:
@@ -77,7 +94,15 @@ def test_a_policy_that_opens_link_local_addresses_is_refused(cidr: str) -> None:
     for excepted in (None, [], ["10.0.0.0/8"]):
         inputs = egress(cidr=cidr, **{"except": excepted})
         assert list(refused_object("NetworkPolicy", inputs)) == ["no-cloud-credentials"]
-    assert refused_object("NetworkPolicy", egress(cidr=cidr, **{"except": UNKNOWN})) == {}
+    own = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}[cidr]
+    for passes in (UNKNOWN, [own], ["10.0.0.0/8", own]):
+        assert refused_object("NetworkPolicy", egress(cidr=cidr, **{"except": passes})) == {}
+
+
+def test_an_unknown_peer_hides_no_open_one_beside_it() -> None:
+    peers = [{"ipBlock": {"cidr": "0.0.0.0/0", "except": x}} for x in (UNKNOWN, [])]
+    rules = {"spec": {"egress": [{"to": peers}]}}
+    assert list(refused_object("NetworkPolicy", rules)) == ["no-cloud-credentials"]
 
 
 @pytest.mark.parametrize("to", [None, []])
@@ -121,4 +146,12 @@ def test_a_namespace_passes_where_all_traffic_is_denied(namespace: str) -> None:
 def test_a_namespace_with_pods_and_open_traffic_is_refused(
     resources: tuple[tuple[str, str, dict[str, Any]], ...],
 ) -> None:
-    assert list(refused_stack(*resources)) == ["closed-namespaces"]
+    assert refused_stack(*resources)["closed-namespaces"] == [
+        "namespace registry: expected a NetworkPolicy that denies all traffic"
+    ]
+
+
+def test_a_pod_without_a_namespace_is_in_the_default_one() -> None:
+    ((urn, kind, outputs), policy) = stack("registry")
+    (problem,) = refused_stack((urn, kind, outputs | {"metadata": {}}), policy)["closed-namespaces"]
+    assert "namespace default: " in problem

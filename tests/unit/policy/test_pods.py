@@ -73,9 +73,29 @@ def test_each_right_beyond_the_restricted_ones_is_refused(
         ("Deployment", deployment(pod)),
         ("DaemonSet", deployment(pod)),
         ("CronJob", {"spec": {"jobTemplate": {"spec": {"template": {"spec": pod}}}}}),
+        ("PodPatch", {"spec": pod}),
+        ("PodTemplate", {"template": {"spec": pod}}),
     ):
         (problem, *_) = refused_object(kind, inputs)["restricted-pods"]
         assert named in problem
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("hostNetwork", False),
+        (f"{CONTEXT}.capabilities", {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}),
+        *(
+            ("volumes", [{"name": "a", kind: {}}])
+            for kind in (
+                *("configMap", "downwardAPI", "emptyDir"),
+                *("persistentVolumeClaim", "projected", "secret"),
+            )
+        ),
+    ],
+)
+def test_what_the_restricted_standard_allows_passes(path: str, value: object) -> None:
+    assert refused_object("Pod", {"spec": changed(path, value)}) == {}
 
 
 def test_a_container_inherits_the_context_of_its_pod_unless_it_has_its_own() -> None:
@@ -88,6 +108,8 @@ def test_a_container_inherits_the_context_of_its_pod_unless_it_has_its_own() -> 
 ROOT = [
     ("volumes", [{"name": "node", "hostPath": {"path": "/"}}]),
     (f"{CONTEXT}.runAsUser", 0),
+    (f"{CONTEXT}.runAsGroup", 0),
+    (f"{CONTEXT}.runAsNonRoot", False),
     (f"{CONTEXT}.capabilities", {"drop": ["ALL"], "add": ["SYS_CHROOT"]}),
 ]
 
@@ -117,6 +139,8 @@ def test_the_node_configurator_may_do_nothing_else(path: str, value: object) -> 
 def test_an_image_that_may_change_is_refused(image: str | None) -> None:
     pod = changed("containers.0.image", image)
     assert list(refused_object("Pod", {"spec": pod})) == ["pinned-images"]
+    pod["containers"].insert(0, {**pod["containers"][0], "image": UNKNOWN})
+    assert list(refused_object("Pod", {"spec": pod})) == ["pinned-images"]
 
 
 def test_a_namespace_that_admits_any_pod_is_refused() -> None:
@@ -125,6 +149,8 @@ def test_a_namespace_that_admits_any_pod_is_refused() -> None:
     assert list(refused_object("Namespace", namespace)) == ["restricted-namespaces"]
     assert list(refused_object("Namespace", {"metadata": {}})) == ["restricted-namespaces"]
     assert refused_object("Namespace", namespace, parent=CONFIGURATOR) == {}
+    labels["pod-security.kubernetes.io/enforce"] = "restricted"
+    assert refused_object("Namespace", namespace) == {}
 
 
 def test_a_helm_release_hides_its_objects() -> None:
