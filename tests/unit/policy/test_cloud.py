@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pulumi_digitalocean as digitalocean
 import pytest
 
 from policy.cloud import BUCKET, KEY, OPENINGS
@@ -11,6 +12,18 @@ from tests.unit.policy.analyzer import UNKNOWN, refused, urn
 
 NARROW = {"bucket": "images", "permission": "readwrite"}
 ALL = {"bucket": "", "permission": "fullaccess"}
+
+
+def test_the_policies_know_the_types_as_the_sdk_does() -> None:
+    assert (BUCKET, KEY, *OPENINGS) == tuple(
+        getattr(kind, "pulumi_type")  # noqa: B009 - its type does not have it
+        for kind in (
+            digitalocean.SpacesBucket,
+            digitalocean.SpacesKey,
+            digitalocean.Cdn,
+            digitalocean.SpacesBucketPolicy,
+        )
+    )
 
 
 @pytest.mark.parametrize("acl", ["public-read", None])

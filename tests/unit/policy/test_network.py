@@ -12,7 +12,7 @@ ROUTER = "traefik.ingress.kubernetes.io/router"
 TLS = [{"hosts": ["a.example.com"], "secretName": "tls"}]
 
 
-def ingress(port: str, tls: object = None, **annotations: str) -> dict[str, Any]:
+def ingress(port: str, tls: object = None, /, **annotations: str) -> dict[str, Any]:
     backend = {"service": {"name": "registry", "port": {"name": port}}}
     return {
         "metadata": {"annotations": {f"{ROUTER}.{key}": x for key, x in annotations.items()}},
@@ -41,6 +41,7 @@ def test_an_ingress_passes_if_it_has_tls_or_redirects_to_it(inputs: dict[str, An
         ingress("http"),
         ingress("http", []),
         ingress("http", TLS, entrypoints="web"),
+        ingress("http", tls="false", entrypoints="websecure"),
         ingress("http", TLS, entrypoints="web,websecure"),
         {"spec": {}},
         {"spec": {"defaultBackend": {"service": {"name": "a", "port": {"name": "http"}}}}},
@@ -100,7 +101,8 @@ def test_a_policy_that_opens_link_local_addresses_is_refused(cidr: str) -> None:
 
 
 def test_an_unknown_peer_hides_no_open_one_beside_it() -> None:
-    peers = [{"ipBlock": {"cidr": "0.0.0.0/0", "except": x}} for x in (UNKNOWN, [])]
+    unknown = {"ipBlock": {"cidr": "0.0.0.0/0", "except": UNKNOWN}}
+    peers = [unknown, {"ipBlock": {"cidr": "0.0.0.0/0", "except": []}}]
     rules = {"spec": {"egress": [{"to": peers}]}}
     assert list(refused_object("NetworkPolicy", rules)) == ["no-cloud-credentials"]
 

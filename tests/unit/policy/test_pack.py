@@ -21,7 +21,7 @@ CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 
 
 def test_the_engine_starts_it_from_anywhere(tmp_path: Path, golden: Golden) -> None:
-    command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", ROOT / "policy"]
+    command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(ROOT / "policy")]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as pack:
         assert pack.stdout
         port = pack.stdout.readline().strip()
