@@ -180,6 +180,20 @@ TOOLS = (
 MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio")
 """A second S3 server, only for tests."""
 
+ACTIONLINT = Tool(
+    "actionlint",
+    "github.com/rhysd/actionlint/cmd/actionlint",
+    module="github.com/rhysd/actionlint",
+)
+"""Checks workflows, only in `make gate`."""
+
+CONFORMANCE = Tool(
+    "conformance",
+    "github.com/opencontainers/distribution-spec/conformance",
+    module="github.com/opencontainers/distribution-spec/conformance",
+)
+"""The tests of the OCI distribution specification, only for tests."""
+
 COPIES = (
     Copy(
         "pulumi-language-python-exec",
