@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation bench preview destroy smoke-test env down wipe venv
+.PHONY: help up test check mutation bench preview destroy smoke-test env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -46,6 +46,11 @@ down: venv ## stop the sandbox; images and state are kept
 
 wipe: venv ## stop the sandbox and delete all that it kept, but for the built tools
 	@$(SANDBOX) wipe
+
+# .gitattributes says what is left out.
+template: ## write what users get to dist/template: pulumi new dist/template
+	@rm -rf dist/template && mkdir -p dist/template
+	@git archive HEAD | tar --extract --directory=dist/template
 
 # Compiled at once: the engine runs the program several times, and starts plugins for each run.
 venv: venv/.installed
