@@ -1,8 +1,8 @@
 """The stand-in for the language host pulumi-language-python.
 
 It runs programs and policy packs with the Python of their virtual environment. Not covered: other
-toolchains than pip, type checkers, debuggers, and resource plugins written in Python. It installs no
-dependencies: a new project gets a link to the sandbox's own virtual environment.
+toolchains than pip, type checkers, debuggers, and resource plugins written in Python. It installs
+no dependencies: a new project gets a link to the sandbox's own virtual environment.
 """
 
 from __future__ import annotations
