@@ -98,7 +98,8 @@ Add a user who may push where CI has to, and take its password from the stack:
 ```bash
 pulumi config set --path 'users.ci.push[0]' 'team-a/*'
 pulumi up
-pulumi stack output users --show-secrets | python3 -c 'import json, sys; print(json.load(sys.stdin)["ci"])'
+pulumi stack output users --show-secrets |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["ci"])'
 ```
 
 GitHub Actions, with the password as the secret `REGISTRY_PASSWORD`:
