@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation bench preview destroy smoke-test env down wipe template venv
+.PHONY: help up test check mutation bench preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -36,6 +36,9 @@ destroy: venv ## destroy the registry in the sandbox, as `pulumi destroy` does a
 
 smoke-test: venv ## test the sandbox's registry from this machine
 	@$(SANDBOX) smoke-test
+
+doctor: venv ## show what has changed behind Pulumi's back in the sandbox, and what fixes it
+	@$(SANDBOX) doctor
 
 # `false`, so that the eval fails where there is no sandbox; an empty output would let it succeed.
 env: ## print what a shell needs to use the sandbox: eval "$$(make -s env)"

@@ -25,6 +25,7 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
         f"podman login {settings.hostname} --username {admin.username} --password-stdin",
     )
     pulumi.export("registry", settings.hostname)
+    pulumi.export("namespace", settings.namespace)
     pulumi.export("username", admin.username)
     pulumi.export("password", admin.password)
     pulumi.export("pull_username", pull.username)
