@@ -34,7 +34,8 @@ class Shell:
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.folder = folder
         # `pulumi new` selects the stack that it creates.
-        self._environment = sandbox.environment | {"PULUMI_STACK": ""}
+        self._environment = dict(sandbox.environment)
+        del self._environment["PULUMI_STACK"]
 
     def run(self, command: str, typed: str = "", *, fails: bool = False) -> Result:
         result = subprocess.run(
