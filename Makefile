@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate images sbom pins bench bench-compare preview destroy smoke-test env down wipe venv
+.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate images sbom pins bench bench-compare preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -76,6 +76,9 @@ destroy: venv ## destroy the registry in the sandbox, as `pulumi destroy` does a
 smoke-test: venv ## test the sandbox's registry from this machine
 	@$(SANDBOX) smoke-test
 
+doctor: venv ## show what has changed behind Pulumi's back in the sandbox, and what fixes it
+	@$(SANDBOX) doctor
+
 # `false`, so that the eval fails where there is no sandbox; an empty output would let it succeed.
 env: ## print what a shell needs to use the sandbox: eval "$$(make -s env)"
 	@$(MAKE) --silent venv && $(SANDBOX) env || { echo false; exit 1; }
@@ -85,6 +88,11 @@ down: venv ## stop the sandbox; images and state are kept
 
 wipe: venv ## stop the sandbox and delete all that it kept, but for the built tools
 	@$(SANDBOX) wipe
+
+# .gitattributes says what is left out.
+template: ## write what users get to dist/template: pulumi new dist/template
+	@rm -rf dist/template && mkdir -p dist/template
+	@git archive HEAD | tar --extract --directory=dist/template
 
 # Compiled at once: the engine runs the program several times, and starts plugins for each run.
 venv: venv/.installed

@@ -82,7 +82,9 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
 
 
 @pytest.mark.usefixtures("layout")
-@pytest.mark.parametrize("command", ["preview", "destroy", "shell", "env", "status", "smoke-test"])
+@pytest.mark.parametrize(
+    "command", ["preview", "destroy", "shell", "env", "status", "smoke-test", "doctor"]
+)
 def test_what_uses_a_sandbox_fails_while_it_is_down(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
