@@ -29,7 +29,8 @@ def main() -> None:
         for image, work in WORKS:
             seed, plain, ours = (median(seconds[delay, image, work, x]) for x in REGISTRIES)
             times = f"{seed:.2f} s | {plain:.2f} s | {ours:.2f} s"
-            print(f"| {delay} ms | {work} {image} | {times} | {ours / seed:.2f} | {ours / plain:.2f} |")
+            ratios = f"{ours / seed:.2f} | {ours / plain:.2f}"
+            print(f"| {delay} ms | {work} {image} | {times} | {ratios} |")
 
 
 def draw(seconds: Seconds) -> None:
