@@ -243,7 +243,7 @@ def test_a_layer_that_lies_elsewhere_is_no_error_of_the_registry(
         "v2/smoke-test/manifests/foreign",
         [201],
         json.dumps(manifest).encode(),
-        smoke_test.MANIFEST,
+        {"Content-Type": smoke_test.MANIFEST},
     )
 
 

@@ -7,9 +7,11 @@ does. Only what is committed is compared.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from sandbox import lifecycle
@@ -54,11 +56,15 @@ def check_out(revision: str) -> None:
     for path in FOLDER.iterdir():
         if path.name not in KEPT:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    archive = subprocess.run(
-        ["git", "archive", revision], cwd=ROOT, capture_output=True, check=True
-    )
-    # With the time of now, so that make installs what another revision requires.
-    subprocess.run(["tar", "-xm"], cwd=FOLDER, input=archive.stdout, check=True)
+    # Not `git archive`, which leaves out what is not for users. Files have the time of now, so that
+    # make installs what another revision requires.
+    with tempfile.TemporaryDirectory() as folder:
+        index = os.environ | {"GIT_INDEX_FILE": f"{folder}/index"}
+        for command in (
+            ["read-tree", revision],
+            ["checkout-index", "--all", f"--prefix={FOLDER}/"],
+        ):
+            subprocess.run(["git", *command], cwd=ROOT, env=index, check=True)
 
 
 def make(target: str) -> None:
