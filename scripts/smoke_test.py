@@ -41,18 +41,18 @@ LAYER_BYTES = 100_000
 """Small enough to cost nothing, too large for any client to have sent it along with its headers."""
 
 REQUEST_SECONDS = 30
-"""How long one answer may take."""
+"""How long one response may take."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class SmokeTestError(Exception):
-    """The registry did not do what it must; says what, and what it answered instead."""
+    """The registry did not work; says which request failed, and its response."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What the registry answered.
+    """A response of the registry.
 
     Attributes:
         status: The HTTP status.

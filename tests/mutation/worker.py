@@ -27,7 +27,7 @@ QUIET = ["-x", "-q", "-p", "no:cacheprovider"]
 
 
 def main() -> None:
-    """Answer each line of standard input, a job in JSON, with whether the mutant survived.
+    """Respond to each line of standard input, a job in JSON, with whether the mutant survived.
 
     The arguments are the tests of all jobs.
     """

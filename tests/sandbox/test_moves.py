@@ -39,7 +39,7 @@ def resources(sandbox: Sandbox) -> dict[str, Any]:
             {"storage.namePrefix": "other", "storage.onDestroy": "delete"},
             "fix: pulumi config set --path storage.namePrefix registry",
         ),
-        (S3, "which must first be told to leave it there"),
+        (S3, "whose storage.onDestroy must first be retain"),
         ({"namespace": "images"}, "did not create there: Secret/registry-tls"),
     ],
 )

@@ -95,7 +95,7 @@ def test_an_anonymous_client_cannot_push_with_podman(
 @pytest.mark.parametrize("method", METHODS)
 def test_an_anonymous_client_gets_nothing(sandbox: Sandbox, method: str, route: str) -> None:
     status, headers, body = sandbox.http(method, route)
-    assert status in {401, 404, 405, 301}, f"{method} {route} answered {status}"
+    assert status in {401, 404, 405, 301}, f"{method} {route} responded with {status}"
     if status == 401:
         assert headers["Www-Authenticate"] == 'Basic realm="registry"'
     assert b"repositories" not in body
