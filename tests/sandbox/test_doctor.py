@@ -85,12 +85,12 @@ def test_a_certificate_that_expires_soon(
         sandbox.run("kubectl", "apply", "--filename=-", stdin=secret)
 
     monkeypatch.setattr(pki, "_LEAF_DAYS", 10)
-    use(*pki.issue(sandbox.layout.pki, "expiring", dns=[sandbox.registry]))
+    use(*pki.issue(sandbox.layout.pki, "expiring", sandbox.registry))
     found = f"the certificate of {sandbox.registry} expires in "
     eventually("Traefik serves it", lambda: any(found in line for line in doctor(sandbox)))
     monkeypatch.undo()
     (line,) = doctor(sandbox)
-    renewed, key = pki.issue(sandbox.layout.pki, "registry", dns=[sandbox.registry])
+    renewed, key = pki.issue(sandbox.layout.pki, "registry", sandbox.registry)
     (tmp_path / "fullchain.pem").write_text(renewed.read_text())
     (tmp_path / "privkey.pem").write_text(key.read_text())
     fix(
