@@ -11,6 +11,9 @@ from settings import Settings
 def export(settings: Settings, registry: PrivateRegistry) -> None:
     """Export everything that the stack hands over.
 
+    The engine sorts names: the login line comes first, and what one needs less often after the
+    long readme.
+
     Args:
         settings: All settings.
         registry: The registry.
@@ -22,16 +25,17 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
         f"podman login {settings.hostname} --username {admin.username} --password-stdin",
     )
     pulumi.export("registry", settings.hostname)
+    pulumi.export("namespace", settings.namespace)
     pulumi.export("username", admin.username)
     pulumi.export("password", admin.password)
     pulumi.export("pull_username", pull.username)
     pulumi.export("pull_password", pull.password)
     pulumi.export("users", {user.username: user.password for user in registry.users.named})
     pulumi.export("registries_yaml", registry.nodes.registries_yaml)
-    pulumi.export("cloud_init", registry.nodes.cloud_init)
+    pulumi.export("registries_cloud_init", registry.nodes.cloud_init)
     pulumi.export("pull_secrets", registry.pull_secrets.names)
-    pulumi.export("bucket", registry.storage.bucket)
-    pulumi.export("endpoint", registry.storage.endpoint)
+    pulumi.export("storage_bucket", registry.storage.bucket)
+    pulumi.export("storage_endpoint", registry.storage.endpoint)
     pulumi.export(
         "readme",
         pulumi.Output.from_input(registry.storage.bucket).apply(
@@ -86,7 +90,35 @@ pulumi stack output registries_yaml --show-secrets |
 kubectl run --image={image}/containous/whoami test-whoami
 ```
 
-New nodes get it from cloud-init: `pulumi stack output cloud_init --show-secrets`.
+New nodes get it from cloud-init: `pulumi stack output registries_cloud_init --show-secrets`.
+
+## Push from CI
+
+Add a user who may push where CI has to, and take its password from the stack:
+
+```bash
+pulumi config set --path 'users.ci.push[0]' 'team-a/*'
+pulumi up
+pulumi stack output users --show-secrets |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["ci"])'
+```
+
+GitHub Actions, with the password as the secret `REGISTRY_PASSWORD`:
+
+```yaml
+- uses: docker/login-action@v3
+  with:
+    registry: {hostname}
+    username: ci
+    password: ${{{{ secrets.REGISTRY_PASSWORD }}}}
+```
+
+GitLab, with the password as the masked variable `REGISTRY_PASSWORD`:
+
+```yaml
+before_script:
+  - printf %s "$REGISTRY_PASSWORD" | docker login {hostname} --username ci --password-stdin
+```
 
 ## Check that it works
 

@@ -20,8 +20,11 @@ def registry_namespace(
         stack: The full name of the stack, for people who look at the cluster.
         cluster: The provider.
     """
-    # Before it stood alone, it was a child of this component.
-    registry = pulumi.create_urn("registry", "registry:index:Registry")
+    # Before it stood alone, it was a child of this component, which at first had no parent.
+    whole = pulumi.create_urn("private-registry", "registry:index:PrivateRegistry")
+    parents = [
+        pulumi.create_urn("registry", "registry:index:Registry", parent) for parent in (None, whole)
+    ]
     return kubernetes.core.v1.Namespace(
         "registry-namespace",
         metadata={
@@ -33,5 +36,7 @@ def registry_namespace(
                 "pod-security.kubernetes.io/warn": "restricted",
             },
         },
-        opts=pulumi.ResourceOptions(provider=cluster, aliases=[pulumi.Alias(parent=registry)]),
+        opts=pulumi.ResourceOptions(
+            provider=cluster, aliases=[pulumi.Alias(parent=parent) for parent in parents]
+        ),
     )

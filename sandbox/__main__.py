@@ -140,10 +140,15 @@ def smoke_test(layout: Layout) -> None:
         raise engine.EngineError(f"the smoke test of https://{layout.hostname} failed")
 
 
+def doctor(layout: Layout) -> None:
+    """Show what has changed behind Pulumi's back, and the commands that fix it."""
+    _become(layout, sys.executable, "-m", "scripts.doctor")
+
+
 _CHANGING = (up, down, wipe)
 """Commands of which only one at a time may run for a sandbox."""
 
-_USING = (status, logs, env, shell, preview, destroy, smoke_test)
+_USING = (status, logs, env, shell, preview, destroy, smoke_test, doctor)
 
 COMMANDS: dict[str, Callable[[Layout], None]] = {
     command.__name__.replace("_", "-"): command for command in (*_CHANGING, *_USING)

@@ -118,6 +118,7 @@ class Layout:
         """The names that machine, node and pods resolve, with their addresses."""
         return {
             self.hostname: self.node_ip,
+            f"second.{self.domain}": self.node_ip,  # for a registry of another stack
             f"api.{self.domain}": self.cloud_ip,
             f"{REGION}.spaces.{self.domain}": self.cloud_ip,
             f"docker-io.{self.domain}": self.cloud_ip,

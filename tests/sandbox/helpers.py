@@ -109,7 +109,7 @@ class Sandbox:
 
     @cached_property
     def bucket(self) -> str:
-        return self.pulumi("stack", "output", "bucket").stdout.strip()
+        return self.pulumi("stack", "output", "storage_bucket").stdout.strip()
 
     def http(
         self, method: str, path: str, *, login: bool = False

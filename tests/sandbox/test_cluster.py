@@ -211,7 +211,7 @@ def test_an_ingress_of_another_with_the_same_host_is_refused(sandbox: Sandbox) -
     finally:
         sandbox.kubectl("delete", "ingress", "shop")
     assert "1 problem in the configuration of this stack; nothing was changed" in refused
-    assert "the Ingress default/shop serves this host already" in refused
+    assert "the Ingress default/shop serves this hostname already" in refused
     assert "Traceback" not in refused
     sandbox.pulumi("preview", "--expect-no-changes")
 

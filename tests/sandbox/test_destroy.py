@@ -41,7 +41,7 @@ def test_destroy_with_force_leaves_nothing_in_cluster_and_cloud(sandbox: Sandbox
 
 def test_the_name_of_a_deleted_space_is_not_used_again(sandbox: Sandbox, bucket: str) -> None:
     sandbox.pulumi("up", "--yes", "--skip-preview")
-    assert sandbox.pulumi("stack", "output", "bucket").stdout.strip() != bucket, (
+    assert sandbox.pulumi("stack", "output", "storage_bucket").stdout.strip() != bucket, (
         "a deleted Space's name stays blocked"
     )
     sandbox.pulumi("destroy", "--yes", "--skip-preview")

@@ -28,6 +28,12 @@ def test_a_refresh_finds_everything_as_it_was_left(sandbox: Sandbox) -> None:
     sandbox.pulumi("preview", "--expect-no-changes")
 
 
+def test_the_table_of_outputs_starts_with_the_login_line(sandbox: Sandbox) -> None:
+    _, header, first, *_ = sandbox.pulumi("stack", "output").stdout.splitlines()
+    assert header.split() == ["OUTPUT", "VALUE"]
+    assert first.split()[:4] == ["login", "pulumi", "stack", "output"]
+
+
 def encodings(secret: str) -> set[str]:
     """Return all encodings in which a secret could leak."""
     raw = secret.encode()

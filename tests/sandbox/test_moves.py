@@ -129,7 +129,7 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         pull(stack, namespace, tmp_path / "refused")
         stack.pulumi("config", "set", "--path", "storage.movedFrom", moved_from)
         stack.pulumi("up", "--yes", "--skip-preview")
-        assert stack.pulumi("stack", "output", "bucket").stdout.strip() == BUCKET
+        assert stack.pulumi("stack", "output", "storage_bucket").stdout.strip() == BUCKET
         pull(stack, namespace, tmp_path / "moved")
         names = [key["name"] for key in sandbox.api("GET", "spaces/keys?per_page=200")["keys"]]
         assert not [name for name in names if "moved" in name], "no key of the Space is left"

@@ -56,7 +56,7 @@ def test_k3s_own_parser_reads_odd_files_as_before_with_our_entries(
 
 @pytest.mark.usefixtures("pulling")
 def test_cloud_init_writes_the_same_file_for_root_only(sandbox: Sandbox) -> None:
-    text = output(sandbox, "cloud_init")
+    text = output(sandbox, "registries_cloud_init")
     assert text.startswith("#cloud-config\n"), "cloud-init requires this first line"
     (file,) = yaml.safe_load(text)["write_files"]
     assert file["content"] == output(sandbox, "registries_yaml")

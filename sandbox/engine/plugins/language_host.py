@@ -1,8 +1,8 @@
 """The stand-in for the language host pulumi-language-python.
 
 It runs programs and policy packs with the Python of their virtual environment. Not covered: other
-toolchains than pip, installation of dependencies, type checkers, debuggers, ``pulumi new``, and
-plugins written in Python other than policy packs.
+toolchains than pip, type checkers, debuggers, and resource plugins written in Python. It installs
+no dependencies: a new project gets a link to the sandbox's own virtual environment.
 """
 
 from __future__ import annotations
@@ -114,6 +114,19 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         except FileNotFoundError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
+
+    @override
+    def InstallDependencies(
+        self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.InstallDependenciesResponse]:
+        own = Path(sys.prefix)
+        folder = Path(
+            request.info.root_directory, str(dict(request.info.options).get("virtualenv", own))
+        )
+        if not folder.exists():
+            folder.symlink_to(own)
+            message = f"stand-in: {folder} is a link to {own}; nothing was installed\n"
+            yield language_pb2.InstallDependenciesResponse(stdout=message.encode())
 
     @override
     def Run(

@@ -121,7 +121,7 @@ def _run(
                 lambda hostname, tls: engine.requests.append((hostname, tls)),
             ),
             # A cluster with nothing in the way.
-            mock.patch.object(preflight, "check", lambda *_: CLUSTER_UID),
+            mock.patch.object(preflight, "check", lambda *_: (CLUSTER_UID, [])),
         ):
             loop.run_until_complete(run_in_stack(program))
     finally:

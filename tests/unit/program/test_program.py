@@ -168,3 +168,12 @@ def test_one_replica_may_always_be_moved_to_another_node(run: Run) -> None:
 
 def test_bad_settings_are_refused_before_any_resource_is_made(run: Run) -> None:
     assert "https://wrong" in refusal(run, config={"hostname": "https://wrong"})
+
+
+def test_the_login_line_is_the_first_output_and_only_the_readme_has_more_than_a_line(
+    run: Run,
+) -> None:
+    outputs = run().stack.outputs or {}
+    assert min(outputs) == "login", "the engine sorts them"
+    shown = {name: visible(value) for name, value in outputs.items()}
+    assert [name for name, value in shown.items() if "\n" in str(value)] == ["readme"]

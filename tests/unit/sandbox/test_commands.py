@@ -23,8 +23,8 @@ REPOSITORY = Path(__file__).parents[3]
 def checkout(tmp_path: Path) -> Path:
     """A checkout with this Makefile, whose sandbox fails, and a `pulumi` that leaves a mark."""
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
-    for requirements in ("requirements.txt", "requirements-dev.txt"):
-        (tmp_path / requirements).touch()
+    for requirements in REPOSITORY.glob("requirements*.txt"):
+        (tmp_path / requirements.name).touch()
     for path, text in (
         ("venv/bin/python", "echo 'error: sandbox is down' >&2; exit 1"),
         ("bin/pulumi", f"touch {tmp_path}/pulumi-ran"),
@@ -82,7 +82,9 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
 
 
 @pytest.mark.usefixtures("layout")
-@pytest.mark.parametrize("command", ["preview", "destroy", "shell", "env", "status", "smoke-test"])
+@pytest.mark.parametrize(
+    "command", ["preview", "destroy", "shell", "env", "status", "smoke-test", "doctor"]
+)
 def test_what_uses_a_sandbox_fails_while_it_is_down(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,15 @@ def test_a_missing_environment_is_told_before_the_program_runs(tmp_path: Path) -
         call(host.GetRequiredPackages, request)
 
 
+def test_a_new_project_gets_a_link_to_the_own_environment(tmp_path: Path) -> None:
+    request = language_pb2.InstallDependenciesRequest(info=program(tmp_path, virtualenv="venv"))
+    host = LanguageHost(tmp_path, "")
+    (response,) = call(host.InstallDependencies, request)
+    assert (tmp_path / "venv").readlink() == Path(sys.prefix)
+    assert b"nothing was installed" in response.stdout
+    assert not list(call(host.InstallDependencies, request)), "an environment is never replaced"
+
+
 def test_the_required_plugins_are_those_of_the_installed_sdks(tmp_path: Path) -> None:
     for name, text in {
         "pulumi_one": '{"resource": true, "name": "one", "version": "1.2.3"}',

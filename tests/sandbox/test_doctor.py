@@ -1,0 +1,132 @@
+"""The doctor, after real faults: what it says, and that what it says fixes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import pki
+from sandbox.build import images
+from tests.sandbox.helpers import Sandbox, eventually
+
+KUBECTL = ("kubectl", "--namespace=registry")
+
+
+def doctor(sandbox: Sandbox) -> list[str]:
+    """Return the lines of what the doctor finds; it must find something."""
+    return sandbox.run("python3", "-m", "scripts.doctor", fails=True).stdout.splitlines()
+
+
+def healthy(sandbox: Sandbox) -> bool:
+    output = sandbox.run("python3", "-m", "scripts.doctor").stdout
+    return output == f"{sandbox.registry}: nothing has changed, and all images can be pulled\n"
+
+
+def fix(sandbox: Sandbox, line: str) -> None:
+    """Run the command of a line, as a user does who says yes."""
+    command = line.partition("; fix: ")[2]
+    for verb in ("up", "refresh"):
+        command = command.replace(f"pulumi {verb}", f"pulumi {verb} --yes --skip-preview")
+    sandbox.run("sh", "-ec", command)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(sandbox: Sandbox) -> Iterator[None]:
+    assert healthy(sandbox)
+    yield
+    assert healthy(sandbox)
+
+
+def test_a_deleted_storage_key(sandbox: Sandbox) -> None:
+    keys = sandbox.api("GET", "spaces/keys")["keys"]
+    (key,) = [x for x in keys if x["grants"][0]["bucket"] == sandbox.bucket]
+    sandbox.api("DELETE", f"spaces/keys/{key['access_key']}")
+    (line,) = [x for x in doctor(sandbox) if "storage-key" in x]
+    assert line == "SpacesKey storage-key is gone; fix: pulumi up --refresh"
+    fix(sandbox, line)
+
+
+def test_a_deleted_bootstrap_key(sandbox: Sandbox) -> None:
+    keys = sandbox.api("GET", "spaces/keys")["keys"]
+    (key,) = [x for x in keys if x["grants"][0]["permission"] == "fullaccess"]
+    sandbox.api("DELETE", f"spaces/keys/{key['access_key']}")
+    (line,) = doctor(sandbox)
+    assert line.startswith("SpacesKey bootstrap-key is gone; fix: pulumi refresh --target ")
+    fix(sandbox, line)
+
+
+def test_edited_scaled_and_deleted_objects(sandbox: Sandbox) -> None:
+    port = '[{"op": "replace", "path": "/spec/ports/0/port", "value": 5001}]'
+    sandbox.run(*KUBECTL, "patch", "service", "registry", "--type=json", f"--patch={port}")
+    sandbox.run(*KUBECTL, "scale", "deployment/registry", "--replicas=0")
+    sandbox.run(*KUBECTL, "delete", "ingress", "--all")
+    lines = doctor(sandbox)
+    assert (
+        "Service registry/registry was changed: spec.ports[0].port; fix: pulumi up --refresh"
+        in (lines)
+    )
+    assert "Deployment registry/registry was changed: spec.replicas; fix: pulumi up --refresh" in (
+        lines
+    )
+    assert "Ingress registry/registry is gone; fix: pulumi up --refresh" in lines
+    assert any(line.startswith(f"https://{sandbox.registry} cannot be used: ") for line in lines)
+    fix(sandbox, lines[0])
+
+
+def test_a_certificate_that_expires_soon(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = ("create", "secret", "tls", "registry-tls", "--dry-run=client", "--output=yaml")
+
+    def use(certificate: Path, key: Path) -> None:
+        secret = sandbox.run(*KUBECTL, *command, f"--cert={certificate}", f"--key={key}").stdout
+        sandbox.run("kubectl", "apply", "--filename=-", stdin=secret)
+
+    monkeypatch.setattr(pki, "_LEAF_DAYS", 10)
+    use(*pki.issue(sandbox.layout.pki, "expiring", dns=[sandbox.registry]))
+    found = f"the certificate of {sandbox.registry} expires in "
+    eventually("Traefik serves it", lambda: any(found in line for line in doctor(sandbox)))
+    monkeypatch.undo()
+    (line,) = doctor(sandbox)
+    renewed, key = pki.issue(sandbox.layout.pki, "registry", dns=[sandbox.registry])
+    (tmp_path / "fullchain.pem").write_text(renewed.read_text())
+    (tmp_path / "privkey.pem").write_text(key.read_text())
+    fix(
+        sandbox,
+        line.replace("fullchain.pem", f"{tmp_path}/fullchain.pem")
+        .replace("privkey.pem", f"{tmp_path}/privkey.pem")
+        .replace(", or as docs/ingress.md says", ""),
+    )
+    eventually("Traefik serves the new one", lambda: healthy(sandbox))
+
+
+def test_an_image_that_lost_a_layer(sandbox: Sandbox) -> None:
+    source = f"oci-archive:{images.archive_path(sandbox.layout.tools, 'whoami')}"
+    image = f"docker://{sandbox.registry}/doctor/whoami:1"
+    login = ("--dest-creds", f"admin:{sandbox.password}")
+    sandbox.run("skopeo", "copy", *login, source, image)
+    s3 = sandbox.s3()
+    blobs = s3.list_objects_v2(Bucket=sandbox.bucket, Prefix="docker/registry/v2/blobs/")
+    layer = max(blobs["Contents"], key=lambda x: x["Size"])["Key"]
+    s3.delete_object(Bucket=sandbox.bucket, Key=layer)
+    lines = doctor(sandbox)
+    digest = layer.split("/")[-2]
+    (line,) = [x for x in lines if x.startswith("doctor/whoami:1 cannot be pulled: ")]
+    assert digest in line
+    assert line.endswith(", and push doctor/whoami:1 again")
+    fix(sandbox, line.partition(", and push")[0])
+    eventually("the registry is back", lambda: sandbox.http("GET", "/v2/", login=True)[0] == 200)
+    sandbox.run("skopeo", "copy", *login, source, image)
+
+
+@pytest.mark.destroys
+def test_a_deleted_space(sandbox: Sandbox) -> None:
+    s3, bucket = sandbox.s3(), sandbox.bucket
+    for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=item["Key"])
+    s3.delete_bucket(Bucket=bucket)
+    (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage is gone")]
+    fix(sandbox, line)
+    assert sandbox.bucket != bucket

@@ -1,0 +1,125 @@
+"""The README's commands, from `pulumi new` to a login."""
+
+from __future__ import annotations
+
+import http.server
+import re
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox import pki
+from sandbox.build import images
+from sandbox.cloud import spaces
+from tests.sandbox.helpers import ROOT, Result, Sandbox
+
+ARCHIVE = "owner/k3s-registry/archive/refs/heads/main.zip"
+
+
+class Shell:
+    """A shell in an empty folder, with the sandbox's cluster, cloud and engine.
+
+    Args:
+        sandbox: The sandbox.
+        folder: The folder.
+    """
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.folder = folder
+        # `pulumi new` selects the stack that it creates.
+        self._environment = dict(sandbox.environment)
+        del self._environment["PULUMI_STACK"]
+
+    def run(self, command: str, typed: str = "", *, fails: bool = False) -> Result:
+        result = subprocess.run(
+            ["sh", "-ec", command],
+            cwd=self.folder,
+            env=self._environment,
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (result.returncode != 0) == fails, f"{command}\n{result.stdout}\n{result.stderr}"
+        return result
+
+
+@pytest.fixture
+def shell(sandbox: Sandbox, tmp_path: Path) -> Iterator[Shell]:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    shell = Shell(sandbox, folder)
+    yield shell
+    shell.run("pulumi destroy --yes --skip-preview && pulumi stack rm --yes")
+
+
+@contextmanager
+def served(sandbox: Sandbox, folder: Path) -> Iterator[str]:
+    """Serve the archive of the last commit, laid out as GitHub does, over HTTPS."""
+    archive = folder / ARCHIVE
+    archive.parent.mkdir(parents=True)
+    prefix = "--prefix=k3s-registry-main/"
+    subprocess.run(["git", "archive", prefix, "-o", archive, "HEAD"], cwd=ROOT, check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pki.issue(sandbox.layout.pki, "archive", dns=["localhost"]))
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever).start()
+        yield f"https://localhost:{server.server_address[1]}/{ARCHIVE}"
+        server.shutdown()
+
+
+def commands() -> list[str]:
+    """Return the commands of the first block in the README's section on deployment."""
+    section = (ROOT / "README.md").read_text().split("## Deploy it")[1]
+    (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)[:1]
+    return str(block).splitlines()
+
+
+def test_five_commands_of_the_readme_lead_from_nothing_to_a_login(
+    sandbox: Sandbox, shell: Shell, tmp_path: Path
+) -> None:
+    new, token, up, certificate, login = commands()
+    hostname = f"second.{sandbox.layout.domain}"
+    with served(sandbox, tmp_path) as url:
+        options = f"--yes --name five-commands --stack prod --config hostname={hostname}"
+        shell.run(f"{new.replace(new.split()[-1], url)} {options}")
+    shell.run(token, spaces.secrets(sandbox.layout).token)
+    # The sandbox's own stack has the namespace; and the images' names are the sandbox's.
+    ours = {"namespace": "registry-five", "registry.image": images.REGISTRY}
+    ours |= {"registry.proxyImage": images.CADDY, "scripts.image": images.PYTHON}
+    ours |= {"storage.onDestroy": "delete"}
+    pairs = " ".join(f"--plaintext {key}={value}" for key, value in ours.items())
+    shell.run(f"pulumi config set-all --path {pairs}")
+    shell.run(f"{up} --yes --skip-preview")
+    cert, key = pki.issue(sandbox.layout.pki, "five", dns=[hostname])
+    certificate = certificate.replace("fullchain.pem", str(cert)).replace("privkey.pem", str(key))
+    shell.run(certificate.replace("--namespace registry", "--namespace registry-five"))
+    login = login.replace("registry.example.com", hostname)
+    result = shell.run(f"{login} --authfile {tmp_path}/auth.json")
+    assert "Login Succeeded!" in result.stdout
+
+
+def test_a_new_project_of_a_path_without_a_hostname_says_that_it_is_missing(
+    sandbox: Sandbox, shell: Shell
+) -> None:
+    subprocess.run(["make", "--silent", "template"], cwd=ROOT, check=True)
+    shell.run(f"pulumi new {ROOT}/dist/template --yes --name no-hostname --stack prod")
+    assert not (shell.folder / "sandbox").exists()
+    stack = yaml.safe_load((shell.folder / "Pulumi.prod.yaml").read_text())
+    assert list(stack) == ["encryptionsalt"]
+    refused = shell.run("pulumi preview --non-interactive", fails=True).stdout
+    assert "pulumi config set hostname" in refused
+    assert "1 problem" in refused, "the hostname is the only key that must be set"
+    shell.run("pulumi config set --secret digitalocean:token", spaces.secrets(sandbox.layout).token)
+    hostname = f"second.{sandbox.layout.domain}"
+    shell.run(f"pulumi config set hostname {hostname} && pulumi config set namespace second")
+    assert "to create" in shell.run("pulumi preview --non-interactive").stdout
