@@ -159,7 +159,7 @@ def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(
         name = f"k3s-registry-{stack.stack}-bootstrap"
         grants = [{"bucket": "", "permission": "fullaccess"}]
         left = sandbox.api("POST", "spaces/keys", {"name": name, "grants": grants})["key"]
-        delay(sandbox, 20)
+        delay(sandbox, 6)
         try:
             up = stack.pulumi("up", "--yes", "--skip-preview")
         finally:
