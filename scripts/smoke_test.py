@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import http.client
 import json
 import os
 import ssl
@@ -97,7 +98,7 @@ class Registry:
             headers: More headers, among them the media type of what is sent.
 
         Raises:
-            SmokeTestError: On another status.
+            SmokeTestError: On another status, or half a response.
             OSError: If there was no response.
         """
         url = urllib.parse.urljoin(self.url + "/", path)
@@ -116,6 +117,9 @@ class Registry:
         except urllib.error.HTTPError as error:
             with error:
                 response = Response(error.code, _lower(error.headers), error.read())
+        except http.client.HTTPException as error:
+            # Such as an end before all of a layer was sent.
+            raise SmokeTestError(f"{method} {url}: {error!r}") from None
         if response.status not in expected:
             statuses = " or ".join(map(str, expected))
             excerpt = response.body[:300].decode(errors="replace").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,12 +108,12 @@ def test_an_image_that_lost_a_layer(sandbox: Sandbox) -> None:
     image = f"docker://{sandbox.registry}/doctor/whoami:1"
     login = ("--dest-creds", f"admin:{sandbox.password}")
     sandbox.run("skopeo", "copy", *login, source, image)
-    s3 = sandbox.s3()
-    blobs = s3.list_objects_v2(Bucket=sandbox.bucket, Prefix="docker/registry/v2/blobs/")
-    layer = max(blobs["Contents"], key=lambda x: x["Size"])["Key"]
-    s3.delete_object(Bucket=sandbox.bucket, Key=layer)
+    creds = f"--creds=admin:{sandbox.password}"
+    manifest = json.loads(sandbox.run("skopeo", "inspect", "--raw", creds, image).stdout)
+    digest = manifest["layers"][0]["digest"].removeprefix("sha256:")
+    layer = f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+    sandbox.s3().delete_object(Bucket=sandbox.bucket, Key=layer)
     lines = doctor(sandbox)
-    digest = layer.split("/")[-2]
     (line,) = [x for x in lines if x.startswith("doctor/whoami:1 cannot be pulled: ")]
     assert digest in line
     assert line.endswith(", and push doctor/whoami:1 again")

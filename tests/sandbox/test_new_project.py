@@ -118,7 +118,8 @@ def test_a_new_project_of_a_path_without_a_hostname_says_that_it_is_missing(
     assert list(stack) == ["encryptionsalt"]
     refused = shell.run("pulumi preview --non-interactive", fails=True).stdout
     assert "pulumi config set hostname" in refused
-    assert "1 problem" in refused, "the hostname is the only key that must be set"
+    assert "pulumi config set --secret digitalocean:token" in refused
+    assert "2 problems" in refused, "no other key must be set"
     shell.run("pulumi config set --secret digitalocean:token", spaces.secrets(sandbox.layout).token)
     hostname = f"second.{sandbox.layout.domain}"
     shell.run(f"pulumi config set hostname {hostname} && pulumi config set namespace second")

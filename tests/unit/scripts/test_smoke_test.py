@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -87,6 +89,18 @@ def test_a_registry_that_cannot_store_is_not_passed_and_says_what_its_response_w
         match=r"POST .*/v2/smoke-test/blobs/uploads/: expected 202, got 500",
     ):
         passed(serve(full))
+
+
+def test_half_a_response_is_no_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(*_: object, **__: object) -> None:
+        raise http.client.IncompleteRead(b"", 1)
+
+    monkeypatch.setattr(urllib.request, "urlopen", half)
+    registry = smoke_test.Registry("http://registry.test", None)
+    with pytest.raises(
+        smoke_test.SmokeTestError, match=r"/v2/: IncompleteRead\(0 bytes read, 1 more"
+    ):
+        registry.call("GET", "v2/", [200])
 
 
 def test_a_new_password_is_waited_for(serve: Serve) -> None:
