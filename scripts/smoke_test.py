@@ -211,13 +211,8 @@ def test(
 
     content = os.urandom(LAYER_BYTES)
     tag = hashlib.sha256(content).hexdigest()[:12]
-    routes = [
-        "v2/",
-        "v2/_catalog",
-        f"v2/{REPOSITORY}/tags/list",
-        f"v2/{REPOSITORY}/manifests/{tag}",
-    ]
-    routes += [f"v2/{REPOSITORY}/blobs/{digest(content)}", f"v2/{REPOSITORY}/blobs/uploads/"]
+    paths = ["tags/list", f"manifests/{tag}", f"blobs/{digest(content)}", "blobs/uploads/"]
+    routes = ["v2/", "v2/_catalog", *(f"v2/{REPOSITORY}/{path}" for path in paths)]
     for route in routes:
         for method in METHODS:
             Registry(url, None, tls).call(method, route, [401])
@@ -228,13 +223,8 @@ def test(
         Registry(url, basic(name, password + "x"), tls).call("GET", "v2/", [401])
     yield "refused a wrong password and a wrong user"
 
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "rootfs": {"type": "layers", "diff_ids": [digest(content)]},
-        }
-    ).encode()
+    rootfs = {"type": "layers", "diff_ids": [digest(content)]}
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()
     manifest = json.dumps(
         {
             "schemaVersion": 2,
