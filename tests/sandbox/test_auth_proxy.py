@@ -19,6 +19,7 @@ from sandbox.build import images
 from sandbox.cloud import spaces
 from sandbox.layout import REGION
 from tests.sandbox.clients import send
+from tests.sandbox.existing_buckets import empty
 from tests.sandbox.helpers import Sandbox, eventually, second_stack
 
 DIGEST = "sha256:" + "0" * 64
@@ -249,14 +250,14 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
     sandbox: Sandbox, hanging: tuple[int, threading.Event]
 ) -> None:
     port, hang = hanging
-    root = spaces.secrets(sandbox.layout)
+    root, owner = spaces.secrets(sandbox.layout), sandbox.s3()
+    owner.create_bucket(Bucket="hanging")
     with second_stack(sandbox, "hanging") as second:
         second.config(
             storage__kind="s3",
             storage__endpoint=f"http://{sandbox.layout.machine_ip}:{port}",
             storage__region=REGION,
-            storage__bucket=sandbox.bucket,
-            storage__rootDirectory="hanging",
+            storage__bucket="hanging",
             storage__accessKey=root.root_access_key,
             tls__mode="none",
         )
@@ -274,3 +275,4 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
         eventually("the pod is out of service", lambda: ready() == 0)
         hang.clear()
         eventually("the pod is back in service", lambda: ready() == 1)
+    empty(owner, "hanging")
