@@ -138,7 +138,7 @@ def update(stack: Sandbox, number: int) -> bool:
     Returns:
         Whether it was interrupted.
     """
-    stack.config(users__ci__pull=[f"team-{number}"], registry__parallelUploads=number + 1)
+    stack.config(**{"users__ci__pull[0]": f"team-{number}"}, registry__parallelUploads=number)
     killed = kill_after(stack, number, "up", "--yes", "--skip-preview")
     _check(stack, repair(stack, "up"))
     return killed
@@ -164,5 +164,5 @@ def destroy(stack: Sandbox, number: int) -> bool:
 
 def _check(stack: Sandbox, output: str) -> None:
     stack.pulumi("preview", "--expect-no-changes")
-    stack.pulumi("refresh", "--yes", "--preview-only", "--expect-no-changes")
+    stack.pulumi("refresh", "--preview-only", "--expect-no-changes")
     assert not leftovers(stack, output), f"left in the cloud, and nobody is told:\n{output}"

@@ -161,7 +161,13 @@ def test_requests_from_the_ingress_controllers_namespace_need_a_login_too(
     sandbox: Sandbox, logins: dict[str, str]
 ) -> None:
     script = """
-import base64, sys, urllib.error, urllib.request
+import base64, socket, sys, time, urllib.error, urllib.request
+for _ in range(50):  # The network policies' controller learns of a new pod a while after its start.
+    try:
+        socket.create_connection(("registry.registry.svc", 5000), timeout=1).close()
+        break
+    except OSError:
+        time.sleep(0.2)
 for login, method, path, expected in (
     ("", "GET", "/v2/", 401), ("", "DELETE", "/v2/a/manifests/1", 401),
     (sys.argv[1], "GET", "/v2/", 200), (sys.argv[1], "POST", "/v2/a/blobs/uploads/", 403),

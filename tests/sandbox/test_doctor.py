@@ -85,7 +85,7 @@ def test_a_certificate_that_expires_soon(
         secret = sandbox.run(*KUBECTL, *command, f"--cert={certificate}", f"--key={key}").stdout
         sandbox.run("kubectl", "apply", "--filename=-", stdin=secret)
 
-    monkeypatch.setattr(pki, "_LEAF_DAYS", 10)
+    monkeypatch.setattr(pki, "_DAYS", 10)
     use(*pki.issue(sandbox.layout.pki, "expiring", sandbox.registry))
     found = f"the certificate of {sandbox.registry} expires in "
     eventually("Traefik serves it", lambda: any(found in line for line in doctor(sandbox)))
