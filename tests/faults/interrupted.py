@@ -113,7 +113,7 @@ def killed_stack(sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 def first_up(stack: Sandbox, number: int) -> bool:
-    """Interrupt the first update, and check what its repair leaves; then destroy everything.
+    """Interrupt the first update, and check what its repair leaves.
 
     Args:
         stack: The stack, destroyed.
@@ -124,7 +124,6 @@ def first_up(stack: Sandbox, number: int) -> bool:
     """
     killed = kill_after(stack, number, "up", "--yes", "--skip-preview")
     _check(stack, repair(stack, "up"))
-    stack.pulumi("destroy", "--yes", "--skip-preview")
     return killed
 
 
@@ -145,7 +144,7 @@ def update(stack: Sandbox, number: int) -> bool:
 
 
 def destroy(stack: Sandbox, number: int) -> bool:
-    """Interrupt a destroy, and check what its repair leaves; then create everything again.
+    """Interrupt a destroy, and check what its repair leaves.
 
     Args:
         stack: The stack, up.
@@ -158,7 +157,6 @@ def destroy(stack: Sandbox, number: int) -> bool:
     output = repair(stack, "destroy")
     assert not leftovers(stack, output)
     stack.kubectl("get", "namespace", f"registry-{PREFIX}", fails=True)
-    stack.pulumi("up", "--yes", "--skip-preview")
     return killed
 
 
