@@ -72,6 +72,7 @@ def repair(stack: Sandbox, command: str) -> str:
         command: The command that was interrupted: up or destroy.
     """
     engine.kill(stack.layout)
+    _restore(stack)
     stack.pulumi("cancel", "--yes", stack.stack)
     refresh = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]
     output = stack.pulumi(*refresh).stdout
@@ -87,6 +88,15 @@ def repair(stack: Sandbox, command: str) -> str:
         return output + stack.run(*last).stdout
     assert not result.returncode, output[-3000:]
     return output
+
+
+def _restore(stack: Sandbox) -> None:
+    """Take the state before, if the engine was killed while it wrote the last one."""
+    folder = stack.layout.state / "pulumi" / ".pulumi" / "stacks" / engine.PROJECT
+    try:
+        json.loads((folder / f"{stack.stack}.json").read_text())
+    except ValueError:
+        (folder / f"{stack.stack}.json.bak").replace(folder / f"{stack.stack}.json")
 
 
 def leftovers(stack: Sandbox, output: str) -> list[str]:
