@@ -145,7 +145,7 @@ def test_there_may_be_no_file(node: Node) -> None:
     assert read(node.root, PATH) is None
 
 
-def make(kind: str, path: Path) -> None:
+def make(kind: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make something that is not a plain file."""
     match kind:
         case "folder":
@@ -153,13 +153,15 @@ def make(kind: str, path: Path) -> None:
         case "pipe":
             os.mkfifo(path)
         case "socket":
+            # A socket's path has at most 107 bytes: https://man7.org/linux/man-pages/man7/unix.7.html
+            monkeypatch.chdir(path.parent)
             with socket.socket(socket.AF_UNIX) as server:
-                server.bind(os.path.relpath(path))
+                server.bind(path.name)
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])
-def test_what_is_not_a_file_is_refused(node: Node, kind: str) -> None:
-    make(kind, node.registries)
+def test_what_is_not_a_file_is_refused(node: Node, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(kind, node.registries, monkeypatch)
     with pytest.raises(RefusedError, match=r"^/etc/rancher/k3s/registries\.yaml: it is not a file"):
         read(node.root, PATH)
 
