@@ -16,12 +16,12 @@ class ToolchainError(RuntimeError):
 
 @dataclass(frozen=True)
 class Replacement:
-    """One file of a module in whose place another is compiled, for a shorter build.
+    """A package that a tool links and the sandbox does not use; a small one takes its place.
 
     Attributes:
-        module: The module.
-        path: The file's path in the module.
-        by: The file that is compiled, relative to the tool's folder.
+        module: The package's module.
+        path: The package's folder in the module. Packages below it stay.
+        by: The folder of the package that is compiled instead, in the tool's folder.
     """
 
     module: str
@@ -43,7 +43,7 @@ class Tool:
         cpu_seconds: What the first build takes, docs/performance.md; for the estimates.
         aliases: Additional names under which it is called.
         may_be_on_path: Whether one of the same version on PATH can be used instead.
-        replacement: The file that is replaced in the build.
+        replacements: The packages that are replaced, for a shorter build.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Tool:
     cpu_seconds: int = 10
     aliases: tuple[str, ...] = ()
     may_be_on_path: bool = False
-    replacement: Replacement | None = None
+    replacements: tuple[Replacement, ...] = ()
 
     @property
     def source(self) -> Path:
@@ -130,10 +130,9 @@ TOOLS = (
         "github.com/traefik/traefik/v3/cmd/traefik",
         module="github.com/traefik/traefik/v3",
         ldflags="-X github.com/traefik/traefik/v3/pkg/version.Version={version}",
-        replacement=Replacement(
-            "github.com/go-acme/lego/v4",
-            "providers/dns/zz_gen_dns_providers.go",
-            "dns_providers.go",
+        replacements=(
+            Replacement("github.com/go-acme/lego/v4", "providers/dns", "dns"),
+            Replacement("github.com/traefik/traefik/v3", "pkg/provider/ecs", "ecs"),
         ),
     ),
     Tool(
