@@ -128,6 +128,7 @@ def test_a_deleted_space(sandbox: Sandbox) -> None:
     for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=item["Key"])
     s3.delete_bucket(Bucket=bucket)
-    (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage is gone")]
+    (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage-bucket is gone")]
     fix(sandbox, line)
+    del sandbox.__dict__["bucket"]
     assert sandbox.bucket != bucket
