@@ -16,16 +16,15 @@ class ToolchainError(RuntimeError):
 
 @dataclass(frozen=True)
 class Replacement:
-    """A package that a tool links and the sandbox does not use; a small one takes its place.
+    """Packages that a tool links and the sandbox does not use; small ones take their place.
 
     Attributes:
-        module: The package's module.
-        path: The package's folder in the module. Packages below it stay.
-        by: The folder of the package that is compiled instead, in the tool's folder.
+        module: The packages' module.
+        by: A folder in the tool's folder, with the small packages at the same paths as in the
+            module.
     """
 
     module: str
-    path: str
     by: str
 
 
@@ -43,7 +42,7 @@ class Tool:
         cpu_seconds: What the first build takes, docs/performance.md; for the estimates.
         aliases: Additional names under which it is called.
         may_be_on_path: Whether one of the same version on PATH can be used instead.
-        replacements: The packages that are replaced, for a shorter build.
+        replacements: What is replaced, for a shorter build.
     """
 
     name: str
@@ -131,8 +130,8 @@ TOOLS = (
         module="github.com/traefik/traefik/v3",
         ldflags="-X github.com/traefik/traefik/v3/pkg/version.Version={version}",
         replacements=(
-            Replacement("github.com/go-acme/lego/v4", "providers/dns", "dns"),
-            Replacement("github.com/traefik/traefik/v3", "pkg/provider/ecs", "ecs"),
+            Replacement("github.com/go-acme/lego/v4", "lego"),
+            Replacement("github.com/traefik/traefik/v3", "traefik"),
         ),
     ),
     Tool(
@@ -140,6 +139,7 @@ TOOLS = (
         ".",
         # The module's version is a commit; the engine asks for the version of the installed SDK.
         ldflags=f"-X main.version={importlib.metadata.version('pulumi-kubernetes')}",
+        replacements=(Replacement("github.com/pulumi/pulumi-kubernetes/provider/v4", "provider"),),
     ),
     Tool(
         "registry",

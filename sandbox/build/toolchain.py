@@ -155,14 +155,15 @@ def _replacement_flags(tool: Tool, tools: Path) -> list[str]:
     shutil.rmtree(copies, ignore_errors=True)
     lines = [(tool.source / "go.mod").read_text()]
     for replacement in tool.replacements:
-        copy = copies / replacement.module
+        own, copy = tool.source / replacement.by, copies / replacement.module
         copy.parent.mkdir(parents=True, exist_ok=True)
-        # Without the mode: Go's module cache is read-only.
         module = _module_folder(tool.source, replacement.module)
+        # Without the mode: Go's module cache is read-only.
         subprocess.run(["cp", "-r", "--no-preserve=mode", module, copy], check=True)
-        for file in (copy / replacement.path).glob("*.go"):
-            file.unlink()
-        shutil.copytree(tool.source / replacement.by, copy / replacement.path, dirs_exist_ok=True)
+        for folder in {x.parent for x in own.rglob("*.go")}:
+            for file in (copy / folder.relative_to(own)).glob("*.go"):
+                file.unlink()
+        shutil.copytree(own, copy, dirs_exist_ok=True)
         lines.append(f"replace {replacement.module} => {copy}\n")
     modfile.write_text("\n".join(lines))
     shutil.copyfile(tool.source / "go.sum", modfile.with_suffix(".sum"))

@@ -144,8 +144,8 @@ def test_a_package_is_replaced_in_a_copy_of_its_module(
     for file in ("kept.go", "dns/all.go", "dns/one/one.go"):
         (module / file).parent.mkdir(parents=True, exist_ok=True)
         (module / file).touch()
-    (source / "none").mkdir()
-    (source / "none" / "none.go").touch()
+    (source / "two" / "dns").mkdir(parents=True)
+    (source / "two" / "dns" / "none.go").touch()
     (source / "go.sum").write_text("sum\n")
     flags: list[str] = []
 
@@ -160,7 +160,7 @@ def test_a_package_is_replaced_in_a_copy_of_its_module(
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    replacement = Replacement("example.com/two", "dns", "none")
+    replacement = Replacement("example.com/two", "two")
     toolchain.build(tools, (replace(TOOL, replacements=(replacement,)),), ())
     (flag,) = [x for x in flags if x.startswith("-modfile=")]
     modfile = Path(flag.removeprefix("-modfile="))
