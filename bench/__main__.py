@@ -41,11 +41,15 @@ runtime:
     "__main__.py": """\
 import pulumi
 import pulumi_digitalocean
-import pulumi_kubernetes
+import pulumi_kubernetes.apiextensions
+import pulumi_kubernetes.apps.v1
+import pulumi_kubernetes.batch.v1
+import pulumi_kubernetes.core.v1
+import pulumi_kubernetes.networking.v1
 import pulumi_random
 """,
 }
-"""The files of a program that imports the same SDKs, and does nothing else."""
+"""The files of a program that imports the same modules of the SDKs, and does nothing else."""
 
 IMAGES = {"20 layers of 100 kB": (20, 100_000), "1 layer of 400 MB": (1, 400_000_000)}
 
