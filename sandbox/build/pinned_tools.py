@@ -106,6 +106,7 @@ TOOLS = (
         ldflags=f"-X {_KUBERNETES_VERSION}.gitVersion=v{{version}} "
         f"-X {_KUBERNETES_VERSION}.gitMajor={{major}} -X {_KUBERNETES_VERSION}.gitMinor={{minor}} "
         f"-X {_KUBERNETES_VERSION}.gitTreeState=clean",
+        cpu_seconds=490,
         aliases=(
             "etcd",
             "kube-apiserver",
@@ -122,6 +123,7 @@ TOOLS = (
         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
         ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}",
+        cpu_seconds=340,
         may_be_on_path=True,
     ),
     Tool(
@@ -129,6 +131,7 @@ TOOLS = (
         "github.com/traefik/traefik/v3/cmd/traefik",
         module="github.com/traefik/traefik/v3",
         ldflags="-X github.com/traefik/traefik/v3/pkg/version.Version={version}",
+        cpu_seconds=210,
         replacements=(
             Replacement("github.com/go-acme/lego/v4", "lego"),
             Replacement("github.com/traefik/traefik/v3", "traefik"),
@@ -139,6 +142,7 @@ TOOLS = (
         ".",
         # The module's version is a commit; the engine asks for the version of the installed SDK.
         ldflags=f"-X main.version={importlib.metadata.version('pulumi-kubernetes')}",
+        cpu_seconds=290,
         replacements=(Replacement("github.com/pulumi/pulumi-kubernetes/provider/v4", "provider"),),
     ),
     Tool(
@@ -146,18 +150,21 @@ TOOLS = (
         ".",
         module="github.com/distribution/distribution/v3",
         ldflags="-X github.com/distribution/distribution/v3/version.version=v{version}",
+        cpu_seconds=64,
     ),
     Tool(
         "caddy",
         "github.com/caddyserver/caddy/v2/cmd/caddy",
         module="github.com/caddyserver/caddy/v2",
         ldflags="-X github.com/caddyserver/caddy/v2.CustomVersion=v{version}",
+        cpu_seconds=125,
     ),
-    Tool("coredns", ".", module="github.com/coredns/coredns"),
+    Tool("coredns", ".", module="github.com/coredns/coredns", cpu_seconds=78),
     Tool(
         "versitygw",
         "github.com/versity/versitygw/cmd/versitygw",
         module="github.com/versity/versitygw",
+        cpu_seconds=74,
     ),
     Tool(
         "crane",
