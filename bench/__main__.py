@@ -29,6 +29,28 @@ ROUNDS = 5
 REST_SECONDS = 30
 """After which the memory of an idle sandbox is measured."""
 
+ONLY_IMPORTS = {
+    "Pulumi.yaml": """\
+name: only-imports
+runtime:
+  name: python
+  options:
+    toolchain: pip
+    virtualenv: {venv}
+""",
+    "__main__.py": """\
+import pulumi
+import pulumi_digitalocean
+import pulumi_kubernetes.apiextensions
+import pulumi_kubernetes.apps.v1
+import pulumi_kubernetes.batch.v1
+import pulumi_kubernetes.core.v1
+import pulumi_kubernetes.networking.v1
+import pulumi_random
+""",
+}
+"""The files of a program that imports the same modules of the SDKs, and does nothing else."""
+
 IMAGES = {"20 layers of 100 kB": (20, 100_000), "1 layer of 400 MB": (1, 400_000_000)}
 
 
@@ -61,10 +83,7 @@ def measure(layout: Layout) -> list[tuple[str, str]]:
     rows.append(("of it `pulumi up` with its smoke test", f"{first[1] if first else '?'} s"))
     again, _ = timed(lambda: sandbox(layout, "up"))
     rows.append(("`make up` again", f"{again:.1f} s"))
-    for command in ("preview", "up --yes --skip-preview", "up --yes", "refresh --yes"):
-        work = partial(run, layout, "pulumi", *command.split())
-        figure = f"{median(timed(work)[0] for _ in range(ROUNDS)):.1f} s"
-        rows.append((f"`pulumi {command}`, no changes, median of {ROUNDS}", figure))
+    rows += unchanged(layout)
     for what, (layers, size) in IMAGES.items():
         push, pull = transfer(layout, layers, size)
         rows.append((f"push {what}, then pull", f"{push:.2f} s, {pull:.2f} s"))
@@ -72,6 +91,34 @@ def measure(layout: Layout) -> list[tuple[str, str]]:
     rows.append(("memory when idle (PSS)", f"{memory(layout) / 2**20:.0f} MiB"))
     rows.append(("`make down`", f"{timed(lambda: sandbox(layout, 'down'))[0]:.1f} s"))
     rows.append(("`make up` after it", f"{timed(lambda: sandbox(layout, 'up'))[0]:.1f} s"))
+    return rows
+
+
+def unchanged(layout: Layout) -> list[tuple[str, str]]:
+    """Measure commands that change nothing, each in turn with that of a program that only imports.
+
+    Args:
+        layout: The sandbox, with its stack up to date.
+
+    Returns:
+        Rows as :func:`measure` does, with the ratio of the two.
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in ONLY_IMPORTS.items():
+            (Path(folder) / name).write_text(content.format(venv=ROOT / "venv"))
+        pulumi = (["pulumi"], ["pulumi", "--cwd", folder])
+        run(layout, *pulumi[1], "stack", "init", layout.name)
+        run(layout, *pulumi[1], "up", "--yes", "--skip-preview")
+        for command in ("preview", "up --yes --skip-preview", "up --yes", "refresh --yes"):
+            seconds: tuple[list[float], list[float]] = [], []
+            for _ in range(ROUNDS):
+                for program, measured in zip(pulumi, seconds, strict=True):
+                    measured.append(timed(partial(run, layout, *program, *command.split()))[0])
+            own, imports = map(median, seconds)
+            figure = f"{own:.1f} s, {own / imports:.2f} times {imports:.1f} s"
+            what = f"`pulumi {command}`, no changes, median of {ROUNDS}; the same of imports alone"
+            rows.append((what, figure))
     return rows
 
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from sandbox import lifecycle, pki
 from sandbox.build import debian, images, toolchain
+from sandbox.build.pinned_tools import TOOLS
 from sandbox.cloud import acme, docker_io, spaces
 from sandbox.engine import engine
 from sandbox.layout import Layout
@@ -37,9 +38,10 @@ ERRORS = (
 
 
 _FIRST_RUN = """\
-The first run takes about 20 minutes on 2 cores: it builds Kubernetes, Pulumi, Traefik, the registry
-and other tools from their sources. It fills Go's caches with about 10 GB, installs missing Debian
-packages, and adds a network interface, a cgroup and lines in /etc/hosts; `make down` removes these.
+The first run takes about {minutes} minutes on {cores} cores: it builds Kubernetes, Pulumi, Traefik,
+the registry and other tools from their sources. It fills Go's caches with about 10 GB, installs
+missing Debian packages, and adds a network interface, a cgroup and lines in /etc/hosts; `make down`
+removes these.
 """
 
 
@@ -47,7 +49,9 @@ def up(layout: Layout) -> None:
     """Bring up everything, ending with a smoke test of the registry from this machine."""
     start = time.monotonic()
     if not layout.tools.exists():
-        say(_FIRST_RUN)
+        cores = os.cpu_count() or 1
+        minutes = round(sum(x.cpu_seconds for x in TOOLS) / cores / 60)
+        say(_FIRST_RUN.format(minutes=minutes, cores=cores))
     debian.install()
     toolchain.build(layout.tools)
     images.build(layout.tools)

@@ -16,16 +16,15 @@ class ToolchainError(RuntimeError):
 
 @dataclass(frozen=True)
 class Replacement:
-    """One file of a module in whose place another is compiled, for a shorter build.
+    """Packages that a tool links and the sandbox does not use; small ones take their place.
 
     Attributes:
-        module: The module.
-        path: The file's path in the module.
-        by: The file that is compiled, relative to the tool's folder.
+        module: The packages' module.
+        by: A folder in the tool's folder, with the small packages at the same paths as in the
+            module.
     """
 
     module: str
-    path: str
     by: str
 
 
@@ -43,7 +42,7 @@ class Tool:
         cpu_seconds: What the first build takes, docs/performance.md; for the estimates.
         aliases: Additional names under which it is called.
         may_be_on_path: Whether one of the same version on PATH can be used instead.
-        replacement: The file that is replaced in the build.
+        replacements: What is replaced, for a shorter build.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Tool:
     cpu_seconds: int = 10
     aliases: tuple[str, ...] = ()
     may_be_on_path: bool = False
-    replacement: Replacement | None = None
+    replacements: tuple[Replacement, ...] = ()
 
     @property
     def source(self) -> Path:
@@ -107,6 +106,7 @@ TOOLS = (
         ldflags=f"-X {_KUBERNETES_VERSION}.gitVersion=v{{version}} "
         f"-X {_KUBERNETES_VERSION}.gitMajor={{major}} -X {_KUBERNETES_VERSION}.gitMinor={{minor}} "
         f"-X {_KUBERNETES_VERSION}.gitTreeState=clean",
+        cpu_seconds=490,
         aliases=(
             "etcd",
             "kube-apiserver",
@@ -123,6 +123,7 @@ TOOLS = (
         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
         ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}",
+        cpu_seconds=340,
         may_be_on_path=True,
     ),
     Tool(
@@ -130,10 +131,10 @@ TOOLS = (
         "github.com/traefik/traefik/v3/cmd/traefik",
         module="github.com/traefik/traefik/v3",
         ldflags="-X github.com/traefik/traefik/v3/pkg/version.Version={version}",
-        replacement=Replacement(
-            "github.com/go-acme/lego/v4",
-            "providers/dns/zz_gen_dns_providers.go",
-            "dns_providers.go",
+        cpu_seconds=210,
+        replacements=(
+            Replacement("github.com/go-acme/lego/v4", "lego"),
+            Replacement("github.com/traefik/traefik/v3", "traefik"),
         ),
     ),
     Tool(
@@ -141,24 +142,29 @@ TOOLS = (
         ".",
         # The module's version is a commit; the engine asks for the version of the installed SDK.
         ldflags=f"-X main.version={importlib.metadata.version('pulumi-kubernetes')}",
+        cpu_seconds=290,
+        replacements=(Replacement("github.com/pulumi/pulumi-kubernetes/provider/v4", "provider"),),
     ),
     Tool(
         "registry",
         ".",
         module="github.com/distribution/distribution/v3",
         ldflags="-X github.com/distribution/distribution/v3/version.version=v{version}",
+        cpu_seconds=64,
     ),
     Tool(
         "caddy",
         "github.com/caddyserver/caddy/v2/cmd/caddy",
         module="github.com/caddyserver/caddy/v2",
         ldflags="-X github.com/caddyserver/caddy/v2.CustomVersion=v{version}",
+        cpu_seconds=125,
     ),
-    Tool("coredns", ".", module="github.com/coredns/coredns"),
+    Tool("coredns", ".", module="github.com/coredns/coredns", cpu_seconds=78),
     Tool(
         "versitygw",
         "github.com/versity/versitygw/cmd/versitygw",
         module="github.com/versity/versitygw",
+        cpu_seconds=74,
     ),
     Tool(
         "crane",

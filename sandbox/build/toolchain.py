@@ -24,7 +24,7 @@ from sandbox.files import write_public
 from sandbox.lock import exclusive
 from sandbox.progress import say, step
 
-__all__ = ["ToolchainError", "build"]
+__all__ = ["ToolchainError", "build", "progress"]
 
 _TAIL = 20
 """Lines of a failed build that are shown."""
@@ -49,8 +49,8 @@ def build(tools: Path, selection: Sequence[Tool] = TOOLS, copies: Sequence[Copy]
         compiler = _compiler(wanted[0].source) if wanted else ""
         inputs = {x: fingerprint(x, compiler) for x in wanted}
         outdated = [x for x in wanted if not _is_current(tools, x.name, inputs[x])]
-        for tool, flags, progress in _with_progress(outdated, tools):
-            with step(progress):
+        for tool, flags, text in _with_progress(outdated, tools):
+            with step(text):
                 _build(tool, tools, flags)
             write_public(_record(tools, tool.name), inputs[tool])
         for tool in wanted:
@@ -102,27 +102,38 @@ def _is_current(tools: Path, name: str, inputs: str) -> bool:
 
 
 def _with_progress(outdated: Sequence[Tool], tools: Path) -> Iterator[tuple[Tool, list[str], str]]:
-    """Yield each tool to build, its additional flags, and a text with a new estimate."""
+    """Yield each tool to build, its additional flags, and how far the builds are."""
     flags = {x: _replacement_flags(x, tools) for x in outdated}
     # Downloads mostly wait for the network: they go on beside the first builds.
     threading.Thread(target=_download, args=(flags,), daemon=True).start()
     start = time.monotonic()
-    for number, tool in enumerate(outdated):
-        elapsed = time.monotonic() - start
-        done = sum(x.cpu_seconds for x in outdated[:number])
-        left = sum(x.cpu_seconds for x in outdated[number:])
-        pace = elapsed / done if done else 1 / (os.cpu_count() or 1)
-        yield (
-            tool,
-            flags[tool],
-            f"tool {number + 1} of {len(outdated)}, {minutes(elapsed)} elapsed, "
-            f"about {minutes(left * pace)} left: {tool.name} {tool.version}".rstrip(),
-        )
+    for tool in outdated:
+        yield tool, flags[tool], progress(outdated, tool, time.monotonic() - start)
 
 
-def minutes(seconds: float) -> str:
-    """Render a duration as one reads a clock: ``7:05``."""
-    return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
+def progress(outdated: Sequence[Tool], tool: Tool, elapsed: float) -> str:
+    """Render how far the builds are.
+
+    Args:
+        outdated: All tools that are built.
+        tool: The one whose build starts.
+        elapsed: Seconds since the first one's build started.
+    """
+    number = outdated.index(tool)
+    done, left = (
+        sum(x.cpu_seconds for x in part) for part in (outdated[:number], outdated[number:])
+    )
+    # Go's cache may have much of it, and other programs may take the CPU.
+    pace = elapsed / done if done else 1 / (os.cpu_count() or 1)
+    return (
+        f"tool {number + 1} of {len(outdated)}, {_clock(elapsed)} elapsed, "
+        f"about {_clock(left * pace)} left: {tool.name} {tool.version}"
+    ).rstrip()
+
+
+def _clock(seconds: float) -> str:
+    """Render minutes and seconds."""
+    return "{}:{:02}".format(*divmod(round(seconds), 60))
 
 
 def _download(flags: Mapping[Tool, list[str]]) -> None:
@@ -133,20 +144,28 @@ def _download(flags: Mapping[Tool, list[str]]) -> None:
 
 
 def _replacement_flags(tool: Tool, tools: Path) -> list[str]:
-    """Return the flags of ``go`` for a tool's replaced file: Go has none for a file in its cache.
+    """Return the flags of ``go`` that replace packages of a tool.
 
-    They name a copy of go.mod that leads to a copy of the module.
+    They name a copy of its go.mod that leads to copies of the packages' modules: an overlay (`go
+    help build`) must not replace files in Go's module cache.
     """
-    if not (replaced := tool.replacement):
+    if not tool.replacements:
         return []
-    copy, modfile = tools / f".{tool.name}-module", tools / f".{tool.name}.mod"
-    shutil.rmtree(copy, ignore_errors=True)
-    module = _module_folder(tool.source, replaced.module)
-    # Without the mode: Go's module cache is read-only.
-    subprocess.run(["cp", "-r", "--no-preserve=mode", module, copy], check=True)
-    shutil.copyfile(tool.source / replaced.by, copy / replaced.path)
-    go_mod = (tool.source / "go.mod").read_text()
-    modfile.write_text(f"{go_mod}\nreplace {replaced.module} => {copy}\n")
+    copies, modfile = tools / f".{tool.name}", tools / f".{tool.name}.mod"
+    shutil.rmtree(copies, ignore_errors=True)
+    lines = [(tool.source / "go.mod").read_text()]
+    for replacement in tool.replacements:
+        own, copy = tool.source / replacement.by, copies / replacement.module
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        module = _module_folder(tool.source, replacement.module)
+        # Without the mode: Go's module cache is read-only.
+        subprocess.run(["cp", "-r", "--no-preserve=mode", module, copy], check=True)
+        for folder in {x.parent for x in own.rglob("*.go")}:
+            for file in (copy / folder.relative_to(own)).glob("*.go"):
+                file.unlink()
+        shutil.copytree(own, copy, dirs_exist_ok=True)
+        lines.append(f"replace {replacement.module} => {copy}\n")
+    modfile.write_text("\n".join(lines))
     shutil.copyfile(tool.source / "go.sum", modfile.with_suffix(".sum"))
     return [f"-modfile={modfile}"]
 

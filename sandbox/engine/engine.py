@@ -20,7 +20,7 @@ from typing import Any
 
 from sandbox.build import images
 from sandbox.cloud import spaces
-from sandbox.engine import plugins
+from sandbox.engine import plugin_install
 from sandbox.files import write_private
 from sandbox.layout import Layout
 from sandbox.progress import say
@@ -98,7 +98,7 @@ def prepare(layout: Layout) -> None:
     plugin = folder / "pulumi-resource-kubernetes"
     if not plugin.is_symlink():
         plugin.symlink_to(layout.tools / "kubernetes-provider")
-    plugins.install(home, layout.tools, layout.root / "venv" / "bin" / "python")
+    plugin_install.install(home, layout.tools, layout.root / "venv" / "bin" / "python")
     passphrase = home / "passphrase"
     if not passphrase.exists():
         write_private(passphrase, secrets.token_urlsafe(32))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +20,12 @@ from sandbox.build.pinned_tools import (
     COPIES,
     SOURCES,
     TOOLS,
+    Replacement,
     Tool,
     ToolchainError,
     pinned,
 )
-from sandbox.build.toolchain import fingerprint
+from sandbox.build.toolchain import fingerprint, progress
 
 GO_MOD = """\
 module example
@@ -116,6 +121,56 @@ def test_without_go_the_error_says_which_is_needed(
     monkeypatch.setattr("shutil.which", lambda _name: None)
     with pytest.raises(ToolchainError, match=r"no `go` on PATH: .* need Go 1\.26 or newer"):
         toolchain.build(tmp_path / "built", (TOOL,), ())
+
+
+def test_progress_starts_with_the_known_cost_and_goes_on_at_the_pace_of_this_machine(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    tools = [replace(TOOL, name=x, cpu_seconds=y) for x, y in (("a", 200), ("b", 100), ("c", 50))]
+    for tool in tools:
+        shutil.copytree(source, source.parent / tool.name)
+    assert [progress(tools, x, y) for x, y in zip(tools, (0, 300, 455), strict=True)] == [
+        "tool 1 of 3, 0:00 elapsed, about 2:55 left: a 3.4.5",
+        "tool 2 of 3, 5:00 elapsed, about 3:45 left: b 3.4.5",
+        "tool 3 of 3, 7:35 elapsed, about 1:16 left: c 3.4.5",
+    ]
+
+
+def test_a_package_is_replaced_in_a_copy_of_its_module(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, tools, real = tmp_path / "cache", tmp_path / "built", subprocess.run
+    for file in ("kept.go", "dns/all.go", "dns/one/one.go"):
+        (module / file).parent.mkdir(parents=True, exist_ok=True)
+        (module / file).touch()
+    (source / "two" / "dns").mkdir(parents=True)
+    (source / "two" / "dns" / "none.go").touch()
+    (source / "go.sum").write_text("sum\n")
+    flags: list[str] = []
+
+    def run(argv: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        if argv[0] == "cp":
+            return real(argv, **options)
+        if argv[1] == "build":
+            flags.extend(argv)
+            Path(argv[argv.index("-o") + 1]).touch()
+        output = json.dumps({"Dir": str(module)}) if argv[1] == "mod" else "go version go1.26.0"
+        return subprocess.CompletedProcess(argv, 0, stdout=output)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    replacement = Replacement("example.com/two", "two")
+    toolchain.build(tools, (replace(TOOL, replacements=(replacement,)),), ())
+    (flag,) = [x for x in flags if x.startswith("-modfile=")]
+    modfile = Path(flag.removeprefix("-modfile="))
+    kept, _, line = modfile.read_text().rpartition("replace ")
+    assert kept.startswith(GO_MOD)
+    assert modfile.with_suffix(".sum").read_text() == "sum\n"
+    name, _, copy = line.rstrip().partition(" => ")
+    assert name == "example.com/two"
+    files = {str(x.relative_to(copy)) for x in Path(copy).rglob("*") if x.is_file()}
+    assert files == {"kept.go", "dns/none.go", "dns/one/one.go"}
 
 
 @pytest.mark.parametrize(

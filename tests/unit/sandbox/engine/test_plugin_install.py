@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.engine.plugins import install
+from sandbox.engine.plugin_install import install
 
 
 @pytest.fixture
