@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation bench preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate faults images sbom pins bench bench-compare preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -25,8 +25,50 @@ mutation: venv ## change the program in one place at a time; the unit tests must
 	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement tests/mutation/requirements.txt
 	@$(VENV)/python -m tests.mutation $(if $(BASE),--base=$(BASE))
 
+actionlint: venv ## check the workflows' syntax and scripts
+	@$(VENV)/pytest tests/gate/test_actionlint.py
+
+zizmor: venv .sandbox/scanners/.installed ## check what attackers could do with the workflows
+	@$(VENV)/pytest tests/gate/test_zizmor.py
+
+checkov: venv .sandbox/scanners/.installed ## check the program's objects by rules that others made
+	@$(VENV)/pytest tests/gate/test_checkov.py
+
+dry-run: venv ## let the sandbox's API server validate the program's objects, strictly
+	@$(VENV)/pytest tests/sandbox/test_manifests.py
+
+conformance: venv ## run the tests of the OCI distribution specification in the sandbox
+	@$(VENV)/pytest tests/sandbox/test_conformance.py
+
+upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE=<revision>; images must still pull
+	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
+
+gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass
+
+faults: venv ## kill the engine after every resource, and repair the stack as the documentation says; about an hour
+	@$(VENV)/python -m tests.faults
+
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench
+
+bench-compare: venv ## compare it with the seed's registry and a plain one; a plot, and raw data (ROUNDS=10)
+	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	@$(VENV)/python -m bench.compare --rounds=$(or $(ROUNDS),10)
+	@$(VENV)/python -m bench.plot
+
+images: venv ## compare the tags of the default images with the digests in tests/gate/images.toml
+	@$(VENV)/python -m tests.gate.images
+
+sbom: venv .sandbox/cyclonedx/.installed ## list all Python packages and Go modules in .sandbox/sbom, as CycloneDX
+	@mkdir -p .sandbox/sbom
+	@.sandbox/cyclonedx/bin/cyclonedx-py requirements --output-reproducible --output-file .sandbox/sbom/program.json requirements.txt
+	@$(VENV)/python -m tests.gate.sbom > .sandbox/sbom/sandbox.json
+
+# A requirement that the other one has keeps its version; delete a line of a .txt file to take a newer one.
+pins: .sandbox/scanners/.installed ## lock what the requirements*.in files ask for, with hashes
+	@for file in requirements requirements-dev tests/mutation/requirements bench/requirements tests/gate/scanners tests/gate/cyclonedx; do \
+	    .sandbox/scanners/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	        $$file.in --output-file $$file.txt || exit; done
 
 preview: venv ## show what `pulumi up` would change in the sandbox
 	@$(SANDBOX) preview
@@ -58,10 +100,17 @@ template: ## write what users get to dist/template: pulumi new dist/template
 # Compiled at once: the engine runs the program several times, and starts plugins for each run.
 venv: venv/.installed
 
-venv/.installed: requirements.txt requirements-dev.txt
+venv/.installed: requirements.txt requirements-dev.txt requirements-policy.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	@echo "installing Python packages into venv" >&2
 	@$(PYTHON) -m venv venv
 	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt >&2
+	@$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-policy.txt >&2
 	@$(VENV)/python -m compileall -q venv/lib
 	@touch venv/.installed
+
+# Tools that pin other versions than the program has: a virtual environment for each of tests/gate/*.txt.
+.sandbox/%/.installed: tests/gate/%.txt
+	@$(PYTHON) -m venv .sandbox/$*
+	@.sandbox/$*/bin/pip install --quiet --disable-pip-version-check --requirement $< >&2
+	@touch $@

@@ -20,8 +20,11 @@ def registry_namespace(
         stack: The full name of the stack, for people who look at the cluster.
         opts: The provider, and what guards the namespaces of others.
     """
-    # Before it stood alone, it was a child of this component.
-    registry = pulumi.create_urn("registry", "registry:index:Registry")
+    # Before it stood alone, it was a child of this component, which at first had no parent.
+    whole = pulumi.create_urn("private-registry", "registry:index:PrivateRegistry")
+    parents = [
+        pulumi.create_urn("registry", "registry:index:Registry", parent) for parent in (None, whole)
+    ]
     return kubernetes.core.v1.Namespace(
         "registry-namespace",
         metadata={
@@ -34,6 +37,7 @@ def registry_namespace(
             },
         },
         opts=pulumi.ResourceOptions.merge(
-            opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(parent=registry)])
+            opts,
+            pulumi.ResourceOptions(aliases=[pulumi.Alias(parent=parent) for parent in parents]),
         ),
     )

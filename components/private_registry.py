@@ -103,6 +103,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 namespace=registry.namespace,
                 url=registry.url,
                 generation=registry.generation,
+                replicas=settings.registry.replicas,
                 image=settings.scripts.image,
                 user=users.smoke_test,
             ),

@@ -4,7 +4,7 @@
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NotRequired, Optional, TypedDict, get_args
+from typing import NotRequired, TypedDict, get_args
 
 import pulumi
 
@@ -96,7 +96,7 @@ class PrivateRegistryArgs(TypedDict):
     """Runs the storage check and the smoke test."""
 
 
-def nested(kind: Any, inputs: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+def nested(kind: object, inputs: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Return flat inputs as the configuration has them, with a section for each prefix.
 
     Args:
@@ -105,21 +105,27 @@ def nested(kind: Any, inputs: Mapping[str, object], prefix: str = "") -> dict[st
         prefix: What the names of the section's inputs start with.
     """
     config: dict[str, object] = {}
-    sections = [kind] if isinstance(kind, type) else get_args(kind)
-    for section in sections:
-        if not (isinstance(section, type) and issubclass(section, Section)):
-            continue
-        for name, field in section.model_fields.items():
-            inner = nested(field.annotation, inputs, f"{prefix}{name}_")
-            value = inputs.get(f"{prefix}{name}", inner or None)
-            if value is not None:
-                config[str(field.alias)] = value
+    for section in get_args(kind) or [kind]:
+        if isinstance(section, type) and issubclass(section, Section):
+            for name, field in section.model_fields.items():
+                inner = nested(field.annotation, inputs, f"{prefix}{name}_")
+                value = inputs.get(f"{prefix}{name}", inner or None)
+                if value is not None:
+                    config[str(field.alias)] = value
     return config
 
 
-def _as_configured(value: object) -> str:
-    """Return an object as the engine writes it for programs."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+def as_configured(value: object) -> str:
+    """Return an input as the engine hands a program its configuration.
+
+    A host gets whole numbers as floating-point ones, and loses the conversion back:
+    https://github.com/pulumi/pulumi/blob/v3.272.0/sdk/python/lib/pulumi/provider/experimental/component.py
+    """
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    whole = json.loads(text, parse_float=lambda number: int(float(number)))
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"))
 
 
 class PrivateRegistry(components.PrivateRegistry):
@@ -133,12 +139,11 @@ class PrivateRegistry(components.PrivateRegistry):
         self,
         name: str,
         args: PrivateRegistryArgs,
-        opts: Optional[pulumi.ResourceOptions] = None,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        values = nested(Settings, args)
+        inputs = nested(Settings, args)
         config = pulumi.runtime.get_config_env() | {
-            f"{PACKAGE}:{key}": value if isinstance(value, str) else _as_configured(value)
-            for key, value in values.items()
+            f"{PACKAGE}:{key}": as_configured(value) for key, value in inputs.items()
         }
         secret_keys = frozenset(pulumi.runtime.get_config_secret_keys_env())
         settings, access = load(config, secret_keys, os.environ, PACKAGE)

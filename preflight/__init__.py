@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pulumi
 
 from preflight import conflicts
 from preflight.cloud import check_token
 from preflight.cluster import Cluster
+from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
 from preflight.ownership import guard
@@ -45,13 +46,15 @@ def run(
         SettingsError: With everything that is in the way.
     """
     cluster = Cluster.of(access)
-    uid = check(settings, access, cluster)
-    outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster))
+    uid, own = check(settings, access, cluster, stack)
+    outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster, own))
     identifier = outputs.apply(lambda known: str(known[0]))
     return identifier, guard(settings, cluster, stack)
 
 
-def check(settings: Settings, access: Access, cluster: Cluster) -> str | None:
+def check(
+    settings: Settings, access: Access, cluster: Cluster, stack: str
+) -> tuple[str | None, list[Served]]:
     """Ask cluster and cloud all that can be asked before the state is known.
 
     Each check stands alone: one that cannot be made hides no other. A preview needs neither cluster
@@ -61,9 +64,11 @@ def check(settings: Settings, access: Access, cluster: Cluster) -> str | None:
         settings: All settings.
         access: What reaches the cloud.
         cluster: The cluster.
+        stack: The full name of this stack.
 
     Returns:
-        The cluster's UID; None if a preview cannot reach it.
+        The cluster's UID, or None if a preview cannot reach it; and what serves the hostname from
+        another namespace of a stack with this name, which is this stack's own if the state says so.
 
     Raises:
         SettingsError: With everything that is in the way.
@@ -81,9 +86,24 @@ def check(settings: Settings, access: Access, cluster: Cluster) -> str | None:
     with ThreadPoolExecutor() as pool:
         uid = pool.submit(cluster.uid)
         checks = [pool.submit(check) for check in _checks(settings, access, cluster)]
+        served = [
+            pool.submit(_served, listed, settings, cluster, path)
+            for listed, path in (
+                (conflicts.ingresses, "/apis/networking.k8s.io/v1/ingresses"),
+                (conflicts.routes, "/apis/traefik.io/v1alpha1/ingressroutes"),
+                (conflicts.routes, "/apis/traefik.io/v1alpha1/ingressroutetcps"),
+            )
+        ]
+    own: list[Served] = []
     for check in checks:
-        found = result(check)
-        problems += found or []
+        conflict = result(check)
+        problems += conflict or []
+    for lists in served:
+        for item, owner in result(lists) or []:
+            if owner == stack:
+                own.append(item)
+            else:
+                problems.append(item.problem)
     known_uid = result(uid)
     if not_ready and pulumi.runtime.is_dry_run():
         reasons = "; ".join(problem.expected for problem in not_ready)
@@ -92,23 +112,23 @@ def check(settings: Settings, access: Access, cluster: Cluster) -> str | None:
         problems += not_ready
     if problems:
         raise SettingsError(problems)
-    return known_uid
+    return known_uid, own
+
+
+def _served(
+    conflicting: Callable[[Settings, list[dict[str, Any]]], list[Served]],
+    settings: Settings,
+    cluster: Cluster,
+    path: str,
+) -> list[tuple[Served, str | None]]:
+    items = conflicting(settings, cluster.items(path))
+    return [(item, cluster.owner(item.namespace)) for item in items]
 
 
 def _checks(
     settings: Settings, access: Access, cluster: Cluster
 ) -> list[Callable[[], list[Problem] | None]]:
-    checks: list[Callable[[], list[Problem] | None]] = [
-        lambda: conflicts.ingresses(
-            settings, cluster.items("/apis/networking.k8s.io/v1/ingresses")
-        ),
-        *(
-            lambda kind=kind: conflicts.routes(
-                settings, cluster.items(f"/apis/traefik.io/v1alpha1/{kind}")
-            )
-            for kind in ("ingressroutes", "ingressroutetcps")
-        ),
-    ]
+    checks: list[Callable[[], list[Problem] | None]] = []
     if settings.pull_secrets.namespaces:
         checks.append(
             lambda: conflicts.missing_namespaces(settings, cluster.items("/api/v1/namespaces"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from components.metadata import STACK_ANNOTATION
 from preflight.errors import NotReadyError
 from settings.credentials import Access
 from settings.problems import Problem
@@ -89,6 +90,19 @@ class Cluster:
         )
         metadata: dict[str, Any] | None = json.loads(output) if output else None
         return metadata
+
+    def owner(self, namespace: str) -> str | None:
+        """Return the full name of the stack that manages a namespace; None if there is none.
+
+        Args:
+            namespace: The namespace.
+
+        Raises:
+            NotReadyError: The cluster cannot be asked.
+        """
+        metadata = self.metadata("Namespace", "v1", namespace, "") or {}
+        owner: str | None = metadata.get("annotations", {}).get(STACK_ANNOTATION)
+        return owner
 
     def contents(self, namespace: str, kinds: str) -> list[tuple[str, dict[str, Any]]]:
         """Return kind and metadata of the objects in a namespace; nothing else is read.

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from components.pull_secrets import SECRET_NAME
@@ -19,11 +20,24 @@ _QUOTED = re.compile(r"""[`"']([^`"']*)[`"']""")
 """https://doc.traefik.io/traefik/reference/routing-configuration/http/routing/rules-and-priority/"""
 
 
-def ingresses(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
-    """Return the Ingresses of others that serve the registry's hostname.
+@dataclass(frozen=True)
+class Served:
+    """An object that leads the registry's hostname somewhere.
+
+    Attributes:
+        namespace: Its namespace.
+        problem: What to say of it, if it is not the registry's own.
+    """
+
+    namespace: str
+    problem: Problem
+
+
+def ingresses(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Served]:
+    """Return the Ingresses in other namespaces that serve the registry's hostname.
 
     Args:
-        settings: The hostname, and the namespace whose objects are the registry's own.
+        settings: The hostname, and the registry's namespace.
         items: All Ingresses.
     """
     return [
@@ -34,11 +48,11 @@ def ingresses(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Probl
     ]
 
 
-def routes(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
-    """Return the routes of others that lead the registry's hostname elsewhere.
+def routes(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Served]:
+    """Return the routes in other namespaces that lead the registry's hostname elsewhere.
 
     Args:
-        settings: The hostname, and the namespace whose objects are the registry's own.
+        settings: The hostname, and the registry's namespace.
         items: All IngressRoutes or IngressRouteTCPs.
     """
     return [
@@ -58,12 +72,16 @@ def _hosts(rules: Iterable[dict[str, Any]]) -> set[str]:
     }
 
 
-def _served(settings: Settings, kind: str, metadata: dict[str, Any]) -> Problem:
-    return Problem(
-        "hostname",
-        json.dumps(settings.hostname),
-        f"the {kind} {metadata['namespace']}/{metadata['name']} serves this hostname already",
-        f"{set_command(['hostname'])}, or delete that {kind}",
+def _served(settings: Settings, kind: str, metadata: dict[str, Any]) -> Served:
+    namespace = metadata["namespace"]
+    return Served(
+        namespace,
+        Problem(
+            "hostname",
+            json.dumps(settings.hostname),
+            f"the {kind} {namespace}/{metadata['name']} serves this hostname already",
+            f"{set_command(['hostname'])}, or delete that {kind}",
+        ),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pulumi
 
 from components.storage.place import place, require_same_place
 from preflight.cluster import Cluster
+from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
@@ -23,7 +24,9 @@ _KINDS = (
 """What people create in a namespace."""
 
 
-def record(settings: Settings, access: Access, cluster: Cluster) -> pulumi.Output[None]:
+def record(
+    settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
+) -> pulumi.Output[None]:
     """Record where images and namespace are, and refuse settings that would lose something there.
 
     The engine compares the state with the settings before anything else, in previews too.
@@ -32,11 +35,12 @@ def record(settings: Settings, access: Access, cluster: Cluster) -> pulumi.Outpu
         settings: All settings.
         access: The URL of Spaces.
         cluster: The cluster.
+        served: What serves the hostname from other namespaces of a stack with this name.
 
     Returns:
         An output that is known only if nothing would be lost.
     """
-    compare = comparison(settings, access, cluster)
+    compare = comparison(settings, access, cluster, served)
     hook = pulumi.ResourceHook(
         "compare-record",
         lambda args: compare((args.old_inputs or {})["input"]),
@@ -55,7 +59,7 @@ def record(settings: Settings, access: Access, cluster: Cluster) -> pulumi.Outpu
 
 
 def comparison(
-    settings: Settings, access: Access, cluster: Cluster
+    settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
 ) -> Callable[[dict[str, Any]], None]:
     """Return a function that raises if settings would lose what is recorded.
 
@@ -63,11 +67,16 @@ def comparison(
         settings: All settings.
         access: The URL of Spaces.
         cluster: The cluster.
+        served: What serves the hostname from other namespaces of a stack with this name.
     """
     wanted = place(settings.storage, access.spaces_endpoint)
     moved_from = settings.storage.moved_from if settings.storage.kind == "s3" else None
 
     def compare(recorded: dict[str, Any]) -> None:
+        # In the namespace that this state has left, it is its own.
+        others = [item.problem for item in served if item.namespace != recorded["namespace"]]
+        if others:
+            raise SettingsError(others)
         require_same_place(recorded["storage"], wanted, moved_from)
         if recorded["namespace"] != settings.namespace:
             _require_empty(recorded["namespace"], settings.namespace, cluster)

@@ -5,23 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-import threading
-import time
 import urllib.request
-from collections.abc import Iterable
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self, cast
 
 PORT = 6443
 """Of the API server; the same as k3s'."""
-
-_WATCH_FOR = 300
-"""Seconds that a watch lasts."""
-
-_RETRY = 1.0
-"""Seconds after a watch that failed."""
 
 
 @dataclass(frozen=True)
@@ -69,63 +60,17 @@ class KubeApi:
         except OSError:
             return False
 
-    def patch(self, path: str, body: object) -> None:
-        """Merge something into the object at a path.
-
-        https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
-
-        Args:
-            path: The object's.
-            body: What to merge; elements of lists are matched by their key, such as ``name``.
-
-        Raises:
-            OSError: No connection, or another status than 200.
-        """
-        self._read(path, timeout=5, body=json.dumps(body).encode())
-
-    def follow(self, paths: Iterable[str]) -> threading.Event:
-        """Return an event that is set once for what exists, and then again at each change.
-
-        Args:
-            paths: Lists, such as ``/api/v1/pods``; watched for as long as the process lives.
-        """
-        changed = threading.Event()
-        for path in paths:
-            threading.Thread(target=self._watch, args=(path, changed), daemon=True).start()
-        return changed
-
-    def _watch(self, path: str, changed: threading.Event) -> None:
-        while True:
-            try:
-                with self._open(
-                    f"{path}?watch=1&timeoutSeconds={_WATCH_FOR}", timeout=_WATCH_FOR + 5
-                ) as response:
-                    for _line in response:
-                        changed.set()
-            # A response that is cut within a chunk raises an HTTPException, which is no OSError.
-            except (OSError, HTTPException) as error:
-                print(path, repr(error), flush=True)
-                time.sleep(_RETRY)
-
-    def _read(self, path: str, timeout: float, body: bytes | None = None) -> bytes:
+    def _read(self, path: str, timeout: float) -> bytes:
+        request = urllib.request.Request(  # noqa: S310 (always https: see `of`)
+            self.server + path, headers={"Authorization": f"Bearer {self.token}"}
+        )
+        context = self.ssl_context
         try:
-            with self._open(path, timeout, body) as response:
-                return response.read()
+            with urllib.request.urlopen(request, timeout=timeout, context=context) as response:  # noqa: S310 (the same)
+                return cast(bytes, response.read())
+        # A response that is cut within a chunk raises an HTTPException, which is no OSError.
         except HTTPException as error:
             raise ConnectionError(f"{path}: the response is cut off: {error!r}") from error
-
-    def _open(self, path: str, timeout: float, body: bytes | None = None) -> HTTPResponse:
-        request = urllib.request.Request(  # noqa: S310 (always https: see `of`)
-            self.server + path,
-            body,
-            {
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/strategic-merge-patch+json",
-            },
-            method="PATCH" if body else "GET",
-        )
-        response = urllib.request.urlopen(request, timeout=timeout, context=self.ssl_context)  # noqa: S310 (the same)
-        return cast(HTTPResponse, response)
 
 
 def kubeconfig(server_ip: str, ca: Path, token: str) -> str:

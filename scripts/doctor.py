@@ -101,7 +101,8 @@ def _fix(kind: str, name: str) -> str:
     if name == BOOTSTRAP_KEY:
         return f"pulumi refresh --target '**::{BOOTSTRAP_KEY}' && pulumi up"
     if kind in _CONSEQUENCE:
-        return f"pulumi refresh && pulumi up --replace '**::{name}-suffix'"
+        suffix = name.replace("-bucket", "-suffix")  # Of its name, which is taken.
+        return f"pulumi refresh && pulumi up --replace '**::{suffix}'"
     return REFRESH
 
 

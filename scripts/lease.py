@@ -118,7 +118,8 @@ class Lease:
                     return json.load(response)
             except urllib.error.HTTPError as error:
                 with error:
-                    if error.code in {404, 409}:
+                    # Of a patch, 422 says that the UID in it is another one's.
+                    if error.code in {404, 409} or (error.code == 422 and method == "PATCH"):
                         return None
                     problem = f"{error.code} {error.read()[:300].decode(errors='replace')}"
             except OSError as error:

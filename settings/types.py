@@ -29,7 +29,7 @@ _DOMAIN_PART = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _DOMAIN = rf"{_DOMAIN_PART}((\.{_DOMAIN_PART})+(:\d+)?|:\d+)"
 _IMAGE = (
     rf"(?P<name>({_DOMAIN}/)?(?=[^:@]{{1,255}}[:@]){_REPOSITORY})"
-    rf"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})({_DIGEST})?|{_DIGEST})"
+    rf"(:(?P<tag>(?!latest$)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})({_DIGEST})?|{_DIGEST})"
 )
 """https://github.com/distribution/reference/blob/main/regexp.go; a first part with neither dot nor
 port is no domain."""

@@ -11,8 +11,9 @@ import pulumi
 TIMEOUT_SECONDS = 5
 """For one response: the registry's takes milliseconds."""
 
-PATIENCE_SECONDS = 15
-"""How long an ingress controller may take to know of a change."""
+PATIENCE_SECONDS = 4
+"""How long an ingress controller may take to know of a change: Traefik collects them for 2 s.
+https://doc.traefik.io/traefik/reference/install-configuration/configuration-options/"""
 
 
 def report_ingress(hostname: str, *, tls: bool) -> bool:

@@ -41,97 +41,110 @@ class NetworkPoliciesArgs:
         ingress: Where the ingress controller is.
         cert_manager: Whether cert-manager gets the certificate.
         storage_endpoint: The URL of the S3 server.
+        redirect: Whether the smoke test is sent to the S3 server, like all clients.
     """
 
     namespace: pulumi.Input[str]
     ingress: IngressSettings
     cert_manager: bool
     storage_endpoint: str
+    redirect: bool
 
 
 def network_policies(
     name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Deny all traffic in the namespace but what the registry and its Jobs need.
-
-    Fields that the API server would fill in are written out: of an object whose creation was
-    interrupted, it takes another creation only with the very same lists.
+    """Deny all traffic in the namespace but what the registry's Jobs and cert-manager need.
 
     Args:
         name: The prefix of the resources' names.
         args: What to allow.
         opts: The options of each policy.
     """
-
-    def policy(
-        purpose: str, spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict
-    ) -> pulumi.Resource:
-        return kubernetes.networking.v1.NetworkPolicy(
-            f"{name}-policy" if purpose == "registry" else f"{name}-{purpose}-policy",
-            metadata={"name": purpose, "namespace": args.namespace},
-            spec=spec,
-            opts=opts,
-        )
-
-    controller = _controller(args.ingress)
-    egress = [_dns(), *_storage(args.storage_endpoint)]
-    policies: list[pulumi.Resource] = [
-        kubernetes.networking.v1.NetworkPolicy(
+    storage = _storage(args.storage_endpoint)
+    to_registry: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
+        "to": [{"pod_selector": {"match_labels": LABELS}}],
+        "ports": _ports("http"),
+    }
+    specs: dict[str, kubernetes.networking.v1.NetworkPolicySpecArgsDict] = {
+        "smoke-test": {
+            "pod_selector": {"match_labels": SMOKE_TEST_LABELS},
+            "policy_types": ["Egress"],
+            "egress": [_dns(), to_registry, *(storage if args.redirect else [])],
+        },
+        "storage-check": {
+            "pod_selector": {"match_labels": CHECK_LABELS},
+            "policy_types": ["Egress"],
+            "egress": [_dns(), *storage],
+        },
+    }
+    if args.cert_manager:
+        specs["http01-solver"] = {
+            "pod_selector": {"match_labels": HTTP01_SOLVER_LABELS},
+            "policy_types": ["Ingress"],
+            "ingress": [{"from_": _controller(args.ingress), "ports": _ports(HTTP01_SOLVER_PORT)}],
+        }
+    return [
+        _policy(
             f"{name}-closed",
-            metadata={"name": "closed", "namespace": args.namespace},
-            spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
-            opts=opts,
+            "closed",
+            args,
+            {"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+            opts,
         ),
-        policy(
-            "registry",
-            {
-                "pod_selector": {"match_labels": LABELS},
-                "policy_types": ["Ingress", "Egress"],
-                "ingress": [
-                    {"from_": controller, "ports": _ports("http", "redirect")},
-                    {
-                        "from_": [{"pod_selector": {"match_labels": SMOKE_TEST_LABELS}}],
-                        "ports": _ports("http"),
-                    },
-                ],
-                "egress": egress,
-            },
-        ),
-        policy(
-            "smoke-test",
-            {
-                "pod_selector": {"match_labels": SMOKE_TEST_LABELS},
-                "policy_types": ["Egress"],
-                "egress": [
-                    _dns(),
-                    {
-                        "to": [{"pod_selector": {"match_labels": LABELS}}],
-                        "ports": _ports("http"),
-                    },
-                ],
-            },
-        ),
-        policy(
-            "storage-check",
-            {
-                "pod_selector": {"match_labels": CHECK_LABELS},
-                "policy_types": ["Egress"],
-                "egress": egress,
-            },
+        *(
+            _policy(f"{name}-{purpose}-policy", purpose, args, spec, opts)
+            for purpose, spec in specs.items()
         ),
     ]
-    if args.cert_manager:
-        policies.append(
-            policy(
-                "http01-solver",
+
+
+def registry_policy(
+    name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions
+) -> pulumi.Resource:
+    """Allow what the registry's pods need.
+
+    Args:
+        name: The prefix of the resource's name.
+        args: What to allow.
+        opts: The policy's options. A changed endpoint takes the storage from the pods that run, so
+            it comes after the storage check.
+    """
+    return _policy(
+        f"{name}-policy",
+        "registry",
+        args,
+        {
+            "pod_selector": {"match_labels": LABELS},
+            "policy_types": ["Ingress", "Egress"],
+            "ingress": [
+                {"from_": _controller(args.ingress), "ports": _ports("http", "redirect")},
                 {
-                    "pod_selector": {"match_labels": HTTP01_SOLVER_LABELS},
-                    "policy_types": ["Ingress"],
-                    "ingress": [{"from_": controller, "ports": _ports(HTTP01_SOLVER_PORT)}],
+                    "from_": [{"pod_selector": {"match_labels": SMOKE_TEST_LABELS}}],
+                    "ports": _ports("http"),
                 },
-            )
-        )
-    return policies
+            ],
+            "egress": [_dns(), *_storage(args.storage_endpoint)],
+        },
+        opts,
+    )
+
+
+def _policy(
+    name: str,
+    purpose: str,
+    args: NetworkPoliciesArgs,
+    spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict,
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Resource:
+    """Create a policy.
+
+    Fields that the API server would fill in are written out: of an object whose creation was
+    interrupted, it takes another creation only with the very same lists.
+    """
+    return kubernetes.networking.v1.NetworkPolicy(
+        name, metadata={"name": purpose, "namespace": args.namespace}, spec=spec, opts=opts
+    )
 
 
 def _controller(

@@ -16,6 +16,7 @@ from components.registry.network_policies import (
     LABELS,
     NetworkPoliciesArgs,
     network_policies,
+    registry_policy,
 )
 from components.registry.pod import NAME, PROXY_CONFIG_FILE, PodArgs, pod_spec
 from components.registry.user_rules import ProxyUser
@@ -76,18 +77,8 @@ class Registry(pulumi.ComponentResource):
         self.namespace = args.namespace.metadata.name
         self.url = pulumi.Output.format("http://{0}.{1}.svc:{2}", NAME, self.namespace, PORT)
         self._child = pulumi.ResourceOptions(parent=self, deleted_with=args.namespace)
-        policies = network_policies(
-            name,
-            NetworkPoliciesArgs(
-                namespace=self.namespace,
-                ingress=args.ingress,
-                cert_manager=isinstance(args.tls, TlsCertManager),
-                storage_endpoint=args.storage.endpoint,
-            ),
-            self._child,
-        )
         self._service()
-        deployment = self._deployment(policies)
+        deployment = self._deployment()
         if args.settings.replicas > 1:
             self._disruption_budget()
         self.generation = deployment.metadata.generation
@@ -162,9 +153,17 @@ class Registry(pulumi.ComponentResource):
             )
         )
 
-    def _deployment(self, policies: list[pulumi.Resource]) -> kubernetes.apps.v1.Deployment:
+    def _deployment(self) -> kubernetes.apps.v1.Deployment:
         args = self._args
         config, storage_key, proxy = self._secrets()
+        connections = NetworkPoliciesArgs(
+            namespace=self.namespace,
+            ingress=args.ingress,
+            cert_manager=isinstance(args.tls, TlsCertManager),
+            storage_endpoint=args.storage.endpoint,
+            redirect=args.settings.redirect,
+        )
+        policies = network_policies(self._name, connections, self._child)
         check = StorageCheck(
             f"{self._name}-storage-check",
             StorageCheckArgs(
@@ -175,6 +174,10 @@ class Registry(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=policies),
         )
+        checked = pulumi.ResourceOptions.merge(
+            self._child, pulumi.ResourceOptions(depends_on=[check])
+        )
+        policies = [*policies, registry_policy(self._name, connections, checked)]
         return kubernetes.apps.v1.Deployment(
             f"{self._name}-deployment",
             metadata={"name": NAME, "namespace": self.namespace, "labels": LABELS},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.progress import say, step
@@ -14,6 +15,7 @@ _PACKAGES = {
     "runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "iptables": "iptables",
+    "ipset": "ipset",
     "ip": "iproute2",
     "conntrack": "conntrack",
     "modprobe": "kmod",
@@ -34,18 +36,21 @@ class PackagesMissingError(RuntimeError):
     """Packages are missing and cannot be installed; the message names them."""
 
 
-def missing() -> list[str]:
+def missing(packages: Mapping[str, str] = _PACKAGES) -> list[str]:
     """Return the missing packages, in alphabetical order."""
-    return sorted(package for need, package in _PACKAGES.items() if not _has(need))
+    return sorted(package for need, package in packages.items() if not _has(need))
 
 
-def install() -> None:
+def install(needed: Mapping[str, str] = _PACKAGES) -> None:
     """Install the missing packages, after a message that says so.
+
+    Args:
+        needed: A command, or a file, and the package that contains it.
 
     Raises:
         PackagesMissingError: Not root, no apt-get, or apt-get failed.
     """
-    if not (packages := missing()):
+    if not (packages := missing(needed)):
         return
     line = f"apt-get install --no-install-recommends {' '.join(packages)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):

@@ -15,6 +15,21 @@ class ToolchainError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """One file of a module in whose place another is compiled, for a shorter build.
+
+    Attributes:
+        module: The module.
+        path: The file's path in the module.
+        by: The file that is compiled, relative to the tool's folder.
+    """
+
+    module: str
+    path: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Tool:
     """One binary.
 
@@ -25,8 +40,10 @@ class Tool:
         module: The module whose version is the tool's; empty for the sandbox's own tools.
         ldflags: Linker flags that set the tool's version. ``{version}`` is the module's without the
             leading v, ``{major}`` and ``{minor}`` are its parts.
+        cpu_seconds: What the first build takes, docs/performance.md; for the estimates.
         aliases: Additional names under which it is called.
         may_be_on_path: Whether one of the same version on PATH can be used instead.
+        replacement: The file that is replaced in the build.
     """
 
     name: str
@@ -34,8 +51,10 @@ class Tool:
     folder: str = ""
     module: str = ""
     ldflags: str = ""
+    cpu_seconds: int = 10
     aliases: tuple[str, ...] = ()
     may_be_on_path: bool = False
+    replacement: Replacement | None = None
 
     @property
     def source(self) -> Path:
@@ -93,6 +112,7 @@ TOOLS = (
             "kube-apiserver",
             "kube-controller-manager",
             "kube-proxy",
+            "kube-router",
             "kube-scheduler",
             "kubectl",
             "kubelet",
@@ -110,6 +130,11 @@ TOOLS = (
         "github.com/traefik/traefik/v3/cmd/traefik",
         module="github.com/traefik/traefik/v3",
         ldflags="-X github.com/traefik/traefik/v3/pkg/version.Version={version}",
+        replacement=Replacement(
+            "github.com/go-acme/lego/v4",
+            "providers/dns/zz_gen_dns_providers.go",
+            "dns_providers.go",
+        ),
     ),
     Tool(
         "kubernetes-provider",
@@ -119,7 +144,7 @@ TOOLS = (
     ),
     Tool(
         "registry",
-        "github.com/distribution/distribution/v3/cmd/registry",
+        ".",
         module="github.com/distribution/distribution/v3",
         ldflags="-X github.com/distribution/distribution/v3/version.version=v{version}",
     ),
@@ -154,6 +179,20 @@ TOOLS = (
 
 MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio")
 """A second S3 server, only for tests."""
+
+ACTIONLINT = Tool(
+    "actionlint",
+    "github.com/rhysd/actionlint/cmd/actionlint",
+    module="github.com/rhysd/actionlint",
+)
+"""Checks workflows, only in `make gate`."""
+
+CONFORMANCE = Tool(
+    "conformance",
+    "github.com/opencontainers/distribution-spec/conformance",
+    module="github.com/opencontainers/distribution-spec/conformance",
+)
+"""The tests of the OCI distribution specification, only for tests."""
 
 COPIES = (
     Copy(

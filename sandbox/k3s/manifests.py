@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.k3s import coredns, network_policy, traefik
+from sandbox.k3s import coredns, kube_router, traefik
 from sandbox.layout import Layout
 
 
@@ -14,7 +14,7 @@ def manifests(layout: Layout) -> dict[str, Any]:
     The CRDs are not in it: the toolchain copies them from their modules (``pinned_tools.CRDS``).
     """
     items = [
-        *network_policy.manifests(),
+        *kube_router.manifests(),
         *coredns.manifests(layout),
         *traefik.manifests(layout),
     ]

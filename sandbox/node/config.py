@@ -12,7 +12,7 @@ from sandbox.build.images import IMAGES
 from sandbox.files import write_private, write_public
 from sandbox.k3s import registries, systemctl
 from sandbox.k3s.coredns import DNS_IP, DOMAIN
-from sandbox.k3s.network_policy import USER as NETWORK_POLICY_USER
+from sandbox.k3s.kube_router import USER as KUBE_ROUTER_USER
 from sandbox.kube_api import kubeconfig
 from sandbox.layout import Layout
 
@@ -39,7 +39,7 @@ _USERS = {
     "scheduler": ("system:kube-scheduler", ""),
     "kubelet": (f"system:node:{NAME}", "system:nodes"),
     "proxy": ("system:kube-proxy", ""),
-    "network-policy": (NETWORK_POLICY_USER, ""),
+    "kube-router": (KUBE_ROUTER_USER, ""),
 }
 """User and group of each client of the API server; Kubernetes binds its own roles to these names:
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#core-component-roles."""
@@ -57,8 +57,8 @@ def write(layout: Layout) -> None:
     pki.issue(
         layout.pki,
         "kube-apiserver",
-        dns=["localhost", *service_names, f"{service_names[-1]}.{DOMAIN}"],
-        ips=["127.0.0.1", _API_SERVICE_IP, layout.node_ip],
+        *("localhost", *service_names, f"{service_names[-1]}.{DOMAIN}"),
+        *("127.0.0.1", _API_SERVICE_IP, layout.node_ip),
     )
     pki.issue(layout.pki, "kubelet-client", organization="system:masters")
     pki.key_pair(layout.pki, "service-accounts")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import sys
 import time
 from typing import Any
 from urllib.parse import quote
@@ -114,15 +113,12 @@ def processes(layout: Layout) -> list[Process]:
             after=_READY,
         ),
         kube("kube-proxy", f"--config={file(layout, 'proxy.json')}", after=_READY),
-        Process(
-            "network-policy",
-            [
-                sys.executable,
-                "-m",
-                "sandbox.k3s.network_policy",
-                str(file(layout, "network-policy.kubeconfig")),
-            ],
-            # kube-proxy inserts its rules at the top of their chains; policies come before them.
+        kube(
+            "kube-router",
+            of("kube-router"),
+            f"--hostname-override={NAME}",
+            f"--service-cluster-ip-range={SERVICES}",
+            # It ends without a node; kube-proxy waits for one.
             after=_PROXY_READY,
         ),
     ]

@@ -30,6 +30,7 @@ PROGRAM_TESTS = ["tests/unit/program/test_goldens.py", "tests/unit/program"]
 """The golden files first: most mutants change one."""
 
 TESTS = {
+    "policy": ["tests/unit/policy"],
     "scripts": ["tests/unit/scripts", "tests/unit/program/test_render.py"],
     "settings": ["tests/unit/settings", "tests/unit/program"],
 }

@@ -39,7 +39,7 @@ def resources(sandbox: Sandbox) -> dict[str, Any]:
             {"storage.namePrefix": "other", "storage.onDestroy": "delete"},
             "fix: pulumi config set --path storage.namePrefix registry",
         ),
-        (S3, "which must first be told to leave it there"),
+        (S3, "whose storage.onDestroy must first be retain"),
         ({"namespace": "images"}, "did not create there: Secret/registry-tls"),
     ],
 )
@@ -159,7 +159,7 @@ def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(
         name = f"k3s-registry-{stack.stack}-bootstrap"
         grants = [{"bucket": "", "permission": "fullaccess"}]
         left = sandbox.api("POST", "spaces/keys", {"name": name, "grants": grants})["key"]
-        delay(sandbox, 20)
+        delay(sandbox, 6)
         try:
             up = stack.pulumi("up", "--yes", "--skip-preview")
         finally:

@@ -172,7 +172,7 @@ while True:
     sandbox.kubectl("wait", "--namespace=storage", "--for=condition=Ready", "pod/s3")
     try:
         service = replace(versitygw, endpoint="http://s3.storage.svc")
-        use(stack, service, rootDirectory="service")
+        use(stack, service, pathStyle=True, rootDirectory="service")
         stack.pulumi("up", "--yes", "--skip-preview")
     finally:
         sandbox.kubectl("delete", "namespace", "storage", "--wait=false")

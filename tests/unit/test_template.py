@@ -23,8 +23,17 @@ def names() -> set[str]:
 
 def test_an_archive_holds_the_program_and_its_documentation_only(names: set[str]) -> None:
     assert {name.split("/")[0] for name in names} == {
-        *(".gitignore", "LICENSE", "Pulumi.yaml", "__main__.py", "components", "docs"),
-        *("outputs.py", "preflight", "requirements.txt", "scripts", "settings"),
+        *(".gitignore", "LICENSE", "Pulumi.yaml", "__main__.py", "components", "docs", "examples"),
+        *(
+            "foundation.py",
+            "foundation.py",
+            "outputs.py",
+            "policy",
+            "preflight",
+            "requirements-policy.txt",
+            "requirements.txt",
+        ),
+        *("scripts", "settings"),
     }
 
 

@@ -26,7 +26,9 @@ def route(match: str, kind: str = "IngressRoute", namespace: str = "shop") -> di
 
 def test_a_host_that_another_ingress_serves_is_refused_with_its_name() -> None:
     others = [ingress("shop", None), ingress("shop", "a.b"), ingress("shop", HOSTNAME)]
-    (problem,) = conflicts.ingresses(SETTINGS, others)
+    (served,) = conflicts.ingresses(SETTINGS, others)
+    assert served.namespace == "shop"
+    problem = served.problem
     assert (problem.key, problem.value) == ("hostname", f'"{HOSTNAME}"')
     assert "the Ingress shop/web serves this hostname already" in problem.expected
 
@@ -50,8 +52,8 @@ def test_what_is_in_the_registrys_namespace_is_its_own() -> None:
     ],
 )
 def test_a_host_that_another_route_leads_elsewhere_is_refused(match: str) -> None:
-    (problem,) = conflicts.routes(SETTINGS, [route(match, "IngressRouteTCP")])
-    assert "the IngressRouteTCP shop/web serves" in problem.expected
+    (served,) = conflicts.routes(SETTINGS, [route(match, "IngressRouteTCP")])
+    assert "the IngressRouteTCP shop/web serves" in served.problem.expected
 
 
 @pytest.mark.parametrize(

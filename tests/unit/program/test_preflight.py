@@ -12,6 +12,7 @@ import preflight
 from preflight import check
 from preflight import cluster as cluster_module
 from preflight.cluster import Cluster
+from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from settings import Settings
 from settings.credentials import Access, find_access
@@ -82,15 +83,29 @@ def access(**kubernetes: str) -> Access:
     return found
 
 
-def checked(hostname: str = "registry.example.com", **settings: object) -> str | None:
+def checked(
+    hostname: str = "registry.example.com", stack: str = "a/b/c", **settings: object
+) -> tuple[str | None, list[Served]]:
     values = {"hostname": hostname, "storage": S3, **settings}
     found = access()
-    return check(Settings.model_validate(values), found, Cluster.of(found))
+    return check(Settings.model_validate(values), found, Cluster.of(found), stack)
 
 
 @pytest.mark.usefixtures("kubectl")
 def test_the_clusters_identity_is_the_uid_of_its_kube_system() -> None:
-    assert checked() == "1234"
+    assert checked() == ("1234", [])
+
+
+OF_A_STACK = """case "$*" in
+*Namespace.v1.*) echo '{"annotations": {"registry/stack": "a/b/c"}}';;"""
+
+
+def test_what_a_stack_of_this_name_serves_is_left_to_the_state(kubectl: Kubectl) -> None:
+    kubectl.does(f"{OF_A_STACK}\n{HEALTHY.partition(chr(10))[2]}")
+    _, served = checked("taken.example.com")
+    assert [item.namespace for item in served] == ["shop"]
+    with pytest.raises(SettingsError, match="the Ingress shop/web serves this hostname"):
+        checked("taken.example.com", stack="a/b/another")
 
 
 @pytest.mark.usefixtures("kubectl")
@@ -141,7 +156,7 @@ def test_a_preview_without_a_cluster_says_so_in_one_line(
     in_preview(monkeypatch)
     noise = "E1125 01:02:03.004005 6 memcache.go:265] couldn't get current server API group list"
     kubectl.does(f"echo {shlex.quote(f'{noise}{chr(10)}{REFUSED}')} >&2; exit 1")
-    assert checked() is None
+    assert checked() == (None, [])
     (warning,) = warnings
     assert warning.endswith(f"expected a cluster that can be asked: {REFUSED}")
 
@@ -216,7 +231,7 @@ def test_a_token_that_is_not_ready_stops_up(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(preflight, "check_token", refuse)
     with pytest.raises(SettingsError, match="unknown token"):
         checked(storage={})
-    assert checked() == "1234", "an existing bucket needs no token"
+    assert checked()[0] == "1234", "an existing bucket needs no token"
 
 
 def test_of_the_objects_in_a_namespace_only_kinds_and_metadata_are_read(kubectl: Kubectl) -> None:

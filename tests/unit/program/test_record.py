@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -9,6 +10,7 @@ import pytest
 
 from components.storage.place import place
 from preflight.cluster import Cluster
+from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from preflight.record import comparison
 from settings import Settings, load
@@ -29,9 +31,17 @@ BY_PULUMI = {"managedFields": [{"manager": "pulumi-kubernetes-0a1b2c3d"}]}
 BY_KUBECTL = {"managedFields": [{"manager": "kubectl-create"}]}
 
 
-def compare(old: dict[str, Any], namespace: str = "registry") -> None:
+def compare(old: dict[str, Any], namespace: str = "registry", served: Sequence[str] = ()) -> None:
     settings = Settings.model_validate({**CONFIG, "namespace": namespace})
-    comparison(settings, ACCESS, Cluster("", ()))(old)
+    others = [Served(x, Problem("hostname", "", f"{x} serves it", "")) for x in served]
+    comparison(settings, ACCESS, Cluster("", ()), others)(old)
+
+
+@pytest.mark.usefixtures("contents")
+def test_only_the_namespace_that_this_state_leaves_may_serve_the_hostname() -> None:
+    compare(RECORDED, "images", ["registry"])
+    with pytest.raises(SettingsError, match="shop serves it"):
+        compare(RECORDED, "images", ["registry", "shop"])
 
 
 @pytest.fixture

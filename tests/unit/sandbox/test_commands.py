@@ -23,8 +23,8 @@ REPOSITORY = Path(__file__).parents[3]
 def checkout(tmp_path: Path) -> Path:
     """A checkout with this Makefile, whose sandbox fails, and a `pulumi` that leaves a mark."""
     shutil.copy(REPOSITORY / "Makefile", tmp_path)
-    for requirements in ("requirements.txt", "requirements-dev.txt"):
-        (tmp_path / requirements).touch()
+    for requirements in REPOSITORY.glob("requirements*.txt"):
+        (tmp_path / requirements.name).touch()
     for path, text in (
         ("venv/bin/python", "echo 'error: sandbox is down' >&2; exit 1"),
         ("bin/pulumi", f"touch {tmp_path}/pulumi-ran"),

@@ -101,6 +101,7 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
     ("nodes.configure", "maybe", "true or false", None),
     ("nodes.configure", 2, "true or false", None),
     ("scripts.image", "python", "name:tag, with a tag that stays", None),
+    ("scripts.image", "python:latest", "name:tag, with a tag that stays", None),
     (
         "scripts.image",
         "Docker.io/Library/Python:3.13-Alpine",

@@ -42,7 +42,9 @@ func main() {
 			HTTP01SolverResourceLimitsCPU:     resource.MustParse("100m"),
 			HTTP01SolverResourceLimitsMemory:  resource.MustParse("64Mi"),
 			ACMEHTTP01SolverRunAsNonRoot:      true,
+			DNS01CheckRetryPeriod:             time.Second, // For HTTP-01, too.
 		},
+		SchedulerOptions:   controller.SchedulerOptions{MaxConcurrentChallenges: 1},
 		IssuerOptions:      controller.IssuerOptions{ClusterResourceNamespace: "kube-system"},
 		IngressShimOptions: controller.IngressShimOptions{DefaultIssuerKind: "ClusterIssuer", DefaultIssuerGroup: "cert-manager.io"},
 		CertificateOptions: controller.CertificateOptions{
@@ -70,5 +72,6 @@ func main() {
 	}
 	base.SharedInformerFactory.Start(ctx.Done())
 	base.KubeSharedInformerFactory.Start(ctx.Done())
+	base.HTTP01ResourceMetadataInformersFactory.Start(ctx.Done())
 	<-ctx.Done()
 }

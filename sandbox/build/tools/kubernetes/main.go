@@ -1,4 +1,4 @@
-// One binary for every Kubernetes part that the sandbox runs; the name it is called by chooses the part.
+// One binary for every Kubernetes part that the sandbox runs, as in k3s; the name it is called by chooses the part.
 package main
 
 import (
@@ -29,6 +29,7 @@ var parts = map[string]func() *cobra.Command{
 	"kube-proxy":              proxy.NewProxyCommand,
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+	"kube-router":             newKubeRouterCommand,
 }
 
 func main() {

@@ -9,8 +9,10 @@ import pytest
 
 from sandbox.build import pinned_tools, toolchain
 from sandbox.build.pinned_tools import (
+    ACTIONLINT,
     CERT_MANAGER,
     CERT_MANAGER_CRDS,
+    CONFORMANCE,
     COPIES,
     SOURCES,
     TOOLS,
@@ -116,7 +118,9 @@ def test_without_go_the_error_says_which_is_needed(
         toolchain.build(tmp_path / "built", (TOOL,), ())
 
 
-@pytest.mark.parametrize("tool", [*TOOLS, CERT_MANAGER], ids=lambda x: x.name)
+@pytest.mark.parametrize(
+    "tool", [*TOOLS, CERT_MANAGER, ACTIONLINT, CONFORMANCE], ids=lambda x: x.name
+)
 def test_every_tool_has_a_pinned_module(tool: Tool) -> None:
     assert (tool.source / "go.mod").exists()
     assert "{" not in " ".join(tool.flags())

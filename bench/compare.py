@@ -1,0 +1,250 @@
+"""Compare the registry with the seed's and a plain one in the same cluster: `make bench-compare`.
+
+All three run behind the same Traefik and TLS, on the same S3 server, and take turns in every round.
+The raw data goes to docs/performance.csv. Run it on an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.__main__ import ROOT, run, sandbox, timed
+from sandbox import lifecycle
+from sandbox.build import images
+from sandbox.cloud import spaces
+from sandbox.enclosure import enclosure
+from sandbox.engine import engine
+from sandbox.layout import REGION, Layout
+
+NAME = "sandbox-bench"
+CSV = ROOT / "docs" / "performance.csv"
+IMAGES = {"20 x 100 kB": (20, 100_000), "400 MB": (1, 400_000_000)}
+OURS, SEED, PLAIN = "this program", "seed (2.8.2)", "plain (3.1.2)"
+DELAYS = (0, 10, 30)
+"""Milliseconds that each response of the S3 server takes longer."""
+
+HTPASSWD_COST = 10
+"""Of Pulumi's ``bcrypt_hash``, which a plain program would use; the seed's htpasswd takes 5."""
+
+SPACES_PORT, DELAY_PORT = 7070, 7170
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10, help="default 10")
+    args = parser.parse_args()
+    layout = lifecycle.claim(ROOT, NAME)
+    sandbox(layout, "wipe")
+    try:
+        sandbox(layout, "up")
+        with tempfile.TemporaryDirectory(dir=layout.state) as folder, CSV.open("w") as file:
+            registries = deploy(layout, Path(folder))
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("delay_ms", "round", "registry", "image", "work", "seconds"))
+            for number in range(1, args.rounds + 1):
+                for delay in DELAYS:
+                    with delayed(layout, delay):
+                        for row in one_round(layout, Path(folder), registries, number):
+                            writer.writerow((delay, number, *row))
+                            file.flush()
+    finally:
+        sandbox(layout, "wipe")
+
+
+def one_round(
+    layout: Layout, folder: Path, registries: dict[str, str], number: int
+) -> Iterator[tuple[str, str, str, str]]:
+    """Push, push again and pull new images of random bytes, one registry after the other.
+
+    Args:
+        layout: The sandbox.
+        folder: With the clients' login and hosts file.
+        registries: The hostname of each registry.
+        number: Of the round; the first one of the registries takes turns.
+
+    Yields:
+        Registry, image, work and seconds.
+    """
+    names = list(registries)
+    names = names[number % len(names) :] + names[: number % len(names)]
+    for hostname in registries.values():
+        # Opens the connections that `delayed` has ended.
+        crane(layout, folder, "catalog", hostname)
+    for image, (layers, size) in IMAGES.items():
+        files = [folder / f"{x}.tar.gz" for x in range(layers)]
+        for file in files:
+            file.write_bytes(os.urandom(size))
+        append = ["append", *(f"--new_layer={file}" for file in files)]
+        for name in names:
+            target = f"--new_tag={registries[name]}/bench/image:{layers}"
+            for work in ("push", "push again"):
+                seconds, _ = timed(partial(crane, layout, folder, *append, target))
+                yield name, image, work, f"{seconds:.3f}"
+            pull = ["pull", "--format=oci", f"{registries[name]}/bench/image:{layers}"]
+            with tempfile.TemporaryDirectory(dir=folder) as output:
+                seconds, _ = timed(partial(crane, layout, folder, *pull, f"{output}/out"))
+            yield name, image, "pull", f"{seconds:.3f}"
+        for file in files:
+            file.unlink()
+
+
+def crane(layout: Layout, folder: Path, *arguments: str, stdin: str = "") -> str:
+    """Run crane with names that only it knows; certificates are not verified."""
+    hosts = 'mount --bind "$0" /etc/hosts && exec crane --insecure "$@"'
+    command = ["unshare", "--mount", "sh", "-c", hosts, str(folder / "hosts"), *arguments]
+    return run(layout, *command, stdin=stdin, DOCKER_CONFIG=str(folder))
+
+
+def deploy(layout: Layout, folder: Path) -> dict[str, str]:
+    """Deploy the other two registries, and log in to all; return the hostname of each."""
+    registries = {OURS: layout.hostname, SEED: f"seed.{layout.domain}"}
+    registries |= {PLAIN: f"plain.{layout.domain}"}
+    hosts = layout.hosts | dict.fromkeys(registries.values(), layout.node_ip)
+    lines = "".join(f"{ip} {name}\n" for name, ip in hosts.items())
+    (folder / "hosts").write_text(f"127.0.0.1 localhost\n{lines}")
+    download = 'cd "$0" && apt-get -qq -o APT::Sandbox::User=root download docker-registry'
+    run(layout, "sh", "-c", f"{download} && dpkg-deb --extract *.deb .", str(folder))
+    password = engine.outputs(layout)["password"]
+    for name, cost in (("seed", 5), ("plain", HTPASSWD_COST)):
+        users = f"admin:{bcrypt(layout, password, cost)}\n"
+        run(
+            layout, "kubectl", "apply", "--filename=-", stdin=manifests(layout, name, users, folder)
+        )
+        run(layout, "kubectl", "rollout", "status", f"deployment/{name}", "--timeout=60s")
+    for hostname in registries.values():
+        login = ("auth", "login", hostname, "--username=admin", "--password-stdin")
+        crane(layout, folder, *login, stdin=password)
+    return registries
+
+
+def bcrypt(layout: Layout, password: str, cost: int) -> str:
+    """Return a bcrypt hash, the only kind that the registry's own htpasswd takes."""
+    command = ["caddy", "hash-password", "--algorithm=bcrypt", f"--bcrypt-cost={cost}"]
+    return run(layout, *command, stdin=f"{password}\n").strip()
+
+
+def manifests(layout: Layout, name: str, users: str, folder: Path) -> str:
+    """Return the objects of a registry, as a Kubernetes List in JSON.
+
+    Args:
+        layout: The sandbox.
+        name: ``seed`` runs Debian's 2.8.2 as the story does, all else 3.1.2.
+        users: The contents of htpasswd.
+        folder: With the files of Debian's package.
+    """
+    keys = spaces.secrets(layout)
+    config = {
+        "version": "0.1",
+        "storage": {
+            "s3": {
+                "accesskey": keys.root_access_key,
+                "secretkey": keys.root_secret_key,
+                "region": REGION,
+                "regionendpoint": layout.spaces_endpoint.replace("{{.Region}}", REGION),
+                "bucket": engine.outputs(layout)["bucket"],
+                "rootdirectory": f"/{name}",
+                "forcepathstyle": True,
+                "secure": False,
+            },
+            "delete": {"enabled": True},
+        },
+        "http": {"addr": ":5000", "relativeurls": True},
+        "auth": {"htpasswd": {"realm": "registry", "path": "/config/htpasswd"}},
+    }
+    seed = name == "seed"
+    binary = "/debian/usr/bin/docker-registry" if seed else "registry"
+    labels = {"app": name}
+    volumes = [
+        {"name": "config", "secret": {"secretName": name}},
+        {"name": "debian", "hostPath": {"path": str(folder)}},
+    ]
+    container = {
+        "name": "registry",
+        "image": images.PYTHON if seed else images.REGISTRY,
+        "command": [binary, "serve", "/config/config.yml"],
+        # Version 3 reports to a collector, and waits for it at each rollout, unless told not to.
+        "env": [{"name": "OTEL_TRACES_EXPORTER", "value": "none"}],
+        "resources": {"requests": {"cpu": "50m"}},
+        "readinessProbe": {"tcpSocket": {"port": 5000}, "periodSeconds": 1},
+        "volumeMounts": [{"name": x["name"], "mountPath": f"/{x['name']}"} for x in volumes],
+    }
+    backend = {"service": {"name": name, "port": {"number": 5000}}}
+    rule = {"path": "/", "pathType": "Prefix", "backend": backend}
+    host = f"{name}.{layout.domain}"
+    objects: list[tuple[str, str, dict[str, Any]]] = [
+        ("v1", "Secret", {"stringData": {"config.yml": yaml.safe_dump(config), "htpasswd": users}}),
+        ("v1", "Service", {"spec": {"selector": labels, "ports": [{"port": 5000}]}}),
+        (
+            "apps/v1",
+            "Deployment",
+            {
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {
+                        "metadata": {"labels": labels},
+                        "spec": {"containers": [container], "volumes": volumes},
+                    },
+                }
+            },
+        ),
+        (
+            "networking.k8s.io/v1",
+            "Ingress",
+            {
+                "spec": {
+                    "ingressClassName": "traefik",
+                    "tls": [{"hosts": [host]}],
+                    "rules": [{"host": host, "http": {"paths": [rule]}}],
+                }
+            },
+        ),
+    ]
+    metadata = {"name": name, "namespace": "default"}
+    items = [
+        {"apiVersion": version, "kind": kind, "metadata": metadata} | rest
+        for version, kind, rest in objects
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+@contextmanager
+def delayed(layout: Layout, milliseconds: int) -> Iterator[None]:
+    """Redirect the pods' connections to the S3 server through `bench.delay`."""
+    if not milliseconds:
+        yield
+        return
+    inside = enclosure.enter(layout)
+    listen, server = (f"{layout.cloud_ip}:{port}" for port in (DELAY_PORT, SPACES_PORT))
+    to_server = [*("--protocol", "tcp"), "--dport", str(SPACES_PORT)]
+    redirect = ["--jump", "DNAT", "--to-destination", listen]
+    iptables = [*inside, "iptables", "--table", "nat"]
+    rule = ["PREROUTING", "--destination", layout.cloud_ip, *to_server, *redirect]
+    delay = [sys.executable, "-m", "bench.delay", listen, server, str(milliseconds)]
+    with subprocess.Popen([*inside, "env", f"PYTHONPATH={ROOT}", *delay]) as proxy:
+        run(layout, *iptables, "--insert", *rule)
+        # Rules hold for new connections only: the registries' open ones have to be forgotten.
+        forget = [*inside, "conntrack", "--delete", "--orig-dst", layout.cloud_ip]
+        subprocess.run([*forget, *to_server], check=False, capture_output=True)
+        try:
+            yield
+        finally:
+            run(layout, *iptables, "--delete", *rule)
+            proxy.kill()
+
+
+if __name__ == "__main__":
+    main()
