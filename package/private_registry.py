@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NotRequired, TypedDict, get_args
 
 import pulumi
+from pulumi.runtime.config import CONFIG
 
 import components
 from foundation import foundation
@@ -141,11 +142,12 @@ class PrivateRegistry(components.PrivateRegistry):
         args: PrivateRegistryArgs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        inputs = nested(Settings, args)
-        config = pulumi.runtime.get_config_env() | {
-            f"{PACKAGE}:{key}": as_configured(value) for key, value in inputs.items()
-        }
-        secret_keys = frozenset(pulumi.runtime.get_config_secret_keys_env())
-        settings, access = load(config, secret_keys, os.environ, PACKAGE)
+        # A program has its configuration in the environment; a host is handed that of its caller.
+        config = pulumi.runtime.get_config_env() | CONFIG.get()
+        secret_keys = {key for key in config if pulumi.runtime.is_config_secret(key)}
+        secret_keys.update(pulumi.runtime.get_config_secret_keys_env())
+        for key, value in nested(Settings, args).items():
+            config[f"{PACKAGE}:{key}"] = as_configured(value)
+        settings, access = load(config, frozenset(secret_keys), os.environ, PACKAGE)
         made_of, own = foundation(settings, access)
         super().__init__(name, made_of, pulumi.ResourceOptions.merge(opts, own))

@@ -101,8 +101,7 @@ def _fix(kind: str, name: str) -> str:
     if name == BOOTSTRAP_KEY:
         return f"pulumi refresh --target '**::{BOOTSTRAP_KEY}' && pulumi up"
     if kind in _CONSEQUENCE:
-        suffix = name.replace("-bucket", "-suffix")  # Of its name, which is taken.
-        return f"pulumi refresh && pulumi up --replace '**::{suffix}'"
+        return f"pulumi refresh && pulumi up --replace '**::{name.removesuffix('-bucket')}-suffix'"
     return REFRESH
 
 

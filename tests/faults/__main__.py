@@ -14,6 +14,13 @@ from tests.sandbox.helpers import ROOT, Sandbox, cli
 
 NAME = "sandbox-faults"
 
+BEFORE = {
+    interrupted.first_up: "destroy",
+    interrupted.update: "up",
+    interrupted.destroy: "up",
+}
+"""What is interrupted, and the command that comes before."""
+
 
 def main() -> int:
     """Run all; return the exit status."""
@@ -24,14 +31,13 @@ def main() -> int:
     sandbox = Sandbox(lifecycle.claim(ROOT, NAME), up.stdout)
     try:
         with interrupted.killed_stack(sandbox) as stack:
-            for interrupt in (interrupted.first_up, interrupted.update, interrupted.destroy):
+            for interrupt, before in BEFORE.items():
                 number, killed = 0, True
-                if interrupt is not interrupted.first_up:
-                    stack.pulumi("up", "--yes", "--skip-preview")
                 while killed:
                     number += 1
                     start = time.monotonic()
                     try:
+                        stack.pulumi(before, "--yes", "--skip-preview")
                         killed, result = interrupt(stack, number), "repaired"
                     except AssertionError as error:
                         failures += 1

@@ -72,6 +72,7 @@ def repair(stack: Sandbox, command: str) -> str:
         command: The command that was interrupted: up or destroy.
     """
     engine.kill(stack.layout)
+    _restore(stack)
     stack.pulumi("cancel", "--yes", stack.stack)
     refresh = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]
     output = stack.pulumi(*refresh).stdout
@@ -87,6 +88,15 @@ def repair(stack: Sandbox, command: str) -> str:
         return output + stack.run(*last).stdout
     assert not result.returncode, output[-3000:]
     return output
+
+
+def _restore(stack: Sandbox) -> None:
+    """Take the state before, if the engine was killed while it wrote the last one."""
+    folder = stack.layout.state / "pulumi" / ".pulumi" / "stacks" / engine.PROJECT
+    try:
+        json.loads((folder / f"{stack.stack}.json").read_text())
+    except ValueError:
+        (folder / f"{stack.stack}.json.bak").replace(folder / f"{stack.stack}.json")
 
 
 def leftovers(stack: Sandbox, output: str) -> list[str]:
@@ -113,7 +123,7 @@ def killed_stack(sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 def first_up(stack: Sandbox, number: int) -> bool:
-    """Interrupt the first update, and check what its repair leaves; then destroy everything.
+    """Interrupt the first update, and check what its repair leaves.
 
     Args:
         stack: The stack, destroyed.
@@ -124,7 +134,6 @@ def first_up(stack: Sandbox, number: int) -> bool:
     """
     killed = kill_after(stack, number, "up", "--yes", "--skip-preview")
     _check(stack, repair(stack, "up"))
-    stack.pulumi("destroy", "--yes", "--skip-preview")
     return killed
 
 
@@ -138,14 +147,14 @@ def update(stack: Sandbox, number: int) -> bool:
     Returns:
         Whether it was interrupted.
     """
-    stack.config(users__ci__pull=[f"team-{number}"], registry__parallelUploads=number + 1)
+    stack.config(**{"users__ci__pull[0]": f"team-{number}"}, registry__parallelUploads=number)
     killed = kill_after(stack, number, "up", "--yes", "--skip-preview")
     _check(stack, repair(stack, "up"))
     return killed
 
 
 def destroy(stack: Sandbox, number: int) -> bool:
-    """Interrupt a destroy, and check what its repair leaves; then create everything again.
+    """Interrupt a destroy, and check what its repair leaves.
 
     Args:
         stack: The stack, up.
@@ -158,11 +167,10 @@ def destroy(stack: Sandbox, number: int) -> bool:
     output = repair(stack, "destroy")
     assert not leftovers(stack, output)
     stack.kubectl("get", "namespace", f"registry-{PREFIX}", fails=True)
-    stack.pulumi("up", "--yes", "--skip-preview")
     return killed
 
 
 def _check(stack: Sandbox, output: str) -> None:
     stack.pulumi("preview", "--expect-no-changes")
-    stack.pulumi("refresh", "--yes", "--preview-only", "--expect-no-changes")
+    stack.pulumi("refresh", "--preview-only", "--expect-no-changes")
     assert not leftovers(stack, output), f"left in the cloud, and nobody is told:\n{output}"

@@ -85,7 +85,7 @@ def test_a_certificate_that_expires_soon(
         secret = sandbox.run(*KUBECTL, *command, f"--cert={certificate}", f"--key={key}").stdout
         sandbox.run("kubectl", "apply", "--filename=-", stdin=secret)
 
-    monkeypatch.setattr(pki, "_LEAF_DAYS", 10)
+    monkeypatch.setattr(pki, "_DAYS", 10)
     use(*pki.issue(sandbox.layout.pki, "expiring", sandbox.registry))
     found = f"the certificate of {sandbox.registry} expires in "
     eventually("Traefik serves it", lambda: any(found in line for line in doctor(sandbox)))
@@ -130,4 +130,5 @@ def test_a_deleted_space(sandbox: Sandbox) -> None:
     s3.delete_bucket(Bucket=bucket)
     (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage-bucket is gone")]
     fix(sandbox, line)
+    del sandbox.__dict__["bucket"]
     assert sandbox.bucket != bucket

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import spaces
-from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, use
+from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, empty, use
 from tests.sandbox.helpers import Sandbox, second_stack
 
 S3 = {
@@ -143,13 +143,6 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         pull(stack, namespace, tmp_path / "again")
     sandbox.api("DELETE", f"spaces/keys/{key['access_key']}")
     empty(versitygw.owner, space)
-
-
-def empty(owner: Any, bucket: str) -> None:
-    for page in owner.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for entry in page.get("Contents", []):
-            owner.delete_object(Bucket=bucket, Key=entry["Key"])
-    owner.delete_bucket(Bucket=bucket)
 
 
 def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(
