@@ -5,14 +5,11 @@ import os
 import pulumi
 
 import outputs
-import preflight
-from components import PrivateRegistry, PrivateRegistryArgs
-from components.namespace import registry_namespace
-from components.providers import cluster_provider, spaces_provider
+from components import PrivateRegistry
+from foundation import foundation
 from settings import load
 from settings.problems import explained_errors
 
-stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
 with explained_errors():
     settings, access = load(
         config=pulumi.runtime.get_config_env(),
@@ -20,21 +17,7 @@ with explained_errors():
         environment=os.environ,
         project=pulumi.get_project(),
     )
-    cluster_identifier = preflight.run(settings, access, stack)
+    args, opts = foundation(settings, access)
 
-cluster = cluster_provider(access, cluster_identifier)
-namespace = registry_namespace(settings.namespace, stack, cluster)
-providers: list[pulumi.ProviderResource] = [cluster]
-if settings.storage.kind == "spaces":
-    providers.append(spaces_provider(access, namespace))
-registry = PrivateRegistry(
-    "private-registry",
-    PrivateRegistryArgs(
-        settings=settings,
-        namespace=namespace,
-        stack=stack,
-        access=access,
-    ),
-    opts=pulumi.ResourceOptions(providers=providers),
-)
+registry = PrivateRegistry("private-registry", args, opts)
 outputs.export(settings, registry)

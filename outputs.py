@@ -18,31 +18,20 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
         settings: All settings.
         registry: The registry.
     """
-    admin, pull = registry.users.admin, registry.users.pull
     pulumi.export(
         "login",
         "pulumi stack output password --show-secrets | "
-        f"podman login {settings.hostname} --username {admin.username} --password-stdin",
+        f"podman login {settings.hostname} --username {settings.admin_user} --password-stdin",
     )
-    pulumi.export("registry", settings.hostname)
-    pulumi.export("namespace", settings.namespace)
-    pulumi.export("username", admin.username)
-    pulumi.export("password", admin.password)
-    pulumi.export("pull_username", pull.username)
-    pulumi.export("pull_password", pull.password)
-    pulumi.export("users", {user.username: user.password for user in registry.users.named})
-    pulumi.export("registries_yaml", registry.nodes.registries_yaml)
-    pulumi.export("registries_cloud_init", registry.nodes.cloud_init)
-    pulumi.export("pull_secrets", registry.pull_secrets.names)
-    pulumi.export("storage_bucket", registry.storage.bucket)
-    pulumi.export("storage_endpoint", registry.storage.endpoint)
+    for name, output in registry.outputs().items():
+        pulumi.export(name, output)
     pulumi.export(
         "readme",
-        pulumi.Output.from_input(registry.storage.bucket).apply(
+        registry.storage_bucket.apply(
             lambda bucket: readme(
                 hostname=settings.hostname,
-                admin=admin.username,
-                pull=pull.username,
+                admin=settings.admin_user,
+                pull=settings.pull_user,
                 image_prefix=settings.nodes.mirror_prefix or settings.hostname,
                 tls=settings.tls.mode != "none",
                 one_minute=settings.ingress.controller == "traefik"

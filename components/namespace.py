@@ -9,7 +9,7 @@ from components.metadata import STACK_ANNOTATION
 
 
 def registry_namespace(
-    name: str, stack: str, cluster: kubernetes.Provider
+    name: str, stack: str, opts: pulumi.ResourceOptions
 ) -> kubernetes.core.v1.Namespace:
     """Create the namespace that holds all of the registry.
 
@@ -18,7 +18,7 @@ def registry_namespace(
     Args:
         name: The namespace's name.
         stack: The full name of the stack, for people who look at the cluster.
-        cluster: The provider.
+        opts: The provider, and what guards the namespaces of others.
     """
     # Before it stood alone, it was a child of this component, which at first had no parent.
     whole = pulumi.create_urn("private-registry", "registry:index:PrivateRegistry")
@@ -36,7 +36,8 @@ def registry_namespace(
                 "pod-security.kubernetes.io/warn": "restricted",
             },
         },
-        opts=pulumi.ResourceOptions(
-            provider=cluster, aliases=[pulumi.Alias(parent=parent) for parent in parents]
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(aliases=[pulumi.Alias(parent=parent) for parent in parents]),
         ),
     )

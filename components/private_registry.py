@@ -1,14 +1,14 @@
 """The whole registry as one component: storage, users, workload, ingress, and who may pull."""
 
-from __future__ import annotations
-
+# Annotations are types here, not text: a host of components makes a schema of them (package/).
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.credentials import Credentials, CredentialsArgs
+from components.credentials import Credentials, CredentialsArgs, RegistryUser
 from components.ingress import Ingress, IngressArgs, report_ingress
 from components.nodes import Nodes, NodesArgs
 from components.pull_secrets import PullSecrets, PullSecretsArgs
@@ -37,19 +37,32 @@ class PrivateRegistryArgs:
 
 
 class PrivateRegistry(pulumi.ComponentResource):
-    """A private registry that has passed its smoke test.
+    """A private registry that has passed its smoke test."""
 
-    Attributes:
-        users: The logins.
-        storage: Where the images are.
-        nodes: The files that let nodes pull.
-        pull_secrets: The Secrets that let pods pull.
-    """
-
-    users: Credentials
-    storage: StorageConnection
-    nodes: Nodes
-    pull_secrets: PullSecrets
+    registry: pulumi.Output[str]
+    """The hostname by which clients reach it."""
+    namespace: pulumi.Output[str]
+    """Its namespace in the cluster."""
+    username: pulumi.Output[str]
+    """The admin, who may push and pull."""
+    password: pulumi.Output[str]
+    """The admin's password; secret."""
+    pull_username: pulumi.Output[str]
+    """Who may only pull."""
+    pull_password: pulumi.Output[str]
+    """That user's password; secret."""
+    users: pulumi.Output[dict[str, str]]
+    """The passwords of more users, by name; secret."""
+    registries_yaml: pulumi.Output[str]
+    """For /etc/rancher/k3s/registries.yaml on nodes; secret."""
+    registries_cloud_init: pulumi.Output[str]
+    """The same as user data for new nodes; secret."""
+    pull_secrets: pulumi.Output[list[str]]
+    """The Secrets that let pods pull, as namespace/name."""
+    storage_bucket: pulumi.Output[str]
+    """The bucket that holds the images."""
+    storage_endpoint: pulumi.Output[str]
+    """The URL of its S3 server."""
 
     def __init__(
         self, name: str, args: PrivateRegistryArgs, opts: pulumi.ResourceOptions | None = None
@@ -61,8 +74,8 @@ class PrivateRegistry(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(
             parent=self, aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
         )
-        self.storage = self._storage(child)
-        self.users = Credentials(
+        storage = self._storage(child)
+        users = Credentials(
             "credentials",
             CredentialsArgs(
                 admin_user=settings.admin_user, pull_user=settings.pull_user, users=settings.users
@@ -77,9 +90,9 @@ class PrivateRegistry(pulumi.ComponentResource):
                 ingress=settings.ingress,
                 tls=settings.tls,
                 check_image=settings.scripts.image,
-                storage=self.storage,
-                users=self.users.all,
-                http_secret=self.users.http_secret,
+                storage=storage,
+                users=users.all,
+                http_secret=users.http_secret,
             ),
             opts=child,
         )
@@ -92,14 +105,32 @@ class PrivateRegistry(pulumi.ComponentResource):
                 generation=registry.generation,
                 replicas=settings.registry.replicas,
                 image=settings.scripts.image,
-                user=self.users.smoke_test,
+                user=users.smoke_test,
             ),
             opts=child,
         )
         if not pulumi.runtime.is_dry_run():
             smoke_test.job.apply(self._request_from_here)
-        self._pulls(child)
-        self.register_outputs({"bucket": self.storage.bucket, "url": registry.url})
+        nodes, pull_secrets = self._pulls(users.pull, child)
+        output = pulumi.Output.from_input
+        self.registry, self.namespace = output(settings.hostname), registry.namespace
+        self.username, self.password = output(users.admin.username), output(users.admin.password)
+        self.pull_username = output(users.pull.username)
+        self.pull_password = output(users.pull.password)
+        passwords: dict[str, Any] = {user.username: user.password for user in users.named}
+        self.users = output(passwords)
+        self.registries_yaml = nodes.registries_yaml
+        self.registries_cloud_init = nodes.cloud_init
+        self.pull_secrets = output(pull_secrets.names)
+        self.storage_bucket, self.storage_endpoint = (
+            output(storage.bucket),
+            output(storage.endpoint),
+        )
+        self.register_outputs(self.outputs())
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the outputs by name."""
+        return {name: getattr(self, name) for name in PrivateRegistry.__annotations__}
 
     def _storage(self, child: pulumi.ResourceOptions) -> StorageConnection:
         settings = self._args.settings
@@ -134,24 +165,25 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
 
-    def _pulls(self, child: pulumi.ResourceOptions) -> None:
+    def _pulls(
+        self, user: RegistryUser, child: pulumi.ResourceOptions
+    ) -> tuple[Nodes, PullSecrets]:
         settings = self._args.settings
-        self.nodes = Nodes(
+        nodes = Nodes(
             "nodes",
             NodesArgs(
                 settings=settings.nodes,
                 hostname=settings.hostname,
-                user=self.users.pull,
+                user=user,
                 namespace=settings.nodes_namespace,
                 stack=self._args.stack,
                 image=settings.scripts.image,
             ),
             opts=child,
         )
-        self.pull_secrets = PullSecrets(
+        pull_secrets = PullSecrets(
             "pull-secrets",
-            PullSecretsArgs(
-                settings=settings.pull_secrets, hostname=settings.hostname, user=self.users.pull
-            ),
+            PullSecretsArgs(settings=settings.pull_secrets, hostname=settings.hostname, user=user),
             opts=child,
         )
+        return nodes, pull_secrets

@@ -27,8 +27,10 @@ __all__ = ["check", "run"]
 _Result = TypeVar("_Result")
 
 
-def run(settings: Settings, access: Access, stack: str) -> pulumi.Output[str]:
-    """Check cluster and cloud, and guard what others own while the program runs.
+def run(
+    settings: Settings, access: Access, stack: str
+) -> tuple[pulumi.Output[str], pulumi.ResourceTransformation]:
+    """Check cluster and cloud.
 
     Args:
         settings: All settings.
@@ -37,16 +39,17 @@ def run(settings: Settings, access: Access, stack: str) -> pulumi.Output[str]:
 
     Returns:
         What identifies the cluster; whatever is made of it comes after the checks that this is the
-        stack's cluster, and that the settings leave nothing behind.
+        stack's cluster, and that the settings leave nothing behind. And a transformation for what
+        is created in the cluster, which guards what others own.
 
     Raises:
         SettingsError: With everything that is in the way.
     """
     cluster = Cluster.of(access)
     uid, own = check(settings, access, cluster, stack)
-    guard(settings, cluster, stack)
     outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster, own))
-    return outputs.apply(lambda known: str(known[0]))
+    identifier = outputs.apply(lambda known: str(known[0]))
+    return identifier, guard(settings, cluster, stack)
 
 
 def check(

@@ -13,8 +13,8 @@ from settings import Settings
 from settings.commands import set_command
 
 
-def guard(settings: Settings, cluster: Cluster, stack: str) -> None:
-    """Refuse to create an object that exists, before it is created.
+def guard(settings: Settings, cluster: Cluster, stack: str) -> pulumi.ResourceTransformation:
+    """Return a transformation that refuses to create an object that exists, before it is created.
 
     Only the engine knows whether an object is in the state, and it asks here when one is not. The
     provider refuses, too, but not in a preview. What is in the registry's own namespaces is its
@@ -57,7 +57,7 @@ def guard(settings: Settings, cluster: Cluster, stack: str) -> None:
         opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
         return pulumi.ResourceTransformationResult(args.props, opts)
 
-    pulumi.runtime.register_stack_transformation(watch)
+    return watch
 
 
 def _refusal(

@@ -24,7 +24,15 @@ def names() -> set[str]:
 def test_an_archive_holds_the_program_and_its_documentation_only(names: set[str]) -> None:
     assert {name.split("/")[0] for name in names} == {
         *(".gitignore", "LICENSE", "Pulumi.yaml", "__main__.py", "components", "docs", "examples"),
-        *("outputs.py", "policy", "preflight", "requirements-policy.txt", "requirements.txt"),
+        *(
+            "foundation.py",
+            "foundation.py",
+            "outputs.py",
+            "policy",
+            "preflight",
+            "requirements-policy.txt",
+            "requirements.txt",
+        ),
         *("scripts", "settings"),
     }
 

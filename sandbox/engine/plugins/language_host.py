@@ -1,8 +1,8 @@
 """The stand-in for the language host pulumi-language-python.
 
 It runs programs and policy packs with the Python of their virtual environment. Not covered: other
-toolchains than pip, type checkers, debuggers, and resource plugins written in Python. It installs
-no dependencies: a new project gets a link to the sandbox's own virtual environment.
+toolchains than pip, type checkers, debuggers, and SDKs of packages. It installs no dependencies: a
+new project gets a link to the sandbox's own virtual environment.
 """
 
 from __future__ import annotations
@@ -168,26 +168,27 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def RunPlugin(
         self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.RunPluginResponse]:
-        if request.kind != "analyzer":
+        if request.kind not in ("analyzer", "resource"):
             context.abort(
                 grpc.StatusCode.UNIMPLEMENTED, f"this stand-in runs no {request.kind} plugins"
             )
         info = request.info
-        python = environment(info) / "bin" / "python"
+        program: list[str | Path] = [info.program_directory]
         argv: list[str | Path] = [
-            python,
+            environment(info) / "bin" / "python",
             "-u",
-            "-m",
-            "pulumi.policy",
-            *request.args,
-            info.program_directory,
+            *(
+                [*program, *request.args]
+                if request.kind == "resource"
+                else ["-m", "pulumi.policy", *request.args, *program]
+            ),
         ]
         env = os.environ | dict(pair.split("=", 1) for pair in request.env)
-        with self._process(argv, request.pwd, env, subprocess.PIPE) as pack:
-            # The engine ends this call when it no longer needs the policy pack.
-            context.add_callback(pack.terminate)
-            yield from output(pack)
-            yield language_pb2.RunPluginResponse(exitcode=pack.wait())
+        with self._process(argv, request.pwd, env, subprocess.PIPE) as plugin:
+            # The engine ends this call when it no longer needs the plugin.
+            context.add_callback(plugin.terminate)
+            yield from output(plugin)
+            yield language_pb2.RunPluginResponse(exitcode=plugin.wait())
 
 
 def output(process: subprocess.Popen[bytes]) -> Iterator[language_pb2.RunPluginResponse]:

@@ -49,6 +49,7 @@ class Run:
         token: str = "token",
         environment: dict[str, str] | None = None,
         state: dict[str, dict[str, Any]] | None = None,
+        program: Path = ROOT / "__main__.py",
     ) -> Engine:
         """Return what the program registers.
 
@@ -58,13 +59,14 @@ class Run:
             token: The DigitalOcean API token in the environment.
             environment: Other environment variables.
             state: What the engine returns for a resource, by its name, instead of its inputs.
+            program: What runs.
         """
         values = CONFIG if config is None else config
         variables = {"DIGITALOCEAN_TOKEN": token} | (environment or {})
-        key = json.dumps([values, preview, variables, state])
+        key = json.dumps([values, preview, variables, state, str(program)])
         if key not in self._done:
             self._done[key] = contextvars.Context().run(
-                _run, values, preview, variables, state or {}
+                _run, values, preview, variables, state or {}, program
             )
         return self._done[key]
 
@@ -74,6 +76,7 @@ def _run(
     preview: bool,
     variables: dict[str, str],
     state: dict[str, dict[str, Any]],
+    path: Path,
 ) -> Engine:
     texts = {
         key if ":" in key else f"{PROJECT}:{key}": value
@@ -110,7 +113,7 @@ def _run(
     configure(settings)
 
     def program() -> None:
-        runpy.run_path(str(ROOT / "__main__.py"))
+        runpy.run_path(str(path))
 
     try:
         with (

@@ -24,7 +24,7 @@ NO_OPTIONS = {
     *("acceptSecrets", "acceptResources", "supportsPartialValues", "supportsResultReporting"),
     *("sourcePosition", "stackTrace", "parentStackTraceHandle", "packageRef"),
     "propertyDependencies",  # Each of them is in `dependencies` too.
-    "hooks",  # Every object of the cluster has the same: test_ownership.py.
+    "hooks",  # test_program.py: every object of the cluster has the same.
 }
 """The fields of a registration that are no resource options, or that the SDK sets by itself."""
 

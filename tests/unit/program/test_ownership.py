@@ -31,7 +31,6 @@ def create(monkeypatch: pytest.MonkeyPatch) -> Create:
         callbacks.append(callback)
 
     monkeypatch.setattr(pulumi, "ResourceHook", hook)
-    monkeypatch.setattr(pulumi.runtime, "register_stack_transformation", lambda _: None)
     guard(SETTINGS, CLUSTER, STACK)
 
     def create(kind: str = "Namespace", api_version: str = "v1", **metadata: Any) -> None:
@@ -125,19 +124,17 @@ def test_a_cluster_that_cannot_be_asked_stops_up_but_no_preview(
     create(name="registry")
 
 
-def test_every_object_is_watched_but_patches_and_other_providers_resources(
+def test_objects_are_watched_but_patches_and_other_providers_resources(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    watchers: list[Callable[[pulumi.ResourceTransformationArgs], Any]] = []
     monkeypatch.setattr(pulumi, "ResourceHook", lambda *_: "hook")
-    monkeypatch.setattr(pulumi.runtime, "register_stack_transformation", watchers.append)
-    guard(SETTINGS, CLUSTER, STACK)
+    watch = guard(SETTINGS, CLUSTER, STACK)
 
     def hooks(type_: str) -> Any:
         resource: Any = None
         opts = pulumi.ResourceOptions(protect=True)
         args = pulumi.ResourceTransformationArgs(resource, type_, "x", {}, opts)
-        result = watchers[0](args)
+        result = watch(args)
         assert result is None or result.opts.protect, "other options stay"
         return result.opts.hooks if result else None
 

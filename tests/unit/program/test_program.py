@@ -139,6 +139,14 @@ def test_no_pod_may_ask_a_cloud_for_credentials(run: Run, mode: dict[str, Any]) 
                         assert block["except"][0] in {"169.254.0.0/16", "fe80::/10"}, name
 
 
+@ALL_MODES
+def test_every_object_of_the_cluster_is_guarded(run: Run, mode: dict[str, Any]) -> None:
+    for name, resource in run({**CONFIG, **mode}).resources.items():
+        object_ = resource.type.startswith("kubernetes:") and not resource.type.endswith("Patch")
+        guards = [hook for hook in resource.hooks.get("beforeCreate", []) if "exist" in hook]
+        assert len(guards) == object_, name
+
+
 def test_what_the_smoke_tests_password_follows_changes_with_any_password_and_right() -> None:
     users = [
         fingerprint([("ann", ["a"], ["b"])], ["hash"]),

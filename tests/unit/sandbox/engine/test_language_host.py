@@ -150,9 +150,18 @@ def test_a_policy_pack_is_heard_to_its_end(tmp_path: Path) -> None:
     assert responses[-1].exitcode == 4
 
 
+def test_a_component_is_hosted_by_the_program_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    request = language_pb2.RunPluginRequest(
+        kind="resource", pwd=str(tmp_path), args=["127.0.0.1:1"], info=program(tmp_path)
+    )
+    responses = list(call(LanguageHost(tmp_path, "").RunPlugin, request))
+    assert b"".join(response.stdout for response in responses) == b"['127.0.0.1:1']\n"
+
+
 def test_other_plugins_are_refused(tmp_path: Path) -> None:
-    request = language_pb2.RunPluginRequest(kind="resource", info=program(tmp_path))
-    with pytest.raises(AbortedError, match="runs no resource plugins"):
+    request = language_pb2.RunPluginRequest(kind="converter", info=program(tmp_path))
+    with pytest.raises(AbortedError, match="runs no converter plugins"):
         list(call(LanguageHost(tmp_path, "").RunPlugin, request))
 
 

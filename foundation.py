@@ -1,0 +1,39 @@
+"""What the registry stands on: a checked cluster and cloud, their providers, and a namespace."""
+
+from __future__ import annotations
+
+import pulumi
+
+import preflight
+from components import PrivateRegistryArgs
+from components.namespace import registry_namespace
+from components.providers import cluster_provider, spaces_provider
+from settings import Settings
+from settings.credentials import Access
+
+
+def foundation(
+    settings: Settings, access: Access
+) -> tuple[PrivateRegistryArgs, pulumi.ResourceOptions]:
+    """Check and create what comes before the registry; return what it is made of.
+
+    Args:
+        settings: All settings.
+        access: What reaches the cloud and the cluster.
+
+    Raises:
+        SettingsError: With everything that is in the way.
+    """
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    identifier, guard = preflight.run(settings, access, stack)
+    cluster = cluster_provider(access, identifier)
+    namespace = registry_namespace(
+        settings.namespace,
+        stack,
+        pulumi.ResourceOptions(provider=cluster, transformations=[guard]),
+    )
+    providers: list[pulumi.ProviderResource] = [cluster]
+    if settings.storage.kind == "spaces":
+        providers.append(spaces_provider(access, namespace))
+    args = PrivateRegistryArgs(settings=settings, namespace=namespace, stack=stack, access=access)
+    return args, pulumi.ResourceOptions(providers=providers, transformations=[guard])

@@ -1,0 +1,153 @@
+"""The registry as a component of other programs, in any of Pulumi's languages."""
+
+# Annotations are types here, not text: the host of the component makes its schema of them.
+import json
+import os
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict, get_args
+
+import pulumi
+from pulumi.runtime.config import CONFIG
+
+import components
+from foundation import foundation
+from settings import Settings, load
+from settings.section import Section
+
+PACKAGE = "registry"
+
+
+class UserArgs(TypedDict):
+    """What one more user may do."""
+
+    push: NotRequired[list[str]]
+    """The repositories that the user may push to, delete from and pull: team-a/app, team-a/*, *."""
+    pull: NotRequired[list[str]]
+    """The repositories that the user may pull from, likewise."""
+
+
+class PrivateRegistryArgs(TypedDict):
+    """The program's settings, each with the default that the README's table shows."""
+
+    hostname: str
+    """The name by which clients reach the registry."""
+    namespace: NotRequired[str]
+    """The namespace that is created for the registry."""
+    admin_user: NotRequired[str]
+    """The user who may push and pull everything."""
+    pull_user: NotRequired[str]
+    """The user who may only pull, and everything."""
+    users: NotRequired[dict[str, UserArgs]]
+    """More users by name, and what they may push and pull."""
+    storage_region: NotRequired[str]
+    """The datacenter region of the Space, best the cluster's."""
+    storage_name_prefix: NotRequired[str]
+    """The start of the Space's name; a random suffix follows."""
+    storage_on_destroy: NotRequired[str]
+    """What a destroy does to the Space: protect, retain or delete."""
+    registry_image: NotRequired[str]
+    """CNCF distribution, 3.1.2 or newer."""
+    registry_replicas: NotRequired[int]
+    """Pods; two or more are spread over nodes."""
+    registry_parallel_uploads: NotRequired[int]
+    """Layers that may be uploaded to one pod at a time; sets its memory limit."""
+    registry_redirect: NotRequired[bool]
+    """Let clients download layers from the storage itself."""
+    registry_proxy_image: NotRequired[str]
+    """Caddy, the auth proxy in the same pod."""
+    registry_resources_cpu: NotRequired[str]
+    """What the scheduler reserves for the registry in each pod."""
+    registry_resources_memory: NotRequired[str]
+    """What the scheduler reserves for the registry in each pod, in bytes with a binary unit."""
+    ingress_controller: NotRequired[str]
+    """The ingress controller: traefik, nginx or haproxy."""
+    ingress_class_name: NotRequired[str]
+    """Its IngressClass."""
+    ingress_controller_namespace: NotRequired[str]
+    """The namespace of its pods."""
+    ingress_host_network: NotRequired[bool]
+    """Whether its pods are in their nodes' network."""
+    ingress_tcp_route: NotRequired[bool]
+    """Whether Traefik passes on connections instead of requests."""
+    tls_mode: NotRequired[str]
+    """Where the certificate comes from: secret, acme, certManager or none."""
+    tls_secret_name: NotRequired[str]
+    """The Secret with the certificate, in the registry's namespace."""
+    tls_resolver: NotRequired[str]
+    """acme: the certificate resolver in Traefik's configuration."""
+    tls_issuer: NotRequired[str]
+    """certManager: the issuer."""
+    tls_issuer_kind: NotRequired[str]
+    """certManager: ClusterIssuer or Issuer."""
+    tls_client_ca: NotRequired[str]
+    """Certificates in PEM; clients without one that these signed are refused."""
+    nodes_mirror_prefix: NotRequired[str]
+    """A name that image references may start with instead of the hostname."""
+    nodes_override_docker_io: NotRequired[bool]
+    """Pull images of docker.io from the registry, and only from there."""
+    nodes_ca_file: NotRequired[str]
+    """The file on the nodes with the CA that signed the registry's certificate."""
+    nodes_configure: NotRequired[bool]
+    """Write registries.yaml on all nodes, and restart k3s there."""
+    pull_secrets_namespaces: NotRequired[list[str]]
+    """Existing namespaces that get a pull Secret."""
+    pull_secrets_default_service_account: NotRequired[bool]
+    """Let all pods there use it."""
+    scripts_image: NotRequired[str]
+    """Runs the storage check and the smoke test."""
+
+
+def nested(kind: object, inputs: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Return flat inputs as the configuration has them, with a section for each prefix.
+
+    Args:
+        kind: A section of the settings, or a union of kinds of it.
+        inputs: The inputs by their Python names.
+        prefix: What the names of the section's inputs start with.
+    """
+    config: dict[str, object] = {}
+    for section in get_args(kind) or [kind]:
+        if isinstance(section, type) and issubclass(section, Section):
+            for name, field in section.model_fields.items():
+                inner = nested(field.annotation, inputs, f"{prefix}{name}_")
+                value = inputs.get(f"{prefix}{name}", inner or None)
+                if value is not None:
+                    config[str(field.alias)] = value
+    return config
+
+
+def as_configured(value: object) -> str:
+    """Return an input as the engine hands a program its configuration.
+
+    A host gets whole numbers as floating-point ones, and loses the conversion back:
+    https://github.com/pulumi/pulumi/blob/v3.272.0/sdk/python/lib/pulumi/provider/experimental/component.py
+    """
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    whole = json.loads(text, parse_float=lambda number: int(float(number)))
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"))
+
+
+class PrivateRegistry(components.PrivateRegistry):
+    """A private container registry on k3s that keeps its images in a DigitalOcean Space.
+
+    One per stack. The API token is digitalocean:token of the stack's configuration, or
+    DIGITALOCEAN_TOKEN; the cluster is that of kubernetes:kubeconfig, or of the shell's kubeconfig.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        args: PrivateRegistryArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        # A program has its configuration in the environment; a host is handed that of its caller.
+        config = pulumi.runtime.get_config_env() | CONFIG.get()
+        secret_keys = {key for key in config if pulumi.runtime.is_config_secret(key)}
+        secret_keys.update(pulumi.runtime.get_config_secret_keys_env())
+        for key, value in nested(Settings, args).items():
+            config[f"{PACKAGE}:{key}"] = as_configured(value)
+        settings, access = load(config, frozenset(secret_keys), os.environ, PACKAGE)
+        made_of, own = foundation(settings, access)
+        super().__init__(name, made_of, pulumi.ResourceOptions.merge(opts, own))

@@ -1,0 +1,96 @@
+"""The component as other programs use it: its schema and inputs, and the registry it creates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pulumi.provider.experimental.component import ComponentProvider
+
+from package.private_registry import (
+    PACKAGE,
+    PrivateRegistry,
+    PrivateRegistryArgs,
+    as_configured,
+    nested,
+)
+from settings import Settings
+from settings.section import Section
+from settings.storage import S3Settings
+from tests.unit.conftest import Golden
+from tests.unit.program.conftest import CONFIG, Run
+
+CONSUMER = """
+import pulumi
+from package.private_registry import PrivateRegistry
+
+registry = PrivateRegistry("team", {inputs})
+pulumi.export("login", registry.username)
+pulumi.export("bucket", registry.storage_bucket)
+"""
+
+
+def consumer(tmp_path: Path, **inputs: Any) -> Path:
+    """Return another program, which creates a registry and something else."""
+    path = tmp_path / "consumer.py"
+    path.write_text(CONSUMER.replace("{inputs}", repr(inputs)))
+    return path
+
+
+def flat(kind: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the names of a section's keys as flat inputs; an existing bucket is not offered."""
+    for section in get_args(kind) or [kind]:
+        if not (isinstance(section, type) and issubclass(section, Section)):
+            continue
+        for name, field in section.model_fields.items():
+            is_kind = name == "kind"
+            if section is S3Settings or is_kind:
+                continue
+            inner = [] if name == "users" else list(flat(field.annotation, f"{prefix}{name}_"))
+            yield from inner or [f"{prefix}{name}"]
+
+
+def test_the_schema_is_the_golden_one(golden: Golden) -> None:
+    schema = ComponentProvider([PrivateRegistry], PACKAGE).schema or ""
+    text = json.dumps(json.loads(schema), indent=2, sort_keys=True)
+    golden("package-schema.json", f"{text}\n", "other programs stop working. If that is meant")
+
+
+def test_every_setting_is_an_input() -> None:
+    assert set(PrivateRegistryArgs.__annotations__) == set(flat(Settings))
+
+
+def test_every_input_reaches_its_setting() -> None:
+    for name in set(flat(Settings)) - {"users"}:
+        text = json.dumps(nested(Settings, {name: "here"}))
+        assert text.count('"here"') == 1, name
+        keys = text.replace('"', "").replace("{", "").split(":")[:-1]
+        words = "".join(keys).replace(" ", "").lower()
+        assert words == name.replace("_", "").lower(), "the prefix of an input is its section"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("1.0", "1.0"), ({"b": 2.0, "a": True}, '{"a":true,"b":2}'), (["x"], '["x"]')],
+)
+def test_inputs_are_written_as_the_engine_does(value: object, text: str) -> None:
+    assert as_configured(value) == text
+
+
+def test_another_program_gets_the_same_registry_and_its_outputs(run: Run, tmp_path: Path) -> None:
+    inputs = {**CONFIG, "registry_replicas": 2, "users": {"ci": {"push": ["a/*"]}}}
+    engine = run({}, program=consumer(tmp_path, **inputs))
+    settings = {**CONFIG, "registry": {"replicas": 2}, "users": {"ci": {"push": ["a/*"]}}}
+    program = run(settings)
+    own = {"private-registry": "team"}
+    assert set(engine.resources) == {own.get(name, name) for name in program.resources}
+    assert engine.outputs == {"login": "admin", "bucket": program.outputs["storage_bucket"]}
+    assert engine.resources["team"].outputs == program.resources["private-registry"].outputs
+
+
+def test_a_wrong_input_is_refused_as_a_wrong_setting_is(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"storage.region = \"fra9\""):
+        run({}, program=consumer(tmp_path, **CONFIG, storage_region="fra9"))
