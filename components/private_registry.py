@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.credentials import Credentials, CredentialsArgs
-from components.ingress import Ingress, IngressArgs, report_ingress
+from components.ingress import AcmeClient, AcmeClientArgs, Ingress, IngressArgs, report_ingress
 from components.nodes import Nodes, NodesArgs
 from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
@@ -121,6 +121,19 @@ class PrivateRegistry(pulumi.ComponentResource):
 
     def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
         settings = self._args.settings
+        if settings.tls.mode == "letsEncrypt":
+            AcmeClient(
+                "acme-client",
+                AcmeClientArgs(
+                    tls=settings.tls,
+                    ingress=settings.ingress,
+                    namespace=registry.namespace,
+                    hostname=settings.hostname,
+                    image=settings.registry.proxy_image,
+                    script_image=settings.scripts.image,
+                ),
+                opts=child,
+            )
         Ingress(
             "ingress",
             IngressArgs(

@@ -30,6 +30,7 @@ from settings.schema import (
     RegistrySettings,
     ScriptsSettings,
     TlsAcme,
+    TlsLetsEncrypt,
     TlsNone,
     TlsSecret,
     TlsSettings,
@@ -157,10 +158,10 @@ class Settings(Section):
     def _suit_the_controller(cls, tls: TlsSettings, info: ValidationInfo) -> TlsSettings:
         ingress = info.data.get("ingress")
         controller = ingress.controller if ingress else "traefik"
-        if controller != "traefik" and isinstance(tls, TlsAcme):
+        if controller != "traefik" and isinstance(tls, TlsAcme | TlsLetsEncrypt):
             raise FixableError(
-                f"expected another mode with ingress.controller {controller}: the resolver is one "
-                "of Traefik's",
+                f"expected another mode with ingress.controller {controller}: this one needs "
+                "Traefik",
                 "certManager",
                 key=("tls", "mode"),
             )

@@ -10,8 +10,10 @@ from pydantic.alias_generators import to_camel
 from settings.commands import Ask
 from settings.section import LISTED, FixableError, Flag, Number, Section
 from settings.types import (
+    AcmeServer,
     Certificates,
     Cpu,
+    Email,
     Hostname,
     Image,
     Label,
@@ -178,6 +180,23 @@ class TlsAcme(_Terminated):
     resolver: Resolver = "letsencrypt"
 
 
+class TlsLetsEncrypt(_Terminated):
+    """A certificate that an ACME client of this program's own gets.
+
+    Attributes:
+        mode: Names this way.
+        email: The address of the account with Let's Encrypt.
+        ca_server: The URL of the directory of an ACME server, if not Let's Encrypt's.
+        ca_certificates: The certificates, in PEM, of the CA that signed that server's; None for
+            those that everybody trusts.
+    """
+
+    mode: Literal["letsEncrypt"] = "letsEncrypt"
+    email: Email
+    ca_server: AcmeServer = "https://acme-v02.api.letsencrypt.org/directory"
+    ca_certificates: Certificates | None = None
+
+
 class TlsCertManager(_Terminated):
     """A certificate that cert-manager gets.
 
@@ -216,7 +235,7 @@ class TlsNone(Section):
     mode: Literal["none"] = "none"
 
 
-TlsSettings = TlsSecret | TlsAcme | TlsCertManager | TlsNone
+TlsSettings = TlsSecret | TlsLetsEncrypt | TlsAcme | TlsCertManager | TlsNone
 """The ways to TLS; the first is the default."""
 
 

@@ -210,6 +210,20 @@ Endpoint = Annotated[
         _endpoint,
     ),
 ]
+AcmeServer = Annotated[
+    Text,
+    matching(
+        rf"https://{_SUBDOMAIN}(:{_PORT})?(/[A-Za-z0-9._~-]+)*/?",
+        "the URL of an ACME server's directory, such as "
+        "https://acme-staging-v02.api.letsencrypt.org/directory",
+    ),
+]
+Email = Annotated[
+    Text,
+    matching(
+        rf"[A-Za-z0-9._%+-]{{1,64}}@{_SUBDOMAIN}", "an email address, such as you@example.com"
+    ),
+]
 S3Region = Annotated[
     Text, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "a region's name, such as us-east-1")
 ]

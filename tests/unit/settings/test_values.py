@@ -52,7 +52,7 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
     ("storage.kind", "S3", "one of spaces, s3", "s3"),
     ("storage.kind", 3, "one of spaces, s3", "s3"),
     ("storage.kind", "nfs", "one of spaces, s3", None),
-    ("tls.mode", "certmanager", "one of secret, acme, certManager, none", "certManager"),
+    ("tls.mode", "certmanager", "one of secret, letsEncrypt, acme", "certManager"),
     ("tls.mode", "magic", "one of secret", None),
     ("registry.image", "registry:3.1.1", "3.1.2 or newer", "registry:3.1.2"),
     ("registry.image", "registry:3.0.9", "3.1.2 or newer", "registry:3.1.2"),
