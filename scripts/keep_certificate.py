@@ -23,6 +23,10 @@ from scripts.api_server import ApiServer, ApiServerError
 INTERVAL_SECONDS = 5
 """How often the folder is looked at."""
 
+SETTLE_SECONDS = 5
+"""How long an ingress controller may take to know of a new pod; a challenge that does not get there
+is a failure, after which the client waits for a minute."""
+
 KEPT = "acme.json"
 """The Secret's key for the folder's files."""
 
@@ -128,8 +132,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.action == "restore":
             secret = keeper.read()
-            restored = secret and restore(secret, args.folder, args.server)
-            print("restored" if restored else f"nothing is kept of {args.server} yet")
+            if secret and restore(secret, args.folder, args.server):
+                print("restored")
+            else:
+                print(f"nothing is kept of {args.server} yet")
+                stopped.wait(SETTLE_SECONDS)
             return 0
         while True:
             # Once more when it stops, for what is newest.

@@ -127,6 +127,8 @@ class AcmeClient(pulumi.ComponentResource):
             metadata={**self._metadata, "annotations": SKIP_AWAIT},
             spec={
                 "selector": LABELS,
+                # The client asks for a certificate as soon as it starts.
+                "publish_not_ready_addresses": True,
                 "ports": [{"name": "http", "port": PORT, "target_port": PORT, "protocol": "TCP"}],
             },
             opts=self._child,

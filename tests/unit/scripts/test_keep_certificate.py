@@ -111,7 +111,7 @@ def test_a_secret_that_could_not_be_written_is_written_later(folder: Path) -> No
     keeper = Keeper(cast("ApiServer", api), "registry/acme")
     api.call = lambda *_: None  # type: ignore[method-assign] # somebody else created it meanwhile
     keeper.write(kept(folder))
-    del api.call  # type: ignore[method-assign] # back to the class's
+    del api.call  # Back to the class's.
     keeper.write(kept(folder))
     assert api.secret
     assert json.loads(base64.b64decode(api.secret["data"][KEPT]))["server"] == SERVER
