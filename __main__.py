@@ -8,7 +8,7 @@ import outputs
 import preflight
 from components import PrivateRegistry, PrivateRegistryArgs
 from components.namespace import registry_namespace
-from components.providers import cluster_provider, spaces_provider
+from components.providers import account_provider, cluster_provider, spaces_provider
 from settings import load
 from settings.problems import explained_errors
 
@@ -21,12 +21,15 @@ with explained_errors():
         project=pulumi.get_project(),
     )
     cluster_identifier = preflight.run(settings, access, stack)
+    addresses = preflight.dns_addresses(settings, access)
 
 cluster = cluster_provider(access, cluster_identifier)
 namespace = registry_namespace(settings.namespace, stack, cluster)
 providers: list[pulumi.ProviderResource] = [cluster]
 if settings.storage.kind == "spaces":
     providers.append(spaces_provider(access, namespace))
+elif settings.dns.zone:
+    providers.append(account_provider(access, namespace))
 registry = PrivateRegistry(
     "private-registry",
     PrivateRegistryArgs(
@@ -34,6 +37,7 @@ registry = PrivateRegistry(
         namespace=namespace,
         stack=stack,
         access=access,
+        addresses=addresses,
     ),
     opts=pulumi.ResourceOptions(providers=providers),
 )

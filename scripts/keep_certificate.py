@@ -12,9 +12,11 @@ import argparse
 import base64
 import json
 import signal
+import socket
 import ssl
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,13 @@ from scripts.api_server import ApiServer, ApiServerError
 INTERVAL_SECONDS = 5
 """How often the folder is looked at."""
 
-SETTLE_SECONDS = 5
-"""How long an ingress controller may take to know of a new pod; a challenge that does not get there
-is a failure, after which the client waits for a minute."""
+SETTLE_SECONDS = 10
+"""How long it may take until an ingress controller knows of a pod that has started."""
+
+START, CONFIG = "start.json", "caddy.json"
+"""The client's files of configuration: that with which it starts, and asks for nothing, and then
+its own. A challenge that does not get to the client would be a failure, of which an ACME server
+takes few: https://letsencrypt.org/docs/rate-limits/"""
 
 KEPT = "acme.json"
 """The Secret's key for the folder's files."""
@@ -79,6 +85,34 @@ def to_keep(folder: Path, hostname: str, server: str) -> dict[str, str] | None:
     return None
 
 
+def configure(folder: Path, config: Path, name: str) -> None:
+    """Let the client have another configuration; it looks for one each second.
+
+    Args:
+        folder: Where the client looks.
+        config: The folder with the files of configuration.
+        name: The file to take.
+    """
+    new = folder / f"{name}.new"
+    new.write_bytes((config / name).read_bytes())
+    new.replace(folder / CONFIG)
+
+
+def wait_for_client(port: int) -> None:
+    """Wait until the client in this pod listens.
+
+    Args:
+        port: Where it does.
+    """
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(1)
+        else:
+            return
+
+
 class Keeper:
     """Writes the Secret whenever the folder has changed.
 
@@ -121,23 +155,26 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=("restore", "keep"))
     parser.add_argument("--folder", type=Path, required=True, help="where the ACME client writes")
+    parser.add_argument("--config", type=Path, required=True, help="its files of configuration")
+    parser.add_argument("--port", type=int, required=True, help="where it listens")
     parser.add_argument("--hostname", required=True, help="the certificate's name")
     parser.add_argument("--server", required=True, help="the URL of the ACME server's directory")
     parser.add_argument("--secret", required=True, help="namespace/name of the Secret")
     parser.add_argument("--credentials", type=Path, required=True, help="token and ca.crt for it")
     args = parser.parse_args(argv)
     keeper = Keeper(ApiServer(args.credentials), args.secret)
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     try:
         if args.action == "restore":
             secret = keeper.read()
-            if secret and restore(secret, args.folder, args.server):
-                print("restored")
-            else:
-                print(f"nothing is kept of {args.server} yet")
-                stopped.wait(SETTLE_SECONDS)
+            restored = secret and restore(secret, args.folder, args.server)
+            print("restored" if restored else f"nothing is kept of {args.server} yet")
+            configure(args.folder, args.config, START)
             return 0
+        stopped = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        wait_for_client(args.port)
+        stopped.wait(SETTLE_SECONDS)
+        configure(args.folder, args.config, CONFIG)
         while True:
             # Once more when it stops, for what is newest.
             stopping = stopped.wait(INTERVAL_SECONDS)

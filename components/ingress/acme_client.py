@@ -55,8 +55,7 @@ class AcmeClient(pulumi.ComponentResource):
                 "strategy": {"type": "Recreate"},
                 "template": {"metadata": {"labels": LABELS}, "spec": pod},
             },
-            # An ACME server that cannot ask back counts it as a failure:
-            # https://letsencrypt.org/docs/rate-limits/
+            # An ACME server that cannot ask back counts it as a failure.
             opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
         )
         self.register_outputs({})
@@ -127,8 +126,6 @@ class AcmeClient(pulumi.ComponentResource):
             metadata={**self._metadata, "annotations": SKIP_AWAIT},
             spec={
                 "selector": LABELS,
-                # The client asks for a certificate as soon as it starts.
-                "publish_not_ready_addresses": True,
                 "ports": [{"name": "http", "port": PORT, "target_port": PORT, "protocol": "TCP"}],
             },
             opts=self._child,

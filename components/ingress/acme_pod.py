@@ -12,8 +12,11 @@ import pulumi_kubernetes as kubernetes
 from components.ingress.tls import ACME_SECRET
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
+from components.registry.caddy import respond
 from components.script_job import SCRIPTS
-from settings.schema import IngressSettings, TlsLetsEncrypt
+from scripts.keep_certificate import CONFIG, START
+from settings.schema import IngressSettings
+from settings.tls import TlsLetsEncrypt
 
 NAME = "acme-client"
 """The name of its objects, and its component label."""
@@ -51,8 +54,8 @@ class AcmeClientArgs:
     script_image: str
 
 
-def acme_client_config(tls: TlsLetsEncrypt, hostname: str) -> str:
-    """Return Caddy's configuration, in JSON: https://caddyserver.com/docs/json/apps/tls/.
+def acme_client_config(tls: TlsLetsEncrypt, hostname: str) -> dict[str, Any]:
+    """Return Caddy's configuration: https://caddyserver.com/docs/json/apps/tls/.
 
     Args:
         tls: The account and the ACME server.
@@ -68,22 +71,38 @@ def acme_client_config(tls: TlsLetsEncrypt, hostname: str) -> str:
         issuer["trusted_roots_pem_files"] = [f"{_CONFIG}/{_CA_FILE}"]
     # Let's Encrypt answers no OCSP: https://letsencrypt.org/2024/12/05/ending-ocsp
     policy = {"subjects": [hostname], "issuers": [issuer], "disable_ocsp_stapling": True}
-    config = {
+    start = start_config()
+    start["apps"]["tls"] = {
+        "certificates": {"automate": [hostname]},
+        "automation": {"policies": [policy]},
+    }
+    return start
+
+
+def start_config() -> dict[str, Any]:
+    """Return Caddy's configuration until it may ask for a certificate: it listens."""
+    return {
         "admin": {"disabled": True, "config": {"persist": False}},
         "storage": {"module": "file_system", "root": _DATA},
         "apps": {
-            "tls": {
-                "certificates": {"automate": [hostname]},
-                "automation": {"policies": [policy]},
+            "http": {
+                "servers": {
+                    "challenges": {
+                        "listen": [f":{PORT}"],
+                        "protocols": ["h1"],
+                        "automatic_https": {"disable": True},
+                        "routes": [respond(404)],
+                    }
+                }
             }
         },
     }
-    return json.dumps(config, indent=1) + "\n"
 
 
 def config_files(args: AcmeClientArgs) -> dict[str, str]:
     """Return Caddy's files by name."""
-    files = {"caddy.json": acme_client_config(args.tls, args.hostname)}
+    configs = {START: start_config(), CONFIG: acme_client_config(args.tls, args.hostname)}
+    files = {name: json.dumps(config, indent=1) + "\n" for name, config in configs.items()}
     if args.tls.ca_certificates:
         files[_CA_FILE] = args.tls.ca_certificates
     return files
@@ -118,7 +137,7 @@ def acme_pod(
             {
                 "name": NAME,
                 "image": args.image,
-                "command": ["caddy", "run", "--config", f"{_CONFIG}/caddy.json"],
+                "command": ["caddy", "run", "--config", f"{_DATA}/{CONFIG}", "--watch"],
                 "env": [{"name": "XDG_DATA_HOME", "value": _DATA}],
                 "security_context": {
                     **restricted_container(),
@@ -146,6 +165,7 @@ def _script(args: AcmeClientArgs, action: str) -> kubernetes.core.v1.ContainerAr
         "image": args.script_image,
         "command": [
             *("python3", "-m", "scripts.keep_certificate", action, f"--folder={_DATA}"),
+            *(f"--config={_CONFIG}", f"--port={PORT}"),
             *(f"--hostname={args.hostname}", f"--server={args.tls.ca_server}"),
             *(secret, f"--credentials={_CREDENTIALS}"),
         ],
@@ -157,6 +177,7 @@ def _script(args: AcmeClientArgs, action: str) -> kubernetes.core.v1.ContainerAr
         },
         "volume_mounts": [
             {"name": "code", "mount_path": f"{_CODE}/scripts", "read_only": True},
+            {"name": "config", "mount_path": _CONFIG, "read_only": True},
             {"name": "credentials", "mount_path": _CREDENTIALS, "read_only": True},
             {"name": "data", "mount_path": _DATA},
         ],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pulumi_kubernetes as kubernetes
 
-from settings.schema import (
-    IngressSettings,
+from settings.schema import IngressSettings
+from settings.tls import (
     TlsAcme,
     TlsCertManager,
     TlsLetsEncrypt,

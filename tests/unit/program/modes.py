@@ -46,6 +46,12 @@ MODES: dict[str, dict[str, Any]] = {
     "space-retained": {"storage": {"onDestroy": "retain"}},
     "space-deleted": {"storage": {"onDestroy": "delete"}},
     "tls-acme": {"tls": {"mode": "acme", "resolver": "mine"}},
+    "dns": {"dns": {"zone": "example.com", "addresses": ["203.0.113.10", "2001:db8::10"]}},
+    "dns-without-a-space": {
+        "dns": {"zone": "registry.example.com", "addresses": ["203.0.113.10"]},
+        "storage": S3,
+        "tls": {"mode": "letsEncrypt", "email": "you@example.com"},
+    },
     "tls-lets-encrypt": {"tls": {"mode": "letsEncrypt", "email": "you@example.com"}},
     "tls-lets-encrypt-other-server": {
         "ingress": {"tcpRoute": False},

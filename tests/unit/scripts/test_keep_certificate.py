@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import socket
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from scripts import keep_certificate
 from scripts.api_server import ApiServer
-from scripts.keep_certificate import KEPT, Keeper, restore, to_keep
+from scripts.keep_certificate import (
+    CONFIG,
+    KEPT,
+    START,
+    Keeper,
+    main,
+    restore,
+    to_keep,
+    wait_for_client,
+)
 
 HOST = "registry.example.com"
 SERVER = "https://acme.example.com/dir"
@@ -115,3 +128,53 @@ def test_a_secret_that_could_not_be_written_is_written_later(folder: Path) -> No
     keeper.write(kept(folder))
     assert api.secret
     assert json.loads(base64.b64decode(api.secret["data"][KEPT]))["server"] == SERVER
+
+
+@pytest.mark.parametrize("argv", [["restore"], ["keep"]])
+def test_the_client_asks_for_a_certificate_once_it_can_be_reached(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    config = folder / "config"
+    config.mkdir()
+    (config / START).write_text("listen")
+    (config / CONFIG).write_text("ask")
+    (folder / CONFIG).write_text("")
+    waited: list[str] = []
+
+    class Stopped(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(f"{timeout} s with {(folder / CONFIG).read_text()!r}")
+            return len(waited) > 1
+
+    api = Api()
+    monkeypatch.setattr(threading, "Event", Stopped)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(keep_certificate, "ApiServer", lambda _: api)
+    with socket.create_server(("127.0.0.1", 0)) as client:
+        assert main([
+            *argv, f"--folder={folder}", f"--config={config}", f"--hostname={HOST}",
+            f"--port={client.getsockname()[1]}", f"--server={SERVER}", "--secret=registry/acme",
+            f"--credentials={folder}",
+        ]) == 0  # fmt: skip
+    if argv == ["restore"]:
+        assert (folder / CONFIG).read_text() == "listen"
+        assert not api.secret
+    else:
+        assert waited == ["10 s with ''", "5 s with 'ask'"]
+        assert api.secret
+        assert api.secret["data"] == kept(folder), "what is newest, before it stops"
+
+
+def test_a_client_that_does_not_listen_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    started: list[socket.socket] = []
+
+    def start(_: float) -> None:
+        started.append(socket.create_server(("127.0.0.1", port)))
+
+    monkeypatch.setattr("time.sleep", start)
+    wait_for_client(port)
+    for client in started:
+        client.close()
+    assert len(started) == 1
