@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate images sbom pins bench bench-compare preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate faults images sbom pins bench bench-compare preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -44,6 +44,9 @@ upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE
 	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
 
 gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass
+
+faults: venv ## kill the engine after every resource, and repair the stack as the documentation says; about an hour
+	@$(VENV)/python -m tests.faults
 
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own
 	@$(VENV)/python -m bench

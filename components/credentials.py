@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,9 @@ SMOKE_TEST_USER = "smoke_test"
 
 SMOKE_TEST_REPOSITORY = "smoke-test"
 """The one repository of the smoke test, as in scripts/smoke_test.py."""
+
+
+UserRights = tuple[str, Sequence[str], Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +87,18 @@ class Credentials(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self.admin = self._user(f"{name}-admin", args.admin_user, push=["*"], pull=["*"])
         self.pull = self._user(f"{name}-pull", args.pull_user, push=[], pull=["*"])
-        tested = [SMOKE_TEST_REPOSITORY]
-        self.smoke_test = self._user(
-            f"{name}-smoke-test", SMOKE_TEST_USER, push=tested, pull=tested
-        )
         self.named = [
             self._user(f"{name}-user-{username}", username, push=rights.push, pull=rights.pull)
             for username, rights in args.users.items()
         ]
+        tested = [SMOKE_TEST_REPOSITORY]
+        self.smoke_test = self._user(
+            f"{name}-smoke-test",
+            SMOKE_TEST_USER,
+            push=tested,
+            pull=tested,
+            keepers=self._keepers([self.admin, self.pull, *self.named]),
+        )
         self.http_secret = random.RandomBytes(
             f"{name}-http-secret", length=32, opts=self._child
         ).hex
@@ -108,11 +117,25 @@ class Credentials(pulumi.ComponentResource):
         """Everybody who may log in."""
         return [self.admin, self.pull, self.smoke_test, *self.named]
 
+    def _keepers(self, users: Sequence[RegistryUser]) -> dict[str, pulumi.Output[str]]:
+        # Its password changes with all others: once the registry knows that, it knows all.
+        rights = [(user.username, user.push, user.pull) for user in users]
+        hashes = pulumi.Output.all(*(user.password_hash for user in users))
+        return {"users": hashes.apply(lambda known: fingerprint(rights, known))}
+
     def _user(
-        self, name: str, username: str, *, push: Sequence[str], pull: Sequence[str]
+        self,
+        name: str,
+        username: str,
+        *,
+        push: Sequence[str],
+        pull: Sequence[str],
+        keepers: Mapping[str, pulumi.Input[str]] | None = None,
     ) -> RegistryUser:
         # 32 letters and digits are 190 bits, and no shell, URL or YAML needs them quoted.
-        generated = random.RandomPassword(name, length=32, special=False, opts=self._child)
+        generated = random.RandomPassword(
+            name, length=32, special=False, keepers=keepers, opts=self._child
+        )
         password: pulumi.Output[str] = pulumi.Output.secret(generated.result)
         # A fresh salt at each run would change the hash, and with it the Secret, at each run:
         # https://github.com/pulumi/pulumi-kubernetes/issues/1954
@@ -126,6 +149,16 @@ class Credentials(pulumi.ComponentResource):
             push=push,
             pull=pull,
         )
+
+
+def fingerprint(rights: Sequence[UserRights], password_hashes: Sequence[str]) -> str:
+    """Return a text that changes with any password or right.
+
+    Args:
+        rights: The name of each user, and the repositories to push to and to pull from.
+        password_hashes: The hash of each user's password.
+    """
+    return hashlib.sha256(json.dumps([rights, password_hashes]).encode()).hexdigest()
 
 
 def hash_password(password: str, salt: str) -> str:

@@ -94,6 +94,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 namespace=registry.namespace,
                 url=registry.url,
                 generation=registry.generation,
+                replicas=settings.registry.replicas,
                 image=settings.scripts.image,
                 user=self.users.smoke_test,
             ),

@@ -27,6 +27,7 @@ class SmokeTestArgs:
         namespace: The registry's namespace.
         url: The registry's URL for pods.
         generation: A number that each rollout of the registry changes, which repeats the test.
+        replicas: How many pods the URL leads to.
         image: An image with Python 3.9 or newer as ``python3``.
         user: The user to log in as, who may push to one repository only.
     """
@@ -34,6 +35,7 @@ class SmokeTestArgs:
     namespace: pulumi.Input[str]
     url: pulumi.Input[str]
     generation: pulumi.Input[int]
+    replicas: int
     image: str
     user: RegistryUser
 
@@ -90,6 +92,7 @@ class SmokeTest(pulumi.ComponentResource):
                     f"--username={args.user.username}",
                     f"--password-file={SECRET_FOLDER}/password",
                     f"--wait={DEADLINE_SECONDS - 30}",
+                    f"--replicas={args.replicas}",
                 ],
                 secret=login.metadata.name,
                 deadline_seconds=DEADLINE_SECONDS,

@@ -1,4 +1,4 @@
-"""What keeps preflight from an answer."""
+"""What keeps preflight from a result."""
 
 from __future__ import annotations
 

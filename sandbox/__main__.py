@@ -185,7 +185,7 @@ def _fill_docker_io(layout: Layout) -> None:
 
 def _create_tls_secret(layout: Layout) -> None:
     """Create the Secret that the program expects, as a user with a certificate does."""
-    certificate, key = pki.issue(layout.pki, "registry", dns=[layout.hostname])
+    certificate, key = pki.issue(layout.pki, "registry", layout.hostname)
     secret = _kubectl(
         layout,
         *("create", "secret", "tls", "registry-tls", "--namespace=registry"),

@@ -7,21 +7,18 @@ authorities too.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox.files import write_private, write_public
 
-_CA_DAYS = 3650
-_LEAF_DAYS = 365
+_DAYS = 365
 _RENEW_DAYS = 30
 """A certificate with less left than this is signed anew."""
 
@@ -38,16 +35,9 @@ def authority(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate = folder / "ca.crt"
     if not certificate.exists():
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "k3s-registry sandbox")])
-        built = (
-            _builder(name, name, key.public_key(), _CA_DAYS)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        write_private(folder / "ca.key", _pem(key))
-        write_public(certificate, built.public_bytes(serialization.Encoding.PEM))
+        ca = trustme.CA(organization_unit_name="k3s-registry sandbox")
+        write_private(folder / "ca.key", ca.private_key_pem.bytes())
+        write_public(certificate, ca.cert_pem.bytes())
     # Rebuilt each time: the machine's authorities change with its packages.
     system = Path(os.environ.get("SSL_CERT_FILE", _DEBIAN_BUNDLE))
     bundle = folder / "bundle.crt"
@@ -55,22 +45,15 @@ def authority(folder: Path) -> None:
     write_public(bundle, known + certificate.read_bytes())
 
 
-def issue(
-    folder: Path,
-    name: str,
-    *,
-    dns: Sequence[str] = (),
-    ips: Sequence[str] = (),
-    organization: str = "",
-) -> tuple[Path, Path]:
+def issue(folder: Path, name: str, *identities: str, organization: str = "") -> tuple[Path, Path]:
     """Sign a certificate for servers and clients alike; one that still serves is kept.
 
     Args:
         folder: ``Layout.pki``, with the authority in it.
         name: Common name; also names the files.
-        dns: Host names that the certificate is for.
-        ips: Addresses that the certificate is for.
-        organization: What Kubernetes reads as the client's group; none when empty.
+        identities: Host names and addresses that the certificate is for; by default its name, since
+            Go refuses a certificate for none.
+        organization: What Kubernetes reads as the client's group.
 
     Returns:
         The paths of certificate and key, both PEM; the key has mode 0600.
@@ -79,33 +62,20 @@ def issue(
         FileNotFoundError: The authority was not made yet.
     """
     certificate, key_file = folder / f"{name}.crt", folder / f"{name}.key"
-    alternatives = [x509.DNSName(x) for x in dns]
-    addresses = [x509.IPAddress(ipaddress.ip_address(x)) for x in ips]
-    ca = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
-    if key_file.exists() and _serves(certificate, ca, [*alternatives, *addresses]):
-        return certificate, key_file
-    ca_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)  # noqa: S101 (this module wrote it)
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
-    if organization:
-        names.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    builder = (
-        _builder(x509.Name(names), ca.subject, key.public_key(), _LEAF_DAYS)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(both), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
-        )
+    ca_pem = (folder / "ca.crt").read_bytes()
+    ca = trustme.CA.from_pem(ca_pem, (folder / "ca.key").read_bytes())
+    now = datetime.now(UTC)
+    leaf = ca.issue_cert(
+        *(identities or [name]),
+        common_name=name,
+        organization_name=organization or None,
+        not_before=now,
+        not_after=now + timedelta(days=_DAYS),
     )
-    if dns or ips:
-        names_extension = x509.SubjectAlternativeName([*alternatives, *addresses])
-        builder = builder.add_extension(names_extension, critical=False)
-    built = builder.sign(ca_key, hashes.SHA256())
-    write_private(key_file, _pem(key))
-    write_public(certificate, built.public_bytes(serialization.Encoding.PEM))
+    (pem,) = leaf.cert_chain_pems
+    if not (key_file.exists() and _serves(certificate, ca_pem, pem.bytes())):
+        write_private(key_file, leaf.private_key_pem.bytes())
+        write_public(certificate, pem.bytes())
     return certificate, key_file
 
 
@@ -122,65 +92,30 @@ def key_pair(folder: Path, name: str) -> tuple[Path, Path]:
     private, public = folder / f"{name}.key", folder / f"{name}.pub"
     if not public.exists():
         key = ec.generate_private_key(ec.SECP256R1())
-        write_private(private, _pem(key))
-        write_public(
-            public,
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            ),
+        pem = serialization.Encoding.PEM
+        encryption = serialization.NoEncryption()
+        write_private(
+            private, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, encryption)
         )
+        spki = serialization.PublicFormat.SubjectPublicKeyInfo
+        write_public(public, key.public_key().public_bytes(pem, spki))
     return private, public
 
 
-def _serves(certificate: Path, ca: x509.Certificate, names: list[x509.GeneralName]) -> bool:
+def _serves(certificate: Path, ca_pem: bytes, wanted_pem: bytes) -> bool:
+    """Return whether a certificate is as good as another one that the authority has just signed."""
     if not certificate.exists():
         return False
-    known = x509.load_pem_x509_certificate(certificate.read_bytes())
+    current, wanted, ca = (
+        x509.load_pem_x509_certificate(pem)
+        for pem in (certificate.read_bytes(), wanted_pem, ca_pem)
+    )
     try:
-        known.verify_directly_issued_by(ca)
-    except Exception:  # noqa: BLE001 (whatever is wrong with it, a new one is the cure)
+        current.verify_directly_issued_by(ca)
+    except Exception:  # noqa: BLE001 (whatever is wrong with it, a new one is the fix)
         return False
-    try:
-        has = list(known.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except x509.ExtensionNotFound:
-        has = []
-    left = known.not_valid_after_utc - datetime.now(UTC)
-    return has == names and left > timedelta(days=_RENEW_DAYS)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    names, wanted_names = (
+        x.extensions.get_extension_for_class(x509.SubjectAlternativeName) for x in (current, wanted)
     )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    left = current.not_valid_after_utc - datetime.now(UTC)
+    return names == wanted_names and left > timedelta(days=_RENEW_DAYS)

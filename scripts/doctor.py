@@ -101,7 +101,7 @@ def _fix(kind: str, name: str) -> str:
     if name == BOOTSTRAP_KEY:
         return f"pulumi refresh --target '**::{BOOTSTRAP_KEY}' && pulumi up"
     if kind in _CONSEQUENCE:
-        return f"pulumi refresh && pulumi up --replace '**::{name}-suffix'"
+        return f"pulumi refresh && pulumi up --replace '**::{name.removesuffix('-bucket')}-suffix'"
     return REFRESH
 
 

@@ -70,7 +70,7 @@ def require_same_place(
         reason = "another Space would be empty, and images cannot be copied before it exists"
         fix = f"{stay}\n       or move the images to a bucket that you create: {_PROCEDURE}"
     elif old.get("onDestroy", "retain") != "retain":
-        reason = "their Space belongs to this stack, which must first be told to leave it there"
+        reason = "their Space belongs to this stack, whose storage.onDestroy must first be retain"
         retain = set_command(["storage", "onDestroy"], "retain")
         fix = f"{stay}\n       and to move them: {retain} && pulumi up, then {_PROCEDURE}"
     elif moved_from == url(old):

@@ -25,7 +25,7 @@ def processes(layout: Layout) -> list[Process]:
             the process will run.
     """
     pki.authority(layout.pki)
-    certificate, key = pki.issue(layout.pki, "acme", dns=[layout.acme_host])
+    certificate, key = pki.issue(layout.pki, "acme", layout.acme_host)
     path = layout.state / "cloud" / "acme.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     config = {

@@ -57,8 +57,8 @@ def write(layout: Layout) -> None:
     pki.issue(
         layout.pki,
         "kube-apiserver",
-        dns=["localhost", *service_names, f"{service_names[-1]}.{DOMAIN}"],
-        ips=["127.0.0.1", _API_SERVICE_IP, layout.node_ip],
+        *("localhost", *service_names, f"{service_names[-1]}.{DOMAIN}"),
+        *("127.0.0.1", _API_SERVICE_IP, layout.node_ip),
     )
     pki.issue(layout.pki, "kubelet-client", organization="system:masters")
     pki.key_pair(layout.pki, "service-accounts")

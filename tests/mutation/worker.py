@@ -27,7 +27,7 @@ QUIET = ["-x", "-q", "-p", "no:cacheprovider"]
 
 
 def main() -> None:
-    """Answer each line of standard input, a job in JSON, with whether the mutant survived.
+    """Respond to each line of standard input, a job in JSON, with whether the mutant survived.
 
     The arguments are the tests of all jobs.
     """
@@ -67,26 +67,32 @@ def _survives(file: Path, code: str, tests: list[str], limit: float) -> bool:
 
 
 def _passes(tests: list[str], limit: float, names: str | None = None) -> bool:
-    """Return whether tests pass in a fork.
+    """Return whether tests pass, one after the other: collecting all takes longer than the first.
+
+    Each is in a fork of its own, as what the SDKs keep of one run would change the next.
 
     Args:
-        tests: The tests, which run one after the other.
+        tests: The tests.
         limit: The seconds after which they are stopped and have failed.
         names: The file for the names of the modules that they import, other than from here.
     """
+    deadline = time.monotonic() + limit
+    return all(_one_passes(test, deadline, names) for test in tests)
+
+
+def _one_passes(test: str, deadline: float, names: str | None) -> bool:
     child = os.fork()
     if not child:
         passed = False
         try:
             os.setsid()
             os.dup2(1, 2)
-            # One after the other: collecting all tests takes longer than running the first.
-            passed = all(pytest.main([*QUIET, test]) == pytest.ExitCode.OK for test in tests)
+            passed = pytest.main([*QUIET, test]) == pytest.ExitCode.OK
             if names:
-                Path(names).write_text("\n".join(_imported()))
+                with Path(names).open("a") as file:
+                    file.writelines(f"{name}\n" for name in _imported())
         finally:
             os._exit(not passed)
-    deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:

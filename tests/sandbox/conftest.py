@@ -15,8 +15,12 @@ __all__ = ["minio", "versitygw"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that destroy the registry last: all others share the one that `up` created."""
-    items.sort(key=lambda item: item.get_closest_marker("destroys") is not None)
+    """Run the tests that destroy images last, and of these the ones that leave no registry."""
+
+    def last(item: pytest.Item) -> tuple[bool, bool]:
+        return item.get_closest_marker("destroys") is not None, item.path.name == "test_destroy.py"
+
+    items.sort(key=last)
 
 
 @pytest.fixture(scope="session")

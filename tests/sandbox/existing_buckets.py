@@ -48,6 +48,14 @@ class ExistingBucket:
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
+def empty(owner: Any, bucket: str) -> None:
+    """Delete a bucket with all that is in it."""
+    for page in owner.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            owner.delete_object(Bucket=bucket, Key=entry["Key"])
+    owner.delete_bucket(Bucket=bucket)
+
+
 @pytest.fixture(scope="module")
 def versitygw(sandbox: Sandbox) -> Iterator[ExistingBucket]:
     """The sandbox's S3 server."""
@@ -59,9 +67,7 @@ def versitygw(sandbox: Sandbox) -> Iterator[ExistingBucket]:
     bucket = ExistingBucket(endpoint, REGION, key["access_key"], key["secret_key"], owner)
     yield bucket
     sandbox.api("DELETE", f"spaces/keys/{bucket.access_key}")
-    for name in bucket.names():
-        owner.delete_object(Bucket=BUCKET, Key=name)
-    owner.delete_bucket(Bucket=BUCKET)
+    empty(owner, BUCKET)
 
 
 @pytest.fixture(scope="module")

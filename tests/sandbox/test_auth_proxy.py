@@ -19,6 +19,7 @@ from sandbox.build import images
 from sandbox.cloud import spaces
 from sandbox.layout import REGION
 from tests.sandbox.clients import send
+from tests.sandbox.existing_buckets import empty
 from tests.sandbox.helpers import Sandbox, eventually, second_stack
 
 DIGEST = "sha256:" + "0" * 64
@@ -160,7 +161,13 @@ def test_requests_from_the_ingress_controllers_namespace_need_a_login_too(
     sandbox: Sandbox, logins: dict[str, str]
 ) -> None:
     script = """
-import base64, sys, urllib.error, urllib.request
+import base64, socket, sys, time, urllib.error, urllib.request
+for _ in range(50):  # The network policies' controller learns of a new pod a while after its start.
+    try:
+        socket.create_connection(("registry.registry.svc", 5000), timeout=1).close()
+        break
+    except OSError:
+        time.sleep(0.2)
 for login, method, path, expected in (
     ("", "GET", "/v2/", 401), ("", "DELETE", "/v2/a/manifests/1", 401),
     (sys.argv[1], "GET", "/v2/", 200), (sys.argv[1], "POST", "/v2/a/blobs/uploads/", 403),
@@ -249,14 +256,14 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
     sandbox: Sandbox, hanging: tuple[int, threading.Event]
 ) -> None:
     port, hang = hanging
-    root = spaces.secrets(sandbox.layout)
+    root, owner = spaces.secrets(sandbox.layout), sandbox.s3()
+    owner.create_bucket(Bucket="hanging")
     with second_stack(sandbox, "hanging") as second:
         second.config(
             storage__kind="s3",
             storage__endpoint=f"http://{sandbox.layout.machine_ip}:{port}",
             storage__region=REGION,
-            storage__bucket=sandbox.bucket,
-            storage__rootDirectory="hanging",
+            storage__bucket="hanging",
             storage__accessKey=root.root_access_key,
             tls__mode="none",
         )
@@ -274,3 +281,4 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
         eventually("the pod is out of service", lambda: ready() == 0)
         hang.clear()
         eventually("the pod is back in service", lambda: ready() == 1)
+    empty(owner, "hanging")

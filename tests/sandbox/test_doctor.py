@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,13 +85,13 @@ def test_a_certificate_that_expires_soon(
         secret = sandbox.run(*KUBECTL, *command, f"--cert={certificate}", f"--key={key}").stdout
         sandbox.run("kubectl", "apply", "--filename=-", stdin=secret)
 
-    monkeypatch.setattr(pki, "_LEAF_DAYS", 10)
-    use(*pki.issue(sandbox.layout.pki, "expiring", dns=[sandbox.registry]))
+    monkeypatch.setattr(pki, "_DAYS", 10)
+    use(*pki.issue(sandbox.layout.pki, "expiring", sandbox.registry))
     found = f"the certificate of {sandbox.registry} expires in "
     eventually("Traefik serves it", lambda: any(found in line for line in doctor(sandbox)))
     monkeypatch.undo()
     (line,) = doctor(sandbox)
-    renewed, key = pki.issue(sandbox.layout.pki, "registry", dns=[sandbox.registry])
+    renewed, key = pki.issue(sandbox.layout.pki, "registry", sandbox.registry)
     (tmp_path / "fullchain.pem").write_text(renewed.read_text())
     (tmp_path / "privkey.pem").write_text(key.read_text())
     fix(
@@ -107,12 +108,12 @@ def test_an_image_that_lost_a_layer(sandbox: Sandbox) -> None:
     image = f"docker://{sandbox.registry}/doctor/whoami:1"
     login = ("--dest-creds", f"admin:{sandbox.password}")
     sandbox.run("skopeo", "copy", *login, source, image)
-    s3 = sandbox.s3()
-    blobs = s3.list_objects_v2(Bucket=sandbox.bucket, Prefix="docker/registry/v2/blobs/")
-    layer = max(blobs["Contents"], key=lambda x: x["Size"])["Key"]
-    s3.delete_object(Bucket=sandbox.bucket, Key=layer)
+    creds = f"--creds=admin:{sandbox.password}"
+    manifest = json.loads(sandbox.run("skopeo", "inspect", "--raw", creds, image).stdout)
+    digest = manifest["layers"][0]["digest"].removeprefix("sha256:")
+    layer = f"docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+    sandbox.s3().delete_object(Bucket=sandbox.bucket, Key=layer)
     lines = doctor(sandbox)
-    digest = layer.split("/")[-2]
     (line,) = [x for x in lines if x.startswith("doctor/whoami:1 cannot be pulled: ")]
     assert digest in line
     assert line.endswith(", and push doctor/whoami:1 again")
@@ -127,6 +128,7 @@ def test_a_deleted_space(sandbox: Sandbox) -> None:
     for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=item["Key"])
     s3.delete_bucket(Bucket=bucket)
-    (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage is gone")]
+    (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage-bucket is gone")]
     fix(sandbox, line)
+    del sandbox.__dict__["bucket"]
     assert sandbox.bucket != bucket

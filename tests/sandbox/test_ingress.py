@@ -1,9 +1,8 @@
-"""The ingress: TLS, certificates, and limits of uploads."""
+"""The ingress: TLS and certificates."""
 
 from __future__ import annotations
 
 import ssl
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -14,7 +13,7 @@ import pytest
 
 from sandbox import pki
 from tests.sandbox.cert_manager import ACME_ISSUER, CA_ISSUER, cert_manager
-from tests.sandbox.clients import send, slow_upload
+from tests.sandbox.clients import send
 from tests.sandbox.helpers import Sandbox, eventually
 
 
@@ -24,14 +23,6 @@ def served_certificate(host: str) -> str:
         return ssl.get_server_certificate((host, 443))
     except ssl.SSLError:
         return "(none)"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def slow_at_the_default(sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
-    """A slow upload, started first: the other tests run during the minute that it takes."""
-    with slow_upload(sandbox) as upload:
-        yield upload
-        upload.kill()
 
 
 @pytest.fixture
@@ -147,16 +138,6 @@ def test_without_tls_the_same_holds_over_plain_http(
         "plain HTTP does not speak of TLS",
         lambda: "Strict-Transport-Security" not in send(url)[1],
         seconds=120,
-    )
-
-
-def test_a_layer_that_takes_75_s_arrives(
-    slow_at_the_default: subprocess.Popen[str],
-) -> None:
-    output, _ = slow_at_the_default.communicate(timeout=120)
-    assert "1 of 1 arrived" in output, output
-    assert float(output.split(" after ")[1].split(" s")[0]) > 74, (
-        "it was too fast to prove anything"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import spaces
-from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, use
+from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, empty, use
 from tests.sandbox.helpers import Sandbox, second_stack
 
 S3 = {
@@ -39,7 +39,7 @@ def resources(sandbox: Sandbox) -> dict[str, Any]:
             {"storage.namePrefix": "other", "storage.onDestroy": "delete"},
             "fix: pulumi config set --path storage.namePrefix registry",
         ),
-        (S3, "which must first be told to leave it there"),
+        (S3, "whose storage.onDestroy must first be retain"),
         ({"namespace": "images"}, "did not create there: Secret/registry-tls"),
     ],
 )
@@ -145,13 +145,6 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
     empty(versitygw.owner, space)
 
 
-def empty(owner: Any, bucket: str) -> None:
-    for page in owner.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for entry in page.get("Contents", []):
-            owner.delete_object(Bucket=bucket, Key=entry["Key"])
-    owner.delete_bucket(Bucket=bucket)
-
-
 def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(
     sandbox: Sandbox,
 ) -> None:
@@ -159,7 +152,7 @@ def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(
         name = f"k3s-registry-{stack.stack}-bootstrap"
         grants = [{"bucket": "", "permission": "fullaccess"}]
         left = sandbox.api("POST", "spaces/keys", {"name": name, "grants": grants})["key"]
-        delay(sandbox, 20)
+        delay(sandbox, 6)
         try:
             up = stack.pulumi("up", "--yes", "--skip-preview")
         finally:

@@ -68,7 +68,7 @@ def served(sandbox: Sandbox, folder: Path) -> Iterator[str]:
     prefix = "--prefix=k3s-registry-main/"
     subprocess.run(["git", "archive", prefix, "-o", archive, "HEAD"], cwd=ROOT, check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*pki.issue(sandbox.layout.pki, "archive", dns=["localhost"]))
+    context.load_cert_chain(*pki.issue(sandbox.layout.pki, "archive", "localhost"))
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -100,7 +100,7 @@ def test_five_commands_of_the_readme_lead_from_nothing_to_a_login(
     pairs = " ".join(f"--plaintext {key}={value}" for key, value in ours.items())
     shell.run(f"pulumi config set-all --path {pairs}")
     shell.run(f"{up} --yes --skip-preview")
-    cert, key = pki.issue(sandbox.layout.pki, "five", dns=[hostname])
+    cert, key = pki.issue(sandbox.layout.pki, "five", hostname)
     certificate = certificate.replace("fullchain.pem", str(cert)).replace("privkey.pem", str(key))
     shell.run(certificate.replace("--namespace registry", "--namespace registry-five"))
     login = login.replace("registry.example.com", hostname)
@@ -118,7 +118,8 @@ def test_a_new_project_of_a_path_without_a_hostname_says_that_it_is_missing(
     assert list(stack) == ["encryptionsalt"]
     refused = shell.run("pulumi preview --non-interactive", fails=True).stdout
     assert "pulumi config set hostname" in refused
-    assert "1 problem" in refused, "the hostname is the only key that must be set"
+    assert "pulumi config set --secret digitalocean:token" in refused
+    assert "2 problems" in refused, "no other key must be set"
     shell.run("pulumi config set --secret digitalocean:token", spaces.secrets(sandbox.layout).token)
     hostname = f"second.{sandbox.layout.domain}"
     shell.run(f"pulumi config set hostname {hostname} && pulumi config set namespace second")

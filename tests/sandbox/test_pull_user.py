@@ -66,7 +66,7 @@ def test_no_method_by_any_name_writes_for_the_pull_user(
     for url in (uploads, mount, upload, f"{upload}&digest={DIGEST}", manifest):
         for method in ("POST", "PUT", "PATCH", "DELETE", "post", "Put", "delete", "get", "GETS"):
             status, response_headers = send(url, method, login=pull, ssl_context=ssl_context)
-            assert status in REFUSED, f"{method} {url} answered {status}"
+            assert status in REFUSED, f"{method} {url} responded with {status}"
             assert status != 401 or response_headers["Www-Authenticate"] == 'Basic realm="registry"'
     for name in OVERRIDES:
         for method in ("GET", "HEAD"):
@@ -74,7 +74,7 @@ def test_no_method_by_any_name_writes_for_the_pull_user(
             status, _ = send(
                 manifest, method, login=pull, headers=override, ssl_context=ssl_context
             )
-            assert status == 200, f"{method} with {name} answered {status}"
+            assert status == 200, f"{method} with {name} responded with {status}"
         status, _ = send(
             manifest, "DELETE", login=pull, headers={name: "GET"}, ssl_context=ssl_context
         )

@@ -48,7 +48,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         server = Server(("127.0.0.1", 0), Handler)
         if tls:
             pki.authority(tmp_path)
-            certificate, key = pki.issue(tmp_path, "storage", ips=["127.0.0.1"])
+            certificate, key = pki.issue(tmp_path, "storage", "127.0.0.1")
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)
             server.socket = context.wrap_socket(

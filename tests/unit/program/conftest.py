@@ -130,7 +130,7 @@ def _run(
     finally:
         # The program switches it off for the few seconds that it runs.
         gc.enable()
-        # Of a program that failed, what depends on the failure is still to be told.
+        # Of a program that failed, what depends on the failure is still to be notified.
         loop.set_exception_handler(lambda *_: None)
         left = asyncio.all_tasks(loop)
         for task in left:

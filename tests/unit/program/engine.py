@@ -106,7 +106,7 @@ def computed(name: str, type_: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(eq=False)
 class Engine(MockMonitor):
-    """Records every registration and every message; answers as the providers would."""
+    """Records every registration and every message; responds as the providers would."""
 
     resources: dict[str, Resource] = field(default_factory=dict)  # type: ignore[assignment] # theirs is of states
     messages: list[str] = field(default_factory=list)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.credentials import fingerprint
 from tests.unit.program.conftest import CONFIG, Run, refusal
 from tests.unit.program.engine import Engine, Resource, Secret, plain
 from tests.unit.program.modes import MODES, S3
@@ -136,6 +137,18 @@ def test_no_pod_may_ask_a_cloud_for_credentials(run: Run, mode: dict[str, Any]) 
                     block = peer.get("ipBlock", {})
                     if "/0" in block.get("cidr", ""):
                         assert block["except"][0] in {"169.254.0.0/16", "fe80::/10"}, name
+
+
+def test_what_the_smoke_tests_password_follows_changes_with_any_password_and_right() -> None:
+    users = [
+        fingerprint([("ann", ["a"], ["b"])], ["hash"]),
+        fingerprint([("bob", ["a"], ["b"])], ["hash"]),
+        fingerprint([("ann", ["b"], ["b"])], ["hash"]),
+        fingerprint([("ann", ["a"], ["a"])], ["hash"]),
+        fingerprint([("ann", ["a"], ["b"])], ["another"]),
+    ]
+    assert len(set(users)) == len(users)
+    assert users[0] == fingerprint([("ann", ["a"], ["b"])], ["hash"])
 
 
 def test_the_smoke_tests_secret_opens_one_repository_only(run: Run) -> None:

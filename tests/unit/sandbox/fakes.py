@@ -17,7 +17,7 @@ _Response = TypeVar("_Response")
 
 
 class AbortedError(Exception):
-    """What a plugin answered instead of a response."""
+    """The error that a plugin returned."""
 
     def __init__(self, message: str, partial: provider_pb2.ErrorResourceInitFailed | None) -> None:
         super().__init__(message)
@@ -97,7 +97,7 @@ class FakeS3:
     location: str | None = "nyc3"
     versioning: str | None = None
     refuses: dict[str, list[str]] = field(default_factory=dict)
-    """Codes that the next calls of a method are answered with."""
+    """Codes that the next calls of a method return."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:

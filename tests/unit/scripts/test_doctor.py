@@ -49,9 +49,9 @@ def test_what_is_as_it_was_left_is_no_finding() -> None:
             ),
         ),
         (
-            step("delete", SPACE, "storage"),
+            step("delete", SPACE, "storage-bucket"),
             Finding(
-                "SpacesBucket storage is gone, and all images with it; its name stays taken",
+                "SpacesBucket storage-bucket is gone, and all images with it; its name stays taken",
                 "pulumi refresh && pulumi up --replace '**::storage-suffix'",
             ),
         ),

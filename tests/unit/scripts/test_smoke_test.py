@@ -1,11 +1,13 @@
-"""The smoke test, against registries that do not do what they must."""
+"""The smoke test, against registries that do not work."""
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,28 +15,28 @@ import pytest
 from scripts import smoke_test
 from tests.unit.program.conftest import ROOT
 
-Answers = Callable[[http.server.BaseHTTPRequestHandler], int]
-Serve = Callable[[Answers], str]
+Status = Callable[[http.server.BaseHTTPRequestHandler], int]
+Serve = Callable[[Status], str]
 
 RIGHT = smoke_test.basic("admin", "right")
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Answer a function that starts a server on loopback, and answers its URL."""
+    """Return a function that starts a server on loopback, and returns its URL."""
     servers: list[http.server.ThreadingHTTPServer] = []
 
-    def start(answers: Answers) -> str:
+    def start(status: Status) -> str:
         class Handler(http.server.BaseHTTPRequestHandler):
-            def answer(self) -> None:
+            def respond(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.send_response(answers(self))
+                self.send_response(status(self))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def __getattr__(self, name: str) -> Callable[[], None]:
                 if name.removeprefix("do_") in smoke_test.METHODS:
-                    return self.answer
+                    return self.respond
                 raise AttributeError(name)
 
             def log_message(self, *_: object) -> None:
@@ -52,7 +54,7 @@ def serve() -> Iterator[Serve]:
 
 
 def passed(url: str, password: str = "right") -> list[str]:
-    return list(smoke_test.test(url, "admin", password, 0))
+    return list(smoke_test.test(url, "admin", password, wait=0, replicas=1))
 
 
 def test_a_registry_that_lets_everybody_in_is_not_passed(serve: Serve) -> None:
@@ -74,7 +76,9 @@ def test_a_registry_with_one_open_method_is_not_passed(serve: Serve) -> None:
         passed(serve(open_delete))
 
 
-def test_a_registry_that_cannot_store_is_not_passed_and_says_what_it_answered(serve: Serve) -> None:
+def test_a_registry_that_cannot_store_is_not_passed_and_says_what_its_response_was(
+    serve: Serve,
+) -> None:
     def full(request: http.server.BaseHTTPRequestHandler) -> int:
         if request.headers.get("Authorization") != RIGHT:
             return 401
@@ -87,6 +91,18 @@ def test_a_registry_that_cannot_store_is_not_passed_and_says_what_it_answered(se
         passed(serve(full))
 
 
+def test_half_a_response_is_no_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(*_: object, **__: object) -> None:
+        raise http.client.IncompleteRead(b"", 1)
+
+    monkeypatch.setattr(urllib.request, "urlopen", half)
+    registry = smoke_test.Registry("http://registry.test", None)
+    with pytest.raises(
+        smoke_test.SmokeTestError, match=r"/v2/: IncompleteRead\(0 bytes read, 1 more"
+    ):
+        registry.call("GET", "v2/", [200])
+
+
 def test_a_new_password_is_waited_for(serve: Serve) -> None:
     refused = [401, 401]
 
@@ -94,8 +110,19 @@ def test_a_new_password_is_waited_for(serve: Serve) -> None:
         return refused.pop() if refused else 200
 
     registry = smoke_test.Registry(serve(late), RIGHT)
-    smoke_test.wait_for_login(registry, 10)
+    smoke_test.wait_for_login(registry, seconds=10, replicas=1)
     assert not refused
+
+
+def test_a_pod_that_does_not_know_the_new_password_is_waited_for(serve: Serve) -> None:
+    statuses = [200] * 5 + [401] + [200] * 20
+
+    def one_of_two(_: http.server.BaseHTTPRequestHandler) -> int:
+        return statuses.pop(0)
+
+    registry = smoke_test.Registry(serve(one_of_two), RIGHT)
+    smoke_test.wait_for_login(registry, seconds=10, replicas=2)
+    assert not statuses
 
 
 def test_nothing_that_listens_is_a_failure_in_words(

@@ -83,7 +83,7 @@ def test_other_packages_keys_are_none_of_our_business() -> None:
     assert found(aws_region="x") == found()
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_keys_at_once() -> None:
     with pytest.raises(SettingsError) as error:
         load(
             {"p:namespace": "X", "digitalocean:tokn": "x"},
@@ -91,8 +91,8 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
             environment={},
             project="p",
         )
-    told = [problem.key for problem in error.value.problems]
-    assert told == ["digitalocean:tokn", "hostname", "namespace", "digitalocean:token"]
+    keys = [problem.key for problem in error.value.problems]
+    assert keys == ["digitalocean:tokn", "hostname", "namespace", "digitalocean:token"]
 
 
 @pytest.mark.parametrize("contents", [KUBECONFIG, '{"apiVersion": "v1"}'])

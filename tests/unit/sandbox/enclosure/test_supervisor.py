@@ -106,7 +106,7 @@ def test_a_process_waits_for_the_url_it_is_to_come_after(tmp_path: Path, pki_fol
             pass
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    certificate, key = pki.issue(pki_folder, "server", ips=["127.0.0.1"])
+    certificate, key = pki.issue(pki_folder, "server", "127.0.0.1")
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trust.load_cert_chain(certificate, key)
     server.socket = trust.wrap_socket(server.socket, server_side=True)

@@ -56,7 +56,7 @@ def test_every_process_stops_after_those_that_need_it(layout: Layout) -> None:
 
 def test_a_certificate_is_for_its_names_and_trusted_by_the_bundle(tmp_path: Path) -> None:
     pki.authority(tmp_path)
-    certificate, key = pki.issue(tmp_path, "web", dns=["a.test"], ips=["10.0.0.1"])
+    certificate, key = pki.issue(tmp_path, "web", "a.test", "10.0.0.1")
     loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
     names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["a.test"]
@@ -64,8 +64,8 @@ def test_a_certificate_is_for_its_names_and_trusted_by_the_bundle(tmp_path: Path
     trust = ssl.create_default_context(cafile=tmp_path / "bundle.crt")
     assert trust.cert_store_stats()["x509_ca"] >= 1
     before = certificate.read_bytes()
-    assert pki.issue(tmp_path, "web", dns=["a.test"], ips=["10.0.0.1"])[0].read_bytes() == before
-    assert pki.issue(tmp_path, "web", dns=["b.test"])[0].read_bytes() != before
+    assert pki.issue(tmp_path, "web", "a.test", "10.0.0.1")[0].read_bytes() == before
+    assert pki.issue(tmp_path, "web", "b.test")[0].read_bytes() != before
 
 
 def test_the_corefile_knows_the_sandboxs_names_and_nothing_else_outside() -> None:
