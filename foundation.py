@@ -7,7 +7,7 @@ import pulumi
 import preflight
 from components import PrivateRegistryArgs
 from components.namespace import registry_namespace
-from components.providers import cluster_provider, spaces_provider
+from components.providers import account_provider, cluster_provider, spaces_provider
 from settings import Settings
 from settings.credentials import Access
 
@@ -26,6 +26,7 @@ def foundation(
     """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     identifier, guard = preflight.run(settings, access, stack)
+    addresses = preflight.dns_addresses(settings, access)
     cluster = cluster_provider(access, identifier)
     namespace = registry_namespace(
         settings.namespace,
@@ -35,5 +36,9 @@ def foundation(
     providers: list[pulumi.ProviderResource] = [cluster]
     if settings.storage.kind == "spaces":
         providers.append(spaces_provider(access, namespace))
-    args = PrivateRegistryArgs(settings=settings, namespace=namespace, stack=stack, access=access)
+    elif settings.dns.zone:
+        providers.append(account_provider(access, namespace))
+    args = PrivateRegistryArgs(
+        settings=settings, namespace=namespace, stack=stack, access=access, addresses=addresses
+    )
     return args, pulumi.ResourceOptions(providers=providers, transformations=[guard])

@@ -2,6 +2,7 @@
 
 # Annotations are types here, not text: a host of components makes a schema of them (package/).
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.credentials import Credentials, CredentialsArgs, RegistryUser
-from components.ingress import Ingress, IngressArgs, report_ingress
+from components.dns import dns_records
+from components.ingress import AcmeClient, AcmeClientArgs, Ingress, IngressArgs, report_ingress
 from components.nodes import Nodes, NodesArgs
 from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
@@ -28,12 +30,14 @@ class PrivateRegistryArgs:
         namespace: The registry's namespace.
         stack: The full name of the stack.
         access: What reaches the cloud.
+        addresses: What DNS records lead the hostname to.
     """
 
     settings: Settings
     namespace: kubernetes.core.v1.Namespace
     stack: str
     access: Access
+    addresses: Sequence[str]
 
 
 class PrivateRegistry(pulumi.ComponentResource):
@@ -153,6 +157,28 @@ class PrivateRegistry(pulumi.ComponentResource):
 
     def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
         settings = self._args.settings
+        records: list[pulumi.Resource] = []
+        if settings.dns.zone:
+            records = dns_records(
+                settings.hostname,
+                settings.dns.zone,
+                self._args.addresses,
+                pulumi.ResourceOptions(parent=self),
+            )
+        if settings.tls.mode == "letsEncrypt":
+            AcmeClient(
+                "acme-client",
+                AcmeClientArgs(
+                    tls=settings.tls,
+                    ingress=settings.ingress,
+                    namespace=registry.namespace,
+                    hostname=settings.hostname,
+                    image=settings.registry.proxy_image,
+                    script_image=settings.scripts.image,
+                ),
+                # The ACME server looks for the hostname.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=records),
+            )
         Ingress(
             "ingress",
             IngressArgs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pulumi
 import pulumi_digitalocean as digitalocean
@@ -66,13 +67,11 @@ def spaces_provider(
         access: The token, and the user's own Spaces key, if any.
         namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
     """
-    configured = dict(access.digitalocean)
-    if "spaces_secret_key" in configured:
-        configured["spaces_secret_key"] = pulumi.Output.secret(configured["spaces_secret_key"])
-    after = pulumi.ResourceOptions(depends_on=[namespace])
+    configured = _digitalocean(access)
     if access.has_spaces_key:
+        after = pulumi.ResourceOptions(depends_on=[namespace])
         return digitalocean.Provider("spaces", **configured, opts=after)
-    account = digitalocean.Provider("account", **configured, opts=after)
+    account = account_provider(access, namespace)
     bootstrap = digitalocean.SpacesKey(
         "bootstrap-key",
         name=f"{pulumi.get_project()}-{pulumi.get_stack()}-bootstrap",
@@ -89,3 +88,23 @@ def spaces_provider(
         spaces_access_id=bootstrap.access_key,
         spaces_secret_key=bootstrap.secret_key,
     )
+
+
+def account_provider(
+    access: Access, namespace: kubernetes.core.v1.Namespace
+) -> digitalocean.Provider:
+    """Create a provider that can do what the token can, which is all but creating Spaces.
+
+    Args:
+        access: The token.
+        namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
+    """
+    after = pulumi.ResourceOptions(depends_on=[namespace])
+    return digitalocean.Provider("account", **_digitalocean(access), opts=after)
+
+
+def _digitalocean(access: Access) -> dict[str, Any]:
+    configured: dict[str, Any] = dict(access.digitalocean)
+    if "spaces_secret_key" in configured:
+        configured["spaces_secret_key"] = pulumi.Output.secret(configured["spaces_secret_key"])
+    return configured

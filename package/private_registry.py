@@ -70,9 +70,15 @@ class PrivateRegistryArgs(TypedDict):
     ingress_tcp_route: NotRequired[bool]
     """Whether Traefik passes on connections instead of requests."""
     tls_mode: NotRequired[str]
-    """Where the certificate comes from: secret, acme, certManager or none."""
+    """Where the certificate comes from: secret, letsEncrypt, acme, certManager or none."""
     tls_secret_name: NotRequired[str]
     """The Secret with the certificate, in the registry's namespace."""
+    tls_email: NotRequired[str]
+    """letsEncrypt: the address of the account with Let's Encrypt."""
+    tls_ca_server: NotRequired[str]
+    """letsEncrypt: the URL of the directory of another ACME server."""
+    tls_ca_certificates: NotRequired[str]
+    """letsEncrypt: certificates in PEM, if that server's is not signed by a CA all trust."""
     tls_resolver: NotRequired[str]
     """acme: the certificate resolver in Traefik's configuration."""
     tls_issuer: NotRequired[str]
@@ -81,6 +87,10 @@ class PrivateRegistryArgs(TypedDict):
     """certManager: ClusterIssuer or Issuer."""
     tls_client_ca: NotRequired[str]
     """Certificates in PEM; clients without one that these signed are refused."""
+    dns_zone: NotRequired[str]
+    """A domain of the DigitalOcean account, in which the hostname gets its DNS records."""
+    dns_addresses: NotRequired[list[str]]
+    """The ingress controller's addresses for clients, if not those that it tells."""
     nodes_mirror_prefix: NotRequired[str]
     """A name that image references may start with instead of the hostname."""
     nodes_override_docker_io: NotRequired[bool]

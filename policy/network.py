@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from components.ingress.acme_client import CHALLENGE_PATH
 from components.registry.network_policies import LINK_LOCAL
 from policy.pods import pod_spec
 from policy.reading import UNKNOWN, at, elements, fits
@@ -24,7 +25,7 @@ def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
     kind = inputs.get("kind")
     if kind in ("IngressRoute", "IngressRouteTCP") and not at(inputs, "spec", "tls"):
         yield "spec.tls: expected TLS"
-    if kind == "Ingress" and not _only_redirects(inputs):
+    if kind == "Ingress" and not _takes_no_passwords(inputs):
         annotations = at(inputs, "metadata", "annotations")
         if not at(inputs, "spec", "tls") and not fits(at(annotations, f"{_ROUTER}.tls"), "true"):
             yield "spec.tls: expected TLS, or a backend that redirects to it"
@@ -35,13 +36,17 @@ def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
         yield "spec.type: expected ClusterIP: anything else leads around the ingress and its TLS"
 
 
-def _only_redirects(inputs: dict[str, Any]) -> bool:
+def _takes_no_passwords(inputs: dict[str, Any]) -> bool:
+    """Return whether all backends only redirect, or answer an ACME server."""
     spec = at(inputs, "spec")
-    backends = [at(spec, "defaultBackend")] if at(spec, "defaultBackend") else []
-    for rule in elements(at(spec, "rules")):
-        backends += [at(path, "backend") for path in elements(at(rule, "http", "paths"))]
+    paths = [
+        path for rule in elements(at(spec, "rules")) for path in elements(at(rule, "http", "paths"))
+    ]
+    backends = [at(path, "backend") for path in paths if at(path, "path") != CHALLENGE_PATH]
+    if at(spec, "defaultBackend"):
+        backends.append(at(spec, "defaultBackend"))
     ports = [at(backend, "service", "port", "name") for backend in backends]
-    return bool(ports) and all(fits(port, REDIRECT) for port in ports)
+    return bool(paths or backends) and all(fits(port, REDIRECT) for port in ports)
 
 
 def link_local(inputs: dict[str, Any]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import pulumi
 
 from preflight import conflicts
-from preflight.cloud import check_token
+from preflight.addresses import dns_addresses
+from preflight.cloud import check_token, check_zone
 from preflight.cluster import Cluster
 from preflight.conflicts import Served
 from preflight.errors import NotReadyError
@@ -20,9 +21,9 @@ from preflight.record import record
 from settings import Settings
 from settings.credentials import Access
 from settings.problems import Problem, SettingsError
-from settings.schema import TlsCertManager
+from settings.tls import TlsCertManager
 
-__all__ = ["check", "run"]
+__all__ = ["check", "dns_addresses", "run"]
 
 _Result = TypeVar("_Result")
 
@@ -145,4 +146,6 @@ def _checks(
         )
     if settings.storage.kind == "spaces":
         checks.append(partial(check_token, access))
+    if settings.dns.zone:
+        checks.append(partial(check_zone, access, settings.dns.zone))
     return checks

@@ -34,6 +34,19 @@ _REFUSALS = {
 }
 """What DigitalOcean's refusals mean, by HTTP status."""
 
+_ZONE_REFUSALS = {
+    403: (
+        "the API token may not manage domains: expected the scopes domain:create, read, update "
+        "and delete",
+        f"{_SET_TOKEN} with one from https://cloud.digitalocean.com/account/api/tokens",
+    ),
+    404: (
+        "expected a domain of this DigitalOcean account: only DNS records are created",
+        "doctl compute domain create {zone}, and name DigitalOcean's name servers at its registrar",
+    ),
+}
+"""What a refusal to show a domain means, and the fix, by HTTP status."""
+
 
 def check_token(access: Access) -> None:
     """See that the API knows the token, and lets it read storage keys.
@@ -46,8 +59,44 @@ def check_token(access: Access) -> None:
     Raises:
         NotReadyError: The token is refused, or the API does not respond.
     """
+    try:
+        _get(access, "v2/spaces/keys?per_page=1")
+    except urllib.error.HTTPError as error:
+        refusal = _REFUSALS.get(error.code) or _no_response(access, f"HTTP status {error.code}")
+        raise NotReadyError(refusal) from None
+
+
+def check_zone(access: Access, zone: str) -> list[Problem]:
+    """See that the zone is a domain of the account: this program creates records only.
+
+    Args:
+        access: The token.
+        zone: The domain.
+
+    Raises:
+        NotReadyError: The API does not respond.
+    """
+    try:
+        _get(access, f"v2/domains/{zone}")
+    except urllib.error.HTTPError as error:
+        if error.code in _ZONE_REFUSALS:
+            expected, fix = _ZONE_REFUSALS[error.code]
+            return [Problem("dns.zone", f'"{zone}"', expected, fix.format(zone=zone))]
+        if error.code == 401:
+            raise NotReadyError(_REFUSALS[401]) from None
+        raise NotReadyError(_no_response(access, f"HTTP status {error.code}")) from None
+    return []
+
+
+def _get(access: Access, path: str) -> None:
+    """Ask the API for what is at a path.
+
+    Raises:
+        NotReadyError: The API does not respond.
+        urllib.error.HTTPError: It refuses; closed.
+    """
     # Joined as the provider joins it: https://github.com/digitalocean/godo/blob/main/godo.go
-    url = urljoin(access.api_endpoint, "v2/spaces/keys?per_page=1")
+    url = urljoin(access.api_endpoint, path)
     try:
         request = urllib.request.Request(url)  # noqa: S310 (the user's own setting)
         # Not sent to where a redirect leads.
@@ -56,19 +105,18 @@ def check_token(access: Access) -> None:
             pass
     except urllib.error.HTTPError as error:
         error.close()
-        refusal = _REFUSALS.get(error.code) or _no_response(url, f"HTTP status {error.code}")
-        raise NotReadyError(refusal) from None
+        raise
     except (OSError, http.client.HTTPException) as error:
-        raise NotReadyError(_no_response(url, getattr(error, "reason", error))) from None
+        raise NotReadyError(_no_response(access, getattr(error, "reason", error))) from None
     except ValueError:
         # The error's own text has the token in it, which holds a line break.
         raise NotReadyError(_REFUSALS[401]) from None
 
 
-def _no_response(url: str, reason: object) -> Problem:
+def _no_response(access: Access, reason: object) -> Problem:
     return Problem(
         "digitalocean:apiEndpoint",
-        url,
+        access.api_endpoint,
         f"expected DigitalOcean's API to respond: {reason}",
         "try again; a proxy is taken from HTTPS_PROXY; see https://status.digitalocean.com",
     )

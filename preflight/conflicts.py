@@ -13,7 +13,7 @@ from components.pull_secrets import SECRET_NAME
 from settings import Settings
 from settings.commands import set_command
 from settings.problems import Problem
-from settings.schema import TlsCertManager
+from settings.tls import TlsCertManager
 
 _HOSTS = re.compile(r"\bHost(?:SNI)?\(([^)]*)\)")
 _QUOTED = re.compile(r"""[`"']([^`"']*)[`"']""")

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from scripts.api_server import ApiServerError
 from scripts.lease import Lease, LeaseError
 from scripts.marked_yaml import RefusedError, update
 from scripts.node_files import Change, on_node, read, require_replaceable, write
@@ -141,7 +142,8 @@ def configure(
 
     Raises:
         ConfigureError: k3s does not run, or did not restart.
-        LeaseError: The lock could not be taken, or was taken away.
+        ApiServerError: The API server refuses, or does not answer.
+        LeaseError: The lock was taken away.
         RefusedError: Something on the node would be lost, or is in the way.
     """
     # There while k3s may not know the files yet, or the lock may still be held for this node.
@@ -206,7 +208,7 @@ def main() -> int:
     except (RefusedError, OSError) as error:
         print(f"FAILED: {error}\n{by_hand(entries, args.owner, only_mirrors=only_mirrors)}")
         return 1
-    except (ConfigureError, LeaseError, subprocess.SubprocessError) as error:
+    except (ConfigureError, ApiServerError, LeaseError, subprocess.SubprocessError) as error:
         print(f"FAILED: {error}")
         return 1
     return 0

@@ -9,26 +9,19 @@ Plain Python 3.9.
 
 from __future__ import annotations
 
-import json
-import ssl
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
-API_SERVER = "https://kubernetes.default.svc"
+from scripts.api_server import ApiServer
 
 FINALIZER = "k3s-registry/held"
-
-TIMEOUT_SECONDS = 300
-"""How long an API server may not answer: it may be the one that the holder restarts."""
 
 RETRY_SECONDS = 2
 
 
 class LeaseError(Exception):
-    """The lock could not be taken, kept or released; says why."""
+    """The lock was lost; says why."""
 
 
 class Lease:
@@ -44,8 +37,7 @@ class Lease:
     def __init__(self, lease: str, holder: str, credentials: Path) -> None:
         self.namespace, self.name = lease.split("/")
         self.holder = holder
-        self.token = credentials / "token"
-        self.ssl_context = ssl.create_default_context(cafile=credentials / "ca.crt")
+        self.server = ApiServer(credentials)
         self.uid = ""
 
     def take(self) -> None:
@@ -94,36 +86,5 @@ class Lease:
         )
 
     def _call(self, method: str, name: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Return the response to one request; None if the Lease is another one, or there is none.
-
-        An API server that does not answer is waited for.
-        """
-        url = (
-            f"{API_SERVER}/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{name}"
-        ).rstrip("/")
-        data = None if body is None else json.dumps(body).encode()
-        kind = "merge-patch+json" if method == "PATCH" else "json"
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while True:
-            # Read each time, as the kubelet renews it.
-            headers = {
-                "Authorization": f"Bearer {self.token.read_text()}",
-                "Content-Type": f"application/{kind}",
-            }
-            request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the API server's
-            try:
-                with urllib.request.urlopen(  # noqa: S310 - likewise
-                    request, timeout=10, context=self.ssl_context
-                ) as response:
-                    return json.load(response)
-            except urllib.error.HTTPError as error:
-                with error:
-                    # Of a patch, 422 says that the UID in it is another one's.
-                    if error.code in {404, 409} or (error.code == 422 and method == "PATCH"):
-                        return None
-                    problem = f"{error.code} {error.read()[:300].decode(errors='replace')}"
-            except OSError as error:
-                problem = str(error)
-            if time.monotonic() > deadline:
-                raise LeaseError(f"{method} {url}: {problem}")
-            time.sleep(RETRY_SECONDS)
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{name}"
+        return self.server.call(method, path.rstrip("/"), body)

@@ -24,19 +24,17 @@ from settings.keys import Keys
 from settings.placement import Placement
 from settings.problems import SECRET, Problem, SettingsError, problems_of
 from settings.schema import (
+    DnsSettings,
     IngressSettings,
     NodesSettings,
     PullSecretsSettings,
     RegistrySettings,
     ScriptsSettings,
-    TlsAcme,
-    TlsNone,
-    TlsSecret,
-    TlsSettings,
     UserSettings,
 )
 from settings.section import FixableError, Section, drop_empty, kinds
 from settings.storage import S3Settings, SpacesSettings
+from settings.tls import TlsAcme, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
 from settings.types import Hostname, NamedUser, Namespace, User
 
 __all__ = ["Settings", "SettingsError", "load"]
@@ -55,6 +53,7 @@ class Settings(Section):
         registry: The workload.
         ingress: How requests reach the registry.
         tls: Who terminates TLS, and with which certificate.
+        dns: How the hostname leads to the ingress controller.
         nodes: How the cluster's nodes pull.
         pull_secrets: How pods pull on nodes that are not configured to.
         scripts: The pods that run one of scripts/.
@@ -69,6 +68,7 @@ class Settings(Section):
     registry: RegistrySettings = RegistrySettings()
     ingress: IngressSettings = IngressSettings()
     tls: Annotated[TlsSettings, Field(discriminator="mode")] = TlsSecret()
+    dns: DnsSettings = DnsSettings()
     nodes: NodesSettings = NodesSettings()
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
     scripts: ScriptsSettings = ScriptsSettings()
@@ -157,10 +157,10 @@ class Settings(Section):
     def _suit_the_controller(cls, tls: TlsSettings, info: ValidationInfo) -> TlsSettings:
         ingress = info.data.get("ingress")
         controller = ingress.controller if ingress else "traefik"
-        if controller != "traefik" and isinstance(tls, TlsAcme):
+        if controller != "traefik" and isinstance(tls, TlsAcme | TlsLetsEncrypt):
             raise FixableError(
-                f"expected another mode with ingress.controller {controller}: the resolver is one "
-                "of Traefik's",
+                f"expected another mode with ingress.controller {controller}: this one needs "
+                "Traefik",
                 "certManager",
                 key=("tls", "mode"),
             )
@@ -171,6 +171,18 @@ class Settings(Section):
                 key=("tls", "clientCa"),
             )
         return tls
+
+    @field_validator("dns")
+    @classmethod
+    def _hold_the_hostname(cls, dns: DnsSettings, info: ValidationInfo) -> DnsSettings:
+        hostname = info.data.get("hostname", "")
+        if dns.zone and hostname and not f".{hostname}".endswith(f".{dns.zone}"):
+            raise FixableError(
+                f"expected a domain that {hostname} is in",
+                hostname.partition(".")[2],
+                key=("dns", "zone"),
+            )
+        return dns
 
     @field_validator("nodes")
     @classmethod
@@ -239,7 +251,8 @@ def load(
     except ValidationError as error:
         problems += problems_of(error, values, _KEYS, _KEYS.hidden(values, encrypted))
     storage = values.get("storage")
-    if not isinstance(storage, dict) or storage.get("kind", "spaces") == "spaces":
+    in_a_space = not isinstance(storage, dict) or storage.get("kind", "spaces") == "spaces"
+    if in_a_space or (settings and settings.dns.zone):
         problems += missing_access(access, environment)
     if settings is None or problems:
         raise SettingsError(problems)

@@ -1,4 +1,4 @@
-"""The sections of the settings but storage: their keys, types and defaults."""
+"""The sections of the settings but storage and TLS: their keys, types and defaults."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pydantic.alias_generators import to_camel
 from settings.commands import Ask
 from settings.section import LISTED, FixableError, Flag, Number, Section
 from settings.types import (
-    Certificates,
     Cpu,
     Hostname,
     Image,
+    IpAddress,
     Label,
     Memory,
     NodePath,
     ObjectName,
     RegistryImage,
     RepositoryPattern,
-    Resolver,
 )
 
 
@@ -155,69 +154,18 @@ class IngressSettings(Section):
         return self.controller == "traefik" and self.tcp_route
 
 
-class _Terminated(Section):
-    """TLS that the ingress controller terminates.
+class DnsSettings(Section):
+    """How the hostname leads to the ingress controller.
 
     Attributes:
-        client_ca: The certificates, in PEM, of the CAs that sign clients' certificates; clients
-            without one are refused. None asks for none.
+        zone: A domain of the DigitalOcean account, in which the hostname gets its DNS records. None
+            if somebody else makes them.
+        addresses: The addresses of the ingress controller for clients; empty for those that it
+            tells.
     """
 
-    client_ca: Certificates | None = None
-
-
-class TlsAcme(_Terminated):
-    """A certificate that Traefik gets itself.
-
-    Attributes:
-        mode: Names this way.
-        resolver: The name of a certificate resolver in Traefik's own configuration.
-    """
-
-    mode: Literal["acme"] = "acme"
-    resolver: Resolver = "letsencrypt"
-
-
-class TlsCertManager(_Terminated):
-    """A certificate that cert-manager gets.
-
-    Attributes:
-        mode: Names this way.
-        issuer: The name of the issuer.
-        issuer_kind: Whether the issuer is the cluster's, or of the registry's namespace.
-        secret_name: The Secret that cert-manager keeps the certificate in.
-    """
-
-    mode: Literal["certManager"] = "certManager"
-    issuer: ObjectName
-    issuer_kind: Literal["ClusterIssuer", "Issuer"] = "ClusterIssuer"
-    secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
-
-
-class TlsSecret(_Terminated):
-    """A certificate that somebody puts into a Secret.
-
-    Attributes:
-        mode: Names this way.
-        secret_name: The Secret of type kubernetes.io/tls in the registry's namespace.
-    """
-
-    mode: Literal["secret"] = "secret"
-    secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
-
-
-class TlsNone(Section):
-    """No TLS: something in front of the ingress terminates it.
-
-    Attributes:
-        mode: Names this way.
-    """
-
-    mode: Literal["none"] = "none"
-
-
-TlsSettings = TlsSecret | TlsAcme | TlsCertManager | TlsNone
-"""The ways to TLS; the first is the default."""
+    zone: Hostname | None = None
+    addresses: Annotated[list[IpAddress], LISTED] = []  # noqa: RUF012 - pydantic copies it
 
 
 class NodesSettings(Section):

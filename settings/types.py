@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl
 from pathlib import Path
@@ -94,6 +95,13 @@ def _repositories(text: str) -> str:
     return re.sub(r"(?<=[^/])/\**$", "/*", re.sub("/+", "/", lower(text))).removeprefix("/")
 
 
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("expected an IPv4 or IPv6 address") from None
+
+
 def _certificates(text: str) -> str:
     """Refuse what is not certificates in PEM, and nothing but certificates."""
     expected = "expected one or more certificates in PEM"
@@ -117,6 +125,7 @@ Hostname = Annotated[
         _host,
     ),
 ]
+IpAddress = Annotated[Text, AfterValidator(_address)]
 Label = Annotated[
     Text,
     matching(
@@ -208,6 +217,20 @@ Endpoint = Annotated[
         rf"https?://(?!localhost(:|$)|127\.|0\.0\.0\.0|169\.254\.){_SUBDOMAIN}(:{_PORT})?",
         "a URL without bucket and path, such as https://s3.eu-central-1.amazonaws.com",
         _endpoint,
+    ),
+]
+AcmeServer = Annotated[
+    Text,
+    matching(
+        rf"https://{_SUBDOMAIN}(:{_PORT})?(/[A-Za-z0-9._~-]+)*/?",
+        "the URL of an ACME server's directory, such as "
+        "https://acme-staging-v02.api.letsencrypt.org/directory",
+    ),
+]
+Email = Annotated[
+    Text,
+    matching(
+        rf"[A-Za-z0-9._%+-]{{1,64}}@{_SUBDOMAIN}", "an email address, such as you@example.com"
     ),
 ]
 S3Region = Annotated[

@@ -19,7 +19,8 @@ from components.ingress.tls import (
     route_tls,
 )
 from components.metadata import SKIP_AWAIT, labels
-from settings.schema import IngressSettings, TlsNone, TlsSettings
+from settings.schema import IngressSettings
+from settings.tls import TlsNone, TlsSettings
 
 LABELS = labels("registry")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pulumi_kubernetes as kubernetes
 
-from settings.schema import (
-    IngressSettings,
+from settings.schema import IngressSettings
+from settings.tls import (
     TlsAcme,
     TlsCertManager,
+    TlsLetsEncrypt,
     TlsNone,
     TlsSecret,
     TlsSettings,
@@ -19,6 +20,9 @@ https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/crd/tl
 
 CLIENT_CA = "registry-client-ca"
 """The Secret with the certificate authority of the clients."""
+
+ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
+"""The Secret that the ACME client writes."""
 
 _ROUTER = "traefik.ingress.kubernetes.io/router"
 _NGINX = "nginx.ingress.kubernetes.io"
@@ -76,7 +80,7 @@ def _traefik_router(ingress: IngressSettings, tls: TlsSettings, namespace: str) 
     https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
     """
     if isinstance(tls, TlsNone) or ingress.by_tcp_route:
-        return {f"{_ROUTER}.entrypoints": "web"}
+        return web_annotations()
     annotations = {
         f"{_ROUTER}.entrypoints": "websecure",
         f"{_ROUTER}.tls": "true",
@@ -85,6 +89,11 @@ def _traefik_router(ingress: IngressSettings, tls: TlsSettings, namespace: str) 
     if isinstance(tls, TlsAcme):
         annotations[f"{_ROUTER}.tls.certresolver"] = tls.resolver
     return annotations
+
+
+def web_annotations() -> dict[str, str]:
+    """Return the annotations of an Ingress that Traefik serves on port 80 only."""
+    return {f"{_ROUTER}.entrypoints": "web"}
 
 
 def ingress_tls(
@@ -96,12 +105,14 @@ def ingress_tls(
         tls: Who terminates TLS.
         hostname: The name that the certificate is for.
     """
-    if isinstance(tls, TlsSecret | TlsCertManager):
-        return [{"hosts": [hostname], "secret_name": tls.secret_name}]
-    return []
+    if isinstance(tls, TlsAcme | TlsNone):
+        return []
+    return [{"hosts": [hostname], "secret_name": _secret_name(tls)}]
 
 
-def route_tls(tls: TlsAcme | TlsCertManager | TlsSecret) -> dict[str, object]:
+def route_tls(
+    tls: TlsAcme | TlsCertManager | TlsLetsEncrypt | TlsSecret,
+) -> dict[str, object]:
     """Return the ``tls`` of the TCP route.
 
     Args:
@@ -110,6 +121,10 @@ def route_tls(tls: TlsAcme | TlsCertManager | TlsSecret) -> dict[str, object]:
     certificate = (
         {"certResolver": tls.resolver}
         if isinstance(tls, TlsAcme)
-        else {"secretName": tls.secret_name}
+        else {"secretName": _secret_name(tls)}
     )
     return {**certificate, "options": {"name": TLS_OPTION}}
+
+
+def _secret_name(tls: TlsCertManager | TlsLetsEncrypt | TlsSecret) -> str:
+    return ACME_SECRET if isinstance(tls, TlsLetsEncrypt) else tls.secret_name

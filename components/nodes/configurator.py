@@ -14,7 +14,8 @@ from components.pod_security import restricted_container, restricted_pod
 from components.script_job import SCRIPTS
 
 _SCRIPTS = [
-    SCRIPTS / f"{name}.py" for name in ("configure_node", "lease", "marked_yaml", "node_files")
+    SCRIPTS / f"{name}.py"
+    for name in ("configure_node", "api_server", "lease", "marked_yaml", "node_files")
 ]
 
 NAME = "node-configurator"

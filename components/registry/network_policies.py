@@ -29,6 +29,12 @@ LINK_LOCAL = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}
 """All addresses, and those among them where clouds hand out credentials to any pod that asks:
 https://docs.digitalocean.com/products/droplets/how-to/access-metadata/"""
 
+ANYWHERE: list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict] = [
+    {"ip_block": {"cidr": everywhere, "except_": [link_local]}}
+    for everywhere, link_local in LINK_LOCAL.items()
+]
+"""All addresses but the link-local ones."""
+
 _SERVICE = r"[^.]+\.([^.]+)\.svc(\..+)?"
 
 
@@ -70,19 +76,21 @@ def network_policies(
         "smoke-test": {
             "pod_selector": {"match_labels": SMOKE_TEST_LABELS},
             "policy_types": ["Egress"],
-            "egress": [_dns(), to_registry, *(storage if args.redirect else [])],
+            "egress": [dns_rule(), to_registry, *(storage if args.redirect else [])],
         },
         "storage-check": {
             "pod_selector": {"match_labels": CHECK_LABELS},
             "policy_types": ["Egress"],
-            "egress": [_dns(), *storage],
+            "egress": [dns_rule(), *storage],
         },
     }
     if args.cert_manager:
         specs["http01-solver"] = {
             "pod_selector": {"match_labels": HTTP01_SOLVER_LABELS},
             "policy_types": ["Ingress"],
-            "ingress": [{"from_": _controller(args.ingress), "ports": _ports(HTTP01_SOLVER_PORT)}],
+            "ingress": [
+                {"from_": controller_peers(args.ingress), "ports": _ports(HTTP01_SOLVER_PORT)}
+            ],
         }
     return [
         _policy(
@@ -118,13 +126,13 @@ def registry_policy(
             "pod_selector": {"match_labels": LABELS},
             "policy_types": ["Ingress", "Egress"],
             "ingress": [
-                {"from_": _controller(args.ingress), "ports": _ports("http", "redirect")},
+                {"from_": controller_peers(args.ingress), "ports": _ports("http", "redirect")},
                 {
                     "from_": [{"pod_selector": {"match_labels": SMOKE_TEST_LABELS}}],
                     "ports": _ports("http"),
                 },
             ],
-            "egress": [_dns(), *_storage(args.storage_endpoint)],
+            "egress": [dns_rule(), *_storage(args.storage_endpoint)],
         },
         opts,
     )
@@ -147,16 +155,18 @@ def _policy(
     )
 
 
-def _controller(
+def controller_peers(
     ingress: IngressSettings,
 ) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict]:
+    """Return whom the ingress controller's connections come from."""
     if ingress.host_network:
         # Its pods have their nodes' addresses, which no selector selects.
         return [{"ip_block": {"cidr": everywhere}} for everywhere in LINK_LOCAL]
     return [{"namespace_selector": _named(ingress.controller_namespace)}]
 
 
-def _dns() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
+def dns_rule() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
+    """Return the rule for the cluster's resolver."""
     resolver: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
         "namespace_selector": _named("kube-system"),
         "pod_selector": {"match_labels": {"k8s-app": "kube-dns"}},
@@ -176,10 +186,7 @@ def _storage(endpoint: str) -> list[kubernetes.networking.v1.NetworkPolicyEgress
     url = urlsplit(endpoint)
     rules: list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
         {
-            "to": [
-                {"ip_block": {"cidr": everywhere, "except_": [link_local]}}
-                for everywhere, link_local in LINK_LOCAL.items()
-            ],
+            "to": ANYWHERE,
             "ports": _ports(url.port or (443 if url.scheme == "https" else 80)),
         }
     ]

@@ -21,7 +21,8 @@ from components.registry.network_policies import (
 from components.registry.pod import NAME, PROXY_CONFIG_FILE, PodArgs, pod_spec
 from components.registry.user_rules import ProxyUser
 from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
-from settings.schema import IngressSettings, RegistrySettings, TlsCertManager, TlsNone, TlsSettings
+from settings.schema import IngressSettings, RegistrySettings
+from settings.tls import TlsCertManager, TlsNone, TlsSettings
 
 ROLLOUT_TIMEOUT = "3m"
 """A pod that is not ready by then never will be; the provider's default is 10 min."""

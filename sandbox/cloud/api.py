@@ -1,4 +1,4 @@
-"""The stand-in for DigitalOcean's API: ``/v2/spaces/keys`` and nothing else.
+"""The stand-in for DigitalOcean's API: ``/v2/spaces/keys``, DNS records, and nothing else.
 
 The keys created here have the access to the sandbox's Spaces that their grants say. Besides
 DigitalOcean's protocol (https://docs.digitalocean.com/reference/api/reference/spaces-keys/), tests
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.cloud.delays import Delays
+from sandbox.cloud.domains import Domains
 from sandbox.cloud.keys import ApiError, Body, Keys, NotFoundError
 
 if TYPE_CHECKING:
@@ -41,15 +42,24 @@ class Server(ThreadingHTTPServer):
         address: Host and port to listen on.
         token: The only token that is accepted.
         keys: The account's storage keys.
+        domains: The account's domains.
         delays: How long new keys and Spaces are unknown.
     """
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], token: str, keys: Keys, delays: Delays) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        token: str,
+        keys: Keys,
+        domains: Domains,
+        delays: Delays,
+    ) -> None:
         super().__init__(address, _Handler)
         self.token = token
         self.keys = keys
+        self.domains = domains
         self._delays = delays
         self._faults: list[Body] = []
 
@@ -127,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.inject_fault()
         if self.headers.get("Authorization") != f"Bearer {self.server.token}":
             raise ApiError(HTTPStatus.UNAUTHORIZED, "Unable to authenticate you")
-        keys = self.server.keys
+        keys, domains = self.server.keys, self.server.domains
         with keys.lock:
             match [self.command, *url.path.strip("/").split("/")]:
                 case ["GET", "v2", "spaces", "keys"]:
@@ -140,6 +150,19 @@ class _Handler(BaseHTTPRequestHandler):
                     return HTTPStatus.OK, keys.update(access_key, body)
                 case ["DELETE", "v2", "spaces", "keys", access_key]:
                     keys.delete(access_key)
+                    return HTTPStatus.NO_CONTENT, None
+                case ["GET", "v2", "domains", domain]:
+                    return HTTPStatus.OK, domains.read(domain)
+                case ["GET", "v2", "domains", domain, "records"]:
+                    return HTTPStatus.OK, domains.records(domain)
+                case ["POST", "v2", "domains", domain, "records"]:
+                    return HTTPStatus.CREATED, domains.create(domain, body)
+                case ["GET", "v2", "domains", domain, "records", record]:
+                    return HTTPStatus.OK, domains.read_record(domain, record)
+                case ["PUT", "v2", "domains", domain, "records", record]:
+                    return HTTPStatus.OK, domains.update(domain, record, body)
+                case ["DELETE", "v2", "domains", domain, "records", record]:
+                    domains.delete(domain, record)
                     return HTTPStatus.NO_CONTENT, None
         raise NotFoundError
 
@@ -180,20 +203,22 @@ def _iam(endpoint: str) -> BaseClient:
 def main() -> None:
     """Serve forever."""
     parser = argparse.ArgumentParser(
-        description="Stand-in for DigitalOcean's API: /v2/spaces/keys only, without token scopes "
-        "and rate limits. Environment: DIGITALOCEAN_TOKEN, the accepted token, and the IAM "
-        "server's ROOT_ACCESS_KEY and ROOT_SECRET_KEY."
+        description="Stand-in for DigitalOcean's API: /v2/spaces/keys and DNS records only, "
+        "without token scopes and rate limits. Environment: DIGITALOCEAN_TOKEN, the accepted "
+        "token, and the IAM server's ROOT_ACCESS_KEY and ROOT_SECRET_KEY."
     )
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="address to listen on")
     parser.add_argument("--iam", required=True, metavar="URL", help="the IAM server")
     parser.add_argument("--spaces", required=True, type=Path, help="the S3 server's data folder")
     parser.add_argument("--state", required=True, type=Path, help="the file that stores the keys")
+    parser.add_argument("--domain", required=True, help="the account's only domain")
     args = parser.parse_args()
     iam = _iam(args.iam)
     delays = Delays(iam, args.spaces)
     keys = Keys(args.state, iam, delays)
     host, port = args.listen.rsplit(":", 1)
-    server = Server((host, int(port)), os.environ["DIGITALOCEAN_TOKEN"], keys, delays)
+    domains = Domains(args.state.with_name("domains.json"), [args.domain])
+    server = Server((host, int(port)), os.environ["DIGITALOCEAN_TOKEN"], keys, domains, delays)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # In the main thread: without the IAM server this process ends, and the supervisor restarts it.
     keys.watch()

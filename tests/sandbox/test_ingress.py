@@ -162,19 +162,25 @@ def forgotten(sandbox: Sandbox) -> Iterator[None]:
     wait_for_registry(sandbox)
 
 
+def acme_trust(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a context that trusts what the ACME server issues, and nothing else."""
+    url = f"https://{sandbox.layout.acme_host}:15000/roots/0"
+    with urllib.request.urlopen(url, context=ssl_context) as response:
+        return ssl.create_default_context(cadata=response.read().decode())
+
+
+def serves(sandbox: Sandbox, trust: ssl.SSLContext) -> bool:
+    """Return whether the registry asks for a login, with a certificate that is trusted."""
+    try:
+        return send(f"https://{sandbox.registry}/v2/", ssl_context=trust)[0] == 401
+    except urllib.error.URLError:
+        return False
+
+
 @pytest.mark.usefixtures("forgotten")
 def test_acme_gets_a_certificate_after_the_server_has_validated_the_name(
     sandbox: Sandbox, configure: Callable[..., None], ssl_context: ssl.SSLContext
 ) -> None:
     configure(tls__mode="acme")
-    host = sandbox.layout.acme_host
-    with urllib.request.urlopen(f"https://{host}:15000/roots/0", context=ssl_context) as response:
-        acme = ssl.create_default_context(cadata=response.read().decode())
-
-    def issued() -> bool:
-        try:
-            return send(f"https://{sandbox.registry}/v2/", ssl_context=acme)[0] == 401
-        except urllib.error.URLError:
-            return False
-
-    eventually("the certificate is served", issued)
+    trust = acme_trust(sandbox, ssl_context)
+    eventually("the certificate is served", lambda: serves(sandbox, trust))

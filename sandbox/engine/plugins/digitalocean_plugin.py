@@ -1,14 +1,15 @@
 """The stand-in for the resource plugin of pulumi-digitalocean.
 
-It has SpacesKey and SpacesBucket, with the released SDK's properties and provider configuration,
-and uses the protocols of DigitalOcean's API and of Spaces. Not covered: the other types, import,
-rate limiting (``requestsPerSecond`` is accepted and ignored).
+It has DnsRecord, SpacesBucket and SpacesKey, with the released SDK's properties and provider
+configuration, and uses the protocols of DigitalOcean's API and of Spaces. Not covered: the other
+types, import, rate limiting (``requestsPerSecond`` is accepted and ignored).
 """
 
 from __future__ import annotations
 
 import os
 
+from sandbox.engine.plugins.dns_record import DnsRecord
 from sandbox.engine.plugins.resource_plugin import Plugin
 from sandbox.engine.plugins.spaces_bucket import SpacesBucket
 from sandbox.engine.plugins.spaces_key import SpacesKey
@@ -48,10 +49,10 @@ def configure(args: Properties) -> dict[str, str]:
     return DEFAULTS | environment | {key: str(value) for key, value in args.items() if value != ""}
 
 
-PLUGIN = Plugin("digitalocean", (SpacesBucket, SpacesKey), configure)
+PLUGIN = Plugin("digitalocean", (DnsRecord, SpacesBucket, SpacesKey), configure)
 
 if __name__ == "__main__":
     PLUGIN.serve(
-        "Stand-in for the pulumi-digitalocean plugin: SpacesBucket and SpacesKey only, over the "
-        "network protocols of DigitalOcean's API and of S3."
+        "Stand-in for the pulumi-digitalocean plugin: DnsRecord, SpacesBucket and SpacesKey only, "
+        "over the network protocols of DigitalOcean's API and of S3."
     )

@@ -6,34 +6,15 @@ https://docs.digitalocean.com/reference/api/reference/spaces-keys/
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 from typing_extensions import override
 
+from sandbox.engine.plugins.digitalocean_api import call
 from sandbox.engine.plugins.resource import ProviderError, Resource
 from sandbox.engine.plugins.wire import Properties
-
-_TIMEOUT = 60
-"""Seconds until a server that does not respond counts as broken."""
-
-
-class _OverloadedError(Exception):
-    """A failure that a retry may not have.
-
-    Args:
-        message: The server's response, or why there is none.
-        wait: Seconds until the retry, if the server says so.
-    """
-
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
 
 
 class SpacesKey(Resource):
@@ -80,70 +61,11 @@ class SpacesKey(Resource):
     def _call(
         self, method: str, access_key: str = "", body: Properties | None = None
     ) -> dict[str, Any]:
-        """Call the API, with retries while it is overloaded or broken, as upstream's client does.
-
-        Returns:
-            The key; empty after a deletion, or if there is no such key.
-        """
-        retries = int(self.config["httpRetryMax"])
-        shortest = float(self.config["httpRetryWaitMin"])
-        longest = float(self.config["httpRetryWaitMax"])
-        for attempt in range(retries + 1):
-            try:
-                return self._attempt(method, access_key, body)
-            except _OverloadedError as error:
-                if attempt == retries:
-                    raise ProviderError(f"{error} (gave up after {retries + 1} attempts)") from None
-                wait = min(longest, shortest * 2**attempt) if error.wait is None else error.wait
-            time.sleep(wait)
-        raise ProviderError("httpRetryMax must not be negative")
-
-    def _attempt(self, method: str, access_key: str, body: Properties | None) -> dict[str, Any]:
-        if not self.config.get("token"):
-            raise ProviderError("no DigitalOcean token: set digitalocean:token, a secret")
-        url = urlsplit(urljoin(self.config["apiEndpoint"], "v2/spaces/keys"))
-        connection = (
-            http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-        )
-        call = f"{method} {url.scheme}://{url.netloc}{url.path}"
-        try:
-            with contextlib.closing(connection(url.netloc, timeout=_TIMEOUT)) as api:
-                api.request(
-                    method,
-                    f"{url.path}/{quote(access_key)}" if access_key else url.path,
-                    body=_json(body) if body else None,
-                    headers={
-                        "Authorization": f"Bearer {self.config['token']}",
-                        "Accept": "application/json",
-                        "Content-Type": "application/json",
-                    },
-                )
-                response = api.getresponse()
-                content = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise _OverloadedError(f"{call}: {error or type(error).__name__}") from None
-        if response.status == http.HTTPStatus.NOT_FOUND and method == "GET":
-            return {}
-        if response.status >= http.HTTPStatus.BAD_REQUEST:
-            message = f"{call}: {response.status} {_message(content) or response.reason}"
-            if response.status != http.HTTPStatus.TOO_MANY_REQUESTS and response.status < 500:
-                raise ProviderError(message)
-            wait = response.headers.get("Retry-After", "")
-            raise _OverloadedError(message, float(wait) if wait.isdigit() else None)
-        key: dict[str, Any] = json.loads(content)["key"] if content else {}
+        """Return the key; empty after a deletion, or if there is no such key."""
+        path = f"v2/spaces/keys/{quote(access_key)}".rstrip("/")
+        sent = body and {"name": body["name"], "grants": body.get("grants", [])}
+        key: dict[str, Any] = call(self.config, method, path, sent).get("key", {})
         return key
-
-
-def _json(inputs: Properties) -> str:
-    return json.dumps({"name": inputs["name"], "grants": inputs.get("grants", [])})
-
-
-def _message(body: bytes) -> str:
-    """Return the message of an error response; empty if it is not DigitalOcean's."""
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, LookupError, TypeError):
-        return ""
 
 
 def _state(key: dict[str, Any], secret: str) -> Properties:

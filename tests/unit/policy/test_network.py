@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -20,6 +21,13 @@ def ingress(port: str, tls: object = None, /, **annotations: str) -> dict[str, A
     }
 
 
+def challenge() -> dict[str, Any]:
+    """Return an Ingress that only an ACME server asks."""
+    inputs = ingress("http", entrypoints="web")
+    inputs["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/.well-known/acme-challenge"
+    return inputs
+
+
 @pytest.mark.parametrize(
     "inputs",
     [
@@ -27,6 +35,7 @@ def ingress(port: str, tls: object = None, /, **annotations: str) -> dict[str, A
         ingress("http", TLS, entrypoints="websecure"),
         ingress("http", tls="true", entrypoints="websecure"),
         ingress("redirect", entrypoints="web"),
+        challenge(),
         ingress("http", UNKNOWN),
         ingress(UNKNOWN),
     ],
@@ -62,8 +71,9 @@ def test_the_default_backend_counts_like_the_others() -> None:
     assert list(refused_object("Ingress", both)) == ["tls"]
 
 
-def test_one_open_path_beside_a_redirect_is_refused() -> None:
-    both = ingress("redirect")
+@pytest.mark.parametrize("harmless", [ingress("redirect"), challenge()])
+def test_one_open_path_beside_a_harmless_one_is_refused(harmless: dict[str, Any]) -> None:
+    both = deepcopy(harmless)
     both["spec"]["rules"] += ingress("http")["spec"]["rules"]
     assert list(refused_object("Ingress", both)) == ["tls"]
 

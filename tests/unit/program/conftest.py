@@ -125,6 +125,9 @@ def _run(
             ),
             # A cluster with nothing in the way.
             mock.patch.object(preflight, "check", lambda *_: (CLUSTER_UID, [])),
+            mock.patch.object(
+                preflight, "dns_addresses", lambda settings, _: settings.dns.addresses
+            ),
         ):
             loop.run_until_complete(run_in_stack(program))
     finally:

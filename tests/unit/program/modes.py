@@ -46,6 +46,22 @@ MODES: dict[str, dict[str, Any]] = {
     "space-retained": {"storage": {"onDestroy": "retain"}},
     "space-deleted": {"storage": {"onDestroy": "delete"}},
     "tls-acme": {"tls": {"mode": "acme", "resolver": "mine"}},
+    "dns": {"dns": {"zone": "example.com", "addresses": ["203.0.113.10", "2001:db8::10"]}},
+    "dns-without-a-space": {
+        "dns": {"zone": "registry.example.com", "addresses": ["203.0.113.10"]},
+        "storage": S3,
+        "tls": {"mode": "letsEncrypt", "email": "you@example.com"},
+    },
+    "tls-lets-encrypt": {"tls": {"mode": "letsEncrypt", "email": "you@example.com"}},
+    "tls-lets-encrypt-other-server": {
+        "ingress": {"tcpRoute": False},
+        "tls": {
+            "mode": "letsEncrypt",
+            "email": "you@example.com",
+            "caServer": "https://acme.example.com:14000/dir",
+            "caCertificates": PEM,
+        },
+    },
     "tls-cert-manager": {"tls": {"mode": "certManager", "issuer": "letsencrypt"}},
     "tls-cert-manager-issuer": {
         "tls": {"mode": "certManager", "issuer": "mine", "issuerKind": "Issuer"}

@@ -8,7 +8,7 @@ import pytest
 
 from preflight import conflicts
 from settings import Settings
-from settings.schema import TlsCertManager
+from settings.tls import TlsCertManager
 
 HOSTNAME = "registry.example.com"
 SETTINGS = Settings.model_validate({"hostname": HOSTNAME})

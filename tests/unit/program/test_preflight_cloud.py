@@ -9,9 +9,10 @@ from threading import Thread
 
 import pytest
 
-from preflight.cloud import check_token
+from preflight.cloud import check_token, check_zone
 from preflight.errors import NotReadyError
-from settings.credentials import find_access
+from settings.credentials import Access, find_access
+from settings.problems import Problem
 
 
 @dataclass
@@ -23,11 +24,17 @@ class Api:
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def ask(self, token: str = "hunter2") -> None:
+        check_token(self._access(token))
+
+    def ask_for_zone(self) -> list[Problem]:
+        return check_zone(self._access("hunter2"), "example.com")
+
+    def _access(self, token: str) -> Access:
         config = {
             "digitalocean:apiEndpoint": f"http://127.0.0.1:{self.port}/",
             "digitalocean:token": token,
         }
-        check_token(find_access(config, {})[0])
+        return find_access(config, {})[0]
 
 
 @pytest.fixture
@@ -89,3 +96,31 @@ def test_a_token_with_a_line_break_is_refused_without_showing_it(api: Api) -> No
 def test_an_api_that_does_not_listen_is_told() -> None:
     with pytest.raises(NotReadyError, match="expected DigitalOcean's API to respond"):
         Api(port=1).ask()
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (403, "domain:create, read, update and delete"),
+        (404, "expected a domain of this DigitalOcean account"),
+    ],
+)
+def test_a_zone_that_is_not_of_the_account_is_a_problem(
+    api: Api, status: int, meaning: str
+) -> None:
+    assert api.ask_for_zone() == []
+    assert api.requests == [("/v2/domains/example.com", "Bearer hunter2")]
+    api.status = status
+    (problem,) = api.ask_for_zone()
+    assert (problem.key, problem.value) == ("dns.zone", '"example.com"')
+    assert meaning in problem.expected
+    assert "{" not in problem.fix
+
+
+@pytest.mark.parametrize(("status", "meaning"), [(401, "does not know"), (503, "status 503")])
+def test_an_api_that_cannot_tell_of_a_zone_is_not_ready(
+    api: Api, status: int, meaning: str
+) -> None:
+    api.status = status
+    with pytest.raises(NotReadyError, match=meaning):
+        api.ask_for_zone()

@@ -12,6 +12,7 @@ from botocore.client import BaseClient
 
 from sandbox.cloud.api import Server
 from sandbox.cloud.delays import Delays
+from sandbox.cloud.domains import Domains
 from sandbox.cloud.keys import Keys
 from tests.unit.sandbox.fakes import FakeIam
 
@@ -42,8 +43,13 @@ def keys(tmp_path: Path, iam: FakeIam, delays: Delays) -> Keys:
 
 
 @pytest.fixture
-def api(keys: Keys, delays: Delays) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), TOKEN, keys, delays) as server:
+def domains(tmp_path: Path) -> Domains:
+    return Domains(tmp_path / "domains.json", ["example.com"])
+
+
+@pytest.fixture
+def api(keys: Keys, domains: Domains, delays: Delays) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), TOKEN, keys, domains, delays) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

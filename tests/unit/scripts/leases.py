@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scripts import lease
+from scripts import api_server, lease
 from scripts.lease import Lease
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
@@ -130,11 +130,12 @@ def serving(leases: Leases) -> Iterator[str]:
 @pytest.fixture
 def leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[Leases]:
     monkeypatch.setattr(lease, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(lease, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(api_server, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(api_server, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(ssl, "create_default_context", lambda cafile: Path(cafile).read_text())
     stand_in = Leases()
     with serving(stand_in) as url:
-        monkeypatch.setattr(lease, "API_SERVER", url)
+        monkeypatch.setattr(api_server, "URL", url)
         yield stand_in
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts import configure_node
+from scripts.api_server import ApiServerError
 from scripts.lease import LeaseError
 from scripts.marked_yaml import new_file
 from tests.unit.program.conftest import ROOT
@@ -129,7 +130,7 @@ def test_a_file_that_cannot_be_written_is_to_be_written_by_hand(
 
 @pytest.mark.parametrize(
     "error",
-    [configure_node.ConfigureError("no"), LeaseError("no"),
+    [configure_node.ConfigureError("no"), ApiServerError("no"), LeaseError("no"),
      subprocess.TimeoutExpired("systemctl", 300)],
 )  # fmt: skip
 def test_an_error_is_one_line(
@@ -146,7 +147,10 @@ def test_an_error_is_one_line(
     assert capsys.readouterr().out.endswith(f"restarting k3s\nFAILED: {error}\n")
 
 
-@pytest.mark.parametrize("name", ["configure_node", "lease", "marked_yaml", "node_files"])
+@pytest.mark.parametrize(
+    "name",
+    ["configure_node", "api_server", "keep_certificate", "lease", "marked_yaml", "node_files"],
+)
 def test_the_script_is_python_3_9(name: str) -> None:
     source = (ROOT / "scripts" / f"{name}.py").read_text()
     ast.parse(source, feature_version=(3, 9))

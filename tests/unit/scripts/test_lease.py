@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.api_server import ApiServerError
 from scripts.lease import FINALIZER, Lease, LeaseError
 from tests.unit.scripts.leases import Leases, leases, lock
 
@@ -69,7 +70,7 @@ def test_the_next_one_waits_and_says_for_whom_and_how_to_release_it(
 
 
 def test_another_registry_on_the_same_node_waits_too(leases: Leases, first: Lease) -> None:
-    thread = waiting(lock(first.token.parent, "node-a/registry-2-nodes"))
+    thread = waiting(lock(first.server.token.parent, "node-a/registry-2-nodes"))
     first.release()
     thread.join(5)
     assert holder(leases) == "node-a/registry-2-nodes"
@@ -129,19 +130,19 @@ def test_a_lease_that_is_gone_when_it_is_looked_at_is_tried_for_again(
 
 def test_a_token_that_was_renewed_is_used(leases: Leases, first: Lease) -> None:
     leases.token = "token-2"
-    first.token.write_text("token-2")
+    first.server.token.write_text("token-2")
     first.check()
 
 
 def test_an_api_server_that_refuses_is_an_error(leases: Leases, tmp_path: Path) -> None:
     leases.failures = [403] * 1000
-    with pytest.raises(LeaseError, match=r'POST http://.*/leases: 403 {"message": "not now"}'):
+    with pytest.raises(ApiServerError, match=r'POST http://.*/leases: 403 {"message": "not now"}'):
         lock(tmp_path).take()
 
 
 def test_an_api_server_that_is_away_for_too_long_is_an_error(
     first: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.lease.API_SERVER", "http://127.0.0.1:1")
-    with pytest.raises(LeaseError, match=r"GET http://.*/leases/lock: .*refused"):
+    monkeypatch.setattr("scripts.api_server.URL", "http://127.0.0.1:1")
+    with pytest.raises(ApiServerError, match=r"GET http://.*/leases/lock: .*refused"):
         first.check()

@@ -164,3 +164,55 @@ def test_a_bad_storage_hides_no_problem_of_the_registry() -> None:
     assert [problem.key for problem in found] == ["storage.bucket", "registry.replicas"]
     (problem,) = problems(GOOD | values | {"registry": {"redirect": True}})
     assert problem.key == "storage.bucket"
+
+
+@pytest.mark.parametrize("zone", ["example.org", "stry.example.com", "a.registry.example.com"])
+def test_a_zone_holds_the_hostname(zone: str) -> None:
+    (problem,) = problems({**GOOD, "dns": {"zone": zone}})
+    assert problem.expected == "expected a domain that registry.example.com is in"
+    assert problem.fix == "pulumi config set --path dns.zone example.com"
+
+
+@pytest.mark.parametrize("mode", [{"mode": "acme"}, {"mode": "letsEncrypt", "email": "a@b.c"}])
+def test_a_certificate_that_takes_traefik_is_refused_with_another_controller(
+    mode: dict[str, str],
+) -> None:
+    ingress = {"controller": "nginx", "className": "nginx", "controllerNamespace": "nginx"}
+    (problem,) = problems({**GOOD, "ingress": ingress, "tls": mode})
+    assert problem.key == "tls.mode"
+    assert "this one needs Traefik" in problem.expected
+    assert problem.fix == "pulumi config set --path tls.mode certManager"
+
+
+@pytest.mark.parametrize(
+    ("tls", "key", "expected"),
+    [
+        ({}, "tls.email", ""),
+        ({"email": "you"}, "tls.email", "an email address, such as you@example.com"),
+        ({"email": "{a}@b.c"}, "tls.email", "an email address"),
+        ({"email": "a@b.c", "caServer": "http://a.b/dir"}, "tls.caServer", "ACME server's"),
+        ({"email": "a@b.c", "caServer": "https://a.b/{env.X}"}, "tls.caServer", "ACME server's"),
+    ],
+)
+def test_a_client_of_lets_encrypt_needs_an_address_and_takes_another_server(
+    tls: dict[str, str], key: str, expected: str
+) -> None:
+    (problem,) = problems({**GOOD, "tls": {"mode": "letsEncrypt", **tls}})
+    assert problem.key == key
+    assert expected in problem.expected
+
+
+def test_an_address_says_that_the_mode_is_meant() -> None:
+    (problem,) = problems({**GOOD, "tls": {"email": "you@example.com"}})
+    assert problem.fix == "pulumi config set --path tls.mode letsEncrypt"
+
+
+def test_dns_records_need_a_token_even_without_a_space() -> None:
+    found = problems({**GOOD, "storage": S3, "dns": {"zone": "example.com"}}, environment={})
+    assert [problem.key for problem in found] == ["digitalocean:token"]
+
+
+@pytest.mark.parametrize("address", ["1.2.3", "registry.example.com", "1.2.3.4/24"])
+def test_only_addresses_are_addresses(address: str) -> None:
+    (problem,) = problems({**GOOD, "dns": {"addresses": [address]}})
+    assert problem.expected == "expected an IPv4 or IPv6 address"

@@ -1,0 +1,36 @@
+"""DNS records that lead the hostname to the ingress controller, in a zone on DigitalOcean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_digitalocean as digitalocean
+
+TTL_SECONDS = 300
+"""How long others may remember an address that has changed."""
+
+
+def dns_records(
+    hostname: str, zone: str, addresses: Sequence[str], opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """Create a record for each address; the zone is not this program's.
+
+    Args:
+        hostname: The registry's hostname, in the zone.
+        zone: The name of a domain of the DigitalOcean account.
+        addresses: IPv4 and IPv6 addresses.
+        opts: The options of each record.
+    """
+    return [
+        digitalocean.DnsRecord(
+            f"dns-{address.replace(':', '-')}",
+            domain=zone,
+            name=hostname.removesuffix(zone).rstrip(".") or "@",
+            type="AAAA" if ":" in address else "A",
+            value=address,
+            ttl=TTL_SECONDS,
+            opts=opts,
+        )
+        for address in addresses
+    ]

@@ -1,0 +1,168 @@
+"""An ACME client: gets the certificate from Let's Encrypt, renews it, and keeps it in a Secret.
+
+It is Caddy, in a pod of its own, so that it does not matter how many pods the registry has, and
+that nothing of the cluster's is changed (docs/adr/0014-acme-client.md).
+"""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.ingress.acme_pod import (
+    LABELS,
+    NAME,
+    PORT,
+    AcmeClientArgs,
+    acme_pod,
+    config_files,
+    script_files,
+)
+from components.ingress.tls import ACME_SECRET, web_annotations
+from components.metadata import SKIP_AWAIT
+from components.registry.network_policies import ANYWHERE, controller_peers, dns_rule
+
+CHALLENGE_PATH = "/.well-known/acme-challenge"
+"""https://datatracker.ietf.org/doc/html/rfc8555#section-8.3"""
+
+
+class AcmeClient(pulumi.ComponentResource):
+    """Gets the certificate for the registry's hostname by HTTP-01 challenges, and renews it."""
+
+    def __init__(
+        self, name: str, args: AcmeClientArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("registry:index:AcmeClient", name, None, opts)
+        self._name, self._args = name, args
+        self._metadata: kubernetes.meta.v1.ObjectMetaArgsDict = {
+            "name": NAME,
+            "namespace": args.namespace,
+            "labels": LABELS,
+        }
+        self._child = pulumi.ResourceOptions(parent=self)
+        needed = [self._policy(), *self._rbac(), *self._way_in()]
+        pod = acme_pod(
+            args,
+            self._config_map("config", config_files(args)),
+            self._config_map("script", script_files()),
+        )
+        kubernetes.apps.v1.Deployment(
+            f"{name}-deployment",
+            metadata=self._metadata,
+            spec={
+                "selector": {"match_labels": LABELS},
+                # Two at once would both ask for a certificate.
+                "strategy": {"type": "Recreate"},
+                "template": {"metadata": {"labels": LABELS}, "spec": pod},
+            },
+            # An ACME server that cannot ask back counts it as a failure.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
+        )
+        self.register_outputs({})
+
+    def _policy(self) -> pulumi.Resource:
+        return kubernetes.networking.v1.NetworkPolicy(
+            f"{self._name}-policy",
+            metadata=self._metadata,
+            spec={
+                "pod_selector": {"match_labels": LABELS},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": [
+                    {
+                        "from_": controller_peers(self._args.ingress),
+                        "ports": [{"protocol": "TCP", "port": PORT}],
+                    }
+                ],
+                "egress": [
+                    dns_rule(),
+                    # The ACME server, and the cluster's API server, whose port policies see after
+                    # its Service's.
+                    {
+                        "to": ANYWHERE,
+                        "ports": [{"protocol": "TCP", "port": 443, "end_port": 65535}],
+                    },
+                ],
+            },
+            opts=self._child,
+        )
+
+    def _rbac(self) -> list[pulumi.Resource]:
+        """Let the client write its Secret, and no other that exists."""
+        account = kubernetes.core.v1.ServiceAccount(
+            f"{self._name}-account", metadata=self._metadata, opts=self._child
+        )
+        role = kubernetes.rbac.v1.Role(
+            f"{self._name}-role",
+            metadata=self._metadata,
+            rules=[
+                # The name is not known yet when it is decided who may create.
+                {"api_groups": [""], "resources": ["secrets"], "verbs": ["create"]},
+                {
+                    "api_groups": [""],
+                    "resources": ["secrets"],
+                    "resource_names": [ACME_SECRET],
+                    "verbs": ["get", "patch"],
+                },
+            ],
+            opts=self._child,
+        )
+        binding = kubernetes.rbac.v1.RoleBinding(
+            f"{self._name}-role-binding",
+            metadata=self._metadata,
+            role_ref={
+                "api_group": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": role.metadata.name,
+            },
+            subjects=[{"kind": "ServiceAccount", "name": NAME, "namespace": self._args.namespace}],
+            opts=self._child,
+        )
+        return [account, binding]
+
+    def _way_in(self) -> list[pulumi.Resource]:
+        args = self._args
+        service = kubernetes.core.v1.Service(
+            f"{self._name}-service",
+            metadata={**self._metadata, "annotations": SKIP_AWAIT},
+            spec={
+                "selector": LABELS,
+                "ports": [{"name": "http", "port": PORT, "target_port": PORT, "protocol": "TCP"}],
+            },
+            opts=self._child,
+        )
+        # An Ingress of its own: the registry's may be on port 443 only.
+        ingress = kubernetes.networking.v1.Ingress(
+            f"{self._name}-ingress",
+            metadata={**self._metadata, "annotations": {**SKIP_AWAIT, **web_annotations()}},
+            spec={
+                "ingress_class_name": args.ingress.class_name,
+                "rules": [
+                    {
+                        "host": args.hostname,
+                        "http": {
+                            "paths": [
+                                {
+                                    "path": CHALLENGE_PATH,
+                                    "path_type": "Prefix",
+                                    "backend": {
+                                        "service": {"name": NAME, "port": {"name": "http"}}
+                                    },
+                                }
+                            ]
+                        },
+                    }
+                ],
+            },
+            opts=self._child,
+        )
+        return [service, ingress]
+
+    def _config_map(self, purpose: str, files: dict[str, str]) -> pulumi.Output[str]:
+        """Create a ConfigMap that is named anew when it changes, and return its name."""
+        return kubernetes.core.v1.ConfigMap(
+            f"{self._name}-{purpose}",
+            metadata={"namespace": self._args.namespace, "labels": LABELS},
+            immutable=True,
+            data=files,
+            opts=self._child,
+        ).metadata.name

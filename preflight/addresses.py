@@ -1,0 +1,135 @@
+"""Where the hostname leads to, and where it should."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pulumi
+
+from preflight.cluster import Cluster
+from preflight.errors import NotReadyError
+from settings import Settings
+from settings.commands import set_command
+from settings.credentials import Access
+from settings.problems import Problem, SettingsError, shown
+from settings.schema import IngressSettings
+
+_FIRST = ("dns", "addresses", 0)
+
+
+def dns_addresses(settings: Settings, access: Access) -> list[str]:
+    """Return the addresses for DNS records; without a zone, warn if the hostname leads elsewhere.
+
+    Args:
+        settings: The hostname, the zone, and the addresses, if they are given.
+        access: Reaches the cluster, whose ingress controller tells its addresses otherwise.
+
+    Returns:
+        The addresses; none without a zone, or where a preview cannot know them.
+
+    Raises:
+        SettingsError: There is a zone, and no address that everybody can reach.
+    """
+    cluster = Cluster.of(access)
+    try:
+        addresses = settings.dns.addresses or controller_addresses(
+            settings.ingress,
+            cluster.items("/apis/networking.k8s.io/v1/ingresses"),
+            cluster.items(f"/api/v1/namespaces/{settings.ingress.controller_namespace}/services"),
+        )
+    except NotReadyError as error:
+        if not pulumi.runtime.is_dry_run():
+            raise SettingsError([error.problem]) from None
+        if settings.dns.zone:
+            pulumi.log.warn("no DNS records are shown: the cluster does not tell its addresses")
+        return []
+    if not settings.dns.zone:
+        if warning := misled(settings.hostname, resolve(settings.hostname), addresses):
+            pulumi.log.warn(warning)
+        return []
+    if not settings.dns.addresses:
+        _refuse_private(addresses)
+    return addresses
+
+
+def controller_addresses(
+    ingress: IngressSettings, ingresses: list[dict[str, Any]], services: list[dict[str, Any]]
+) -> list[str]:
+    """Return the addresses that the ingress controller tells.
+
+    Args:
+        ingress: The ingress controller.
+        ingresses: All Ingresses, whose status has its addresses as soon as one has its class.
+        services: The Services in its namespace; those of type LoadBalancer have them before.
+    """
+    of_class = [x for x in ingresses if x["spec"].get("ingressClassName") == ingress.class_name]
+    with_https = [
+        x for x in services if 443 in [port["port"] for port in x["spec"].get("ports", [])]
+    ]
+    found = list(_status(of_class)) or list(_status(with_https))
+    return sorted(dict.fromkeys(found))
+
+
+def _status(items: list[dict[str, Any]]) -> Iterator[str]:
+    for item in items:
+        for balancer in item.get("status", {}).get("loadBalancer", {}).get("ingress") or []:
+            if "ip" in balancer:
+                yield balancer["ip"]
+
+
+def _refuse_private(addresses: list[str]) -> None:
+    private = [x for x in addresses if not ipaddress.ip_address(x).is_global]
+    if addresses and not private:
+        return
+    tells = f"tells addresses that not everybody reaches: {', '.join(private)}"
+    raise SettingsError(
+        [
+            Problem(
+                "dns.addresses",
+                shown(None),
+                f"expected the addresses for dns.zone, as the ingress controller "
+                f"{tells if private else 'tells none yet'}",
+                " && ".join(
+                    set_command(("dns", "addresses", index), address)
+                    for index, address in enumerate(private)
+                )
+                or set_command(_FIRST),
+            )
+        ]
+    )
+
+
+def resolve(hostname: str) -> list[str]:
+    """Return the addresses of a hostname, as this machine resolves it; none if it does not."""
+    try:
+        found = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return sorted({str(address[0]) for *_, address in found})
+
+
+def misled(hostname: str, resolved: list[str], addresses: list[str]) -> str:
+    """Return why clients do not get to the ingress, and the fix, in one line; empty if they do.
+
+    Args:
+        hostname: The registry's hostname.
+        resolved: The addresses that it leads to.
+        addresses: The addresses that it should lead to; empty if these are not known.
+    """
+    to = " and ".join(addresses) or "the ingress controller"
+    if not resolved:
+        zone = hostname.partition(".")[2]
+        return (
+            f"{hostname} does not resolve on this machine: add a DNS record that leads it to {to}; "
+            f"if DigitalOcean serves the domain: {set_command(('dns', 'zone'), zone)}"
+        )
+    if addresses and not {*resolved} & {*addresses}:
+        return (
+            f"{hostname} leads to {' and '.join(resolved)}, and the ingress controller is at {to}: "
+            "change its DNS record, or, if something there leads on: "
+            f"{set_command(_FIRST, resolved[0])}"
+        )
+    return ""

@@ -1,0 +1,78 @@
+"""Requests to the cluster's API server, as a service account.
+
+Plain Python 3.9.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+URL = "https://kubernetes.default.svc"
+
+TIMEOUT_SECONDS = 300
+"""How long it may not answer: a node that is being configured may restart it."""
+
+RETRY_SECONDS = 2
+
+
+class ApiServerError(Exception):
+    """The API server refused a request, or did not answer; says why."""
+
+
+class ApiServer:
+    """The API server.
+
+    Args:
+        credentials: A folder with the files token and ca.crt of a service account.
+    """
+
+    def __init__(self, credentials: Path) -> None:
+        self.token = credentials / "token"
+        self.ssl_context = ssl.create_default_context(cafile=credentials / "ca.crt")
+
+    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the response to one request; None if the object is another one, or there is none.
+
+        An API server that does not answer is waited for.
+
+        Args:
+            method: The request's method; PATCH merges.
+            path: The path of an object, or of a list to create one in.
+            body: What to send as JSON.
+
+        Raises:
+            ApiServerError: It refuses, or does not answer for too long.
+        """
+        url = f"{URL}{path}"
+        data = None if body is None else json.dumps(body).encode()
+        kind = "merge-patch+json" if method == "PATCH" else "json"
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            # Read each time, as the kubelet renews it.
+            headers = {
+                "Authorization": f"Bearer {self.token.read_text()}",
+                "Content-Type": f"application/{kind}",
+            }
+            request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the API server's
+            try:
+                with urllib.request.urlopen(  # noqa: S310 - likewise
+                    request, timeout=10, context=self.ssl_context
+                ) as response:
+                    return json.load(response)
+            except urllib.error.HTTPError as error:
+                with error:
+                    # Of a patch, 422 says that the UID in it is another one's.
+                    if error.code in {404, 409} or (error.code == 422 and method == "PATCH"):
+                        return None
+                    problem = f"{error.code} {error.read()[:300].decode(errors='replace')}"
+            except OSError as error:
+                problem = str(error)
+            if time.monotonic() > deadline:
+                raise ApiServerError(f"{method} {url}: {problem}")
+            time.sleep(RETRY_SECONDS)
