@@ -72,7 +72,7 @@ def repair(stack: Sandbox, command: str) -> str:
         command: The command that was interrupted: up or destroy.
     """
     engine.kill(stack.layout)
-    _restore(stack)
+    _delete_empty_attributes(stack)
     stack.pulumi("cancel", "--yes", stack.stack)
     refresh = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]
     output = stack.pulumi(*refresh).stdout
@@ -90,13 +90,15 @@ def repair(stack: Sandbox, command: str) -> str:
     return output
 
 
-def _restore(stack: Sandbox) -> None:
-    """Take the state before, if the engine was killed while it wrote the last one."""
-    folder = stack.layout.state / "pulumi" / ".pulumi" / "stacks" / engine.PROJECT
-    try:
-        json.loads((folder / f"{stack.stack}.json").read_text())
-    except ValueError:
-        (folder / f"{stack.stack}.json.bak").replace(folder / f"{stack.stack}.json")
+def _delete_empty_attributes(stack: Sandbox) -> None:
+    """Delete the files of attributes that the engine did not get to write.
+
+    Each file of a state in a folder has one, which is written in place; without it, defaults hold:
+    https://github.com/google/go-cloud/blob/master/blob/fileblob/attrs.go
+    """
+    for path in (stack.layout.state / "pulumi").rglob("*.attrs"):
+        if not path.stat().st_size:
+            path.unlink()
 
 
 def leftovers(stack: Sandbox, output: str) -> list[str]:

@@ -160,7 +160,9 @@ def make(kind: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "socket"])
-def test_what_is_not_a_file_is_refused(node: Node, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_a_file_is_refused(
+    node: Node, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(kind, node.registries, monkeypatch)
     with pytest.raises(RefusedError, match=r"^/etc/rancher/k3s/registries\.yaml: it is not a file"):
         read(node.root, PATH)
