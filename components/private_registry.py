@@ -152,8 +152,7 @@ class PrivateRegistry(pulumi.ComponentResource):
 
     def _request_from_here(self, _: str) -> pulumi.Input[bool]:
         settings = self._args.settings
-        tls = settings.tls.mode != "none"
-        return asyncio.to_thread(report_ingress, settings.hostname, tls=tls)
+        return asyncio.to_thread(report_ingress, settings.hostname, settings.tls.mode)
 
     def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
         settings = self._args.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -15,8 +16,11 @@ PATIENCE_SECONDS = 4
 """How long an ingress controller may take to know of a change: Traefik collects them for 2 s.
 https://doc.traefik.io/traefik/reference/install-configuration/configuration-options/"""
 
+CERTIFICATE_SECONDS = 60
+"""How long the first certificate may take: an ACME server's is there in half a minute."""
 
-def report_ingress(hostname: str, *, tls: bool) -> bool:
+
+def report_ingress(hostname: str, tls_mode: str) -> bool:
     """Report, and return, whether clients like this machine reach the registry.
 
     The smoke test cannot: it runs in the cluster, behind the ingress. A failure is only a warning,
@@ -24,11 +28,15 @@ def report_ingress(hostname: str, *, tls: bool) -> bool:
 
     Args:
         hostname: The registry's hostname.
-        tls: Whether clients come through TLS.
+        tls_mode: Where the certificate comes from.
     """
-    url = f"{'https' if tls else 'http'}://{hostname}/v2/"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (problem := _problem(url)) and time.monotonic() < deadline:
+    url = f"{'http' if tls_mode == 'none' else 'https'}://{hostname}/v2/"
+    start = time.monotonic()
+    patience = PATIENCE_SECONDS
+    while (problem := _problem(url)) and time.monotonic() < start + patience:
+        if tls_mode != "secret" and _no_certificate(problem) and patience != CERTIFICATE_SECONDS:
+            patience = CERTIFICATE_SECONDS
+            pulumi.log.info(f"waiting up to {patience} s for the certificate: {problem}")
         time.sleep(0.5)
     if problem:
         pulumi.log.warn(
@@ -41,8 +49,8 @@ def report_ingress(hostname: str, *, tls: bool) -> bool:
     return not problem
 
 
-def _problem(url: str) -> str:
-    """Return what is wrong with the response to an anonymous client; empty if nothing is."""
+def _problem(url: str) -> object:
+    """Return what is wrong with the response to an anonymous client; None if nothing is."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
             status, challenge = response.status, None
@@ -50,7 +58,13 @@ def _problem(url: str) -> str:
         with error:
             status, challenge = error.code, error.headers["WWW-Authenticate"]
     except OSError as error:
-        return str(error)
+        return getattr(error, "reason", error)
     if (status, challenge) == (401, 'Basic realm="registry"'):
-        return ""
+        return None
     return f"expected the registry's status 401, got {status}: something else has this hostname"
+
+
+def _no_certificate(problem: object) -> bool:
+    """Return whether no certificate was served, not even a wrong one."""
+    wrong = isinstance(problem, ssl.SSLCertVerificationError)
+    return isinstance(problem, ssl.SSLError) and not wrong

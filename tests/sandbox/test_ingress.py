@@ -162,11 +162,16 @@ def forgotten(sandbox: Sandbox) -> Iterator[None]:
     wait_for_registry(sandbox)
 
 
-def acme_trust(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> ssl.SSLContext:
-    """Return a context that trusts what the ACME server issues, and nothing else."""
+def acme_root(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> str:
+    """Return the certificate, in PEM, that signs what the ACME server issues."""
     url = f"https://{sandbox.layout.acme_host}:15000/roots/0"
     with urllib.request.urlopen(url, context=ssl_context) as response:
-        return ssl.create_default_context(cadata=response.read().decode())
+        return str(response.read().decode())
+
+
+def acme_trust(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a context that trusts what the ACME server issues, and nothing else."""
+    return ssl.create_default_context(cadata=acme_root(sandbox, ssl_context))
 
 
 def serves(sandbox: Sandbox, trust: ssl.SSLContext) -> bool:

@@ -19,6 +19,7 @@ from sandbox import pki
 from sandbox.build import images
 from sandbox.cloud import spaces
 from tests.sandbox.helpers import ROOT, Result, Sandbox
+from tests.sandbox.test_ingress import acme_root
 
 ARCHIVE = "owner/k3s-registry/archive/refs/heads/main.zip"
 
@@ -85,26 +86,27 @@ def commands() -> list[str]:
 
 
 def test_five_commands_of_the_readme_lead_from_nothing_to_a_login(
-    sandbox: Sandbox, shell: Shell, tmp_path: Path
+    sandbox: Sandbox, shell: Shell, ssl_context: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    new, token, up, certificate, login = commands()
+    new, token, tls, up, login = commands()
     hostname = f"second.{sandbox.layout.domain}"
     with served(sandbox, tmp_path) as url:
         options = f"--yes --name five-commands --stack prod --config hostname={hostname}"
         shell.run(f"{new.replace(new.split()[-1], url)} {options}")
     shell.run(token, spaces.secrets(sandbox.layout).token)
-    # The sandbox's own stack has the namespace; and the images' names are the sandbox's.
+    shell.run(tls)
+    # The sandbox's own stack has the namespace; images and the ACME server are the sandbox's.
     ours = {"namespace": "registry-five", "registry.image": images.REGISTRY}
     ours |= {"registry.proxyImage": images.CADDY, "scripts.image": images.PYTHON}
-    ours |= {"storage.onDestroy": "delete"}
+    ours |= {"storage.onDestroy": "delete", "tls.caServer": sandbox.layout.acme_server}
     pairs = " ".join(f"--plaintext {key}={value}" for key, value in ours.items())
     shell.run(f"pulumi config set-all --path {pairs}")
+    shell.run(f"pulumi config set --path tls.caCertificates < {sandbox.layout.pki}/ca.crt")
     shell.run(f"{up} --yes --skip-preview")
-    cert, key = pki.issue(sandbox.layout.pki, "five", hostname)
-    certificate = certificate.replace("fullchain.pem", str(cert)).replace("privkey.pem", str(key))
-    shell.run(certificate.replace("--namespace registry", "--namespace registry-five"))
     login = login.replace("registry.example.com", hostname)
-    result = shell.run(f"{login} --authfile {tmp_path}/auth.json")
+    # As everybody trusts Let's Encrypt.
+    (tmp_path / "ca.crt").write_text(acme_root(sandbox, ssl_context))
+    result = shell.run(f"{login} --authfile {tmp_path}/auth.json --cert-dir {tmp_path}")
     assert "Login Succeeded!" in result.stdout
 
 

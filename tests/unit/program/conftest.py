@@ -121,7 +121,7 @@ def _run(
             mock.patch.object(
                 private_registry,
                 "report_ingress",
-                lambda hostname, tls: engine.requests.append((hostname, tls)),
+                lambda hostname, tls_mode: engine.requests.append((hostname, tls_mode)),
             ),
             # A cluster with nothing in the way.
             mock.patch.object(preflight, "check", lambda *_: (CLUSTER_UID, [])),

@@ -110,7 +110,7 @@ class Engine(MockMonitor):
 
     resources: dict[str, Resource] = field(default_factory=dict)  # type: ignore[assignment] # theirs is of states
     messages: list[str] = field(default_factory=list)
-    requests: list[tuple[str, bool]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     """The hostnames that the program sends a request to, and whether by TLS."""
     state: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_previews: dict[str, bool] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -49,7 +50,7 @@ def test_a_registry_that_asks_for_a_login_is_reached(
     hostname: str, messages: dict[str, list[str]]
 ) -> None:
     Front.queue = [(401, 'Basic realm="registry"')]
-    report_ingress(hostname, tls=False)
+    report_ingress(hostname, "none")
     assert messages == {
         "info": [f"http://{hostname}/v2/ asks for a login, as it should"],
         "warn": [],
@@ -61,7 +62,7 @@ def test_something_else_under_the_hostname_is_reported(
     hostname: str, messages: dict[str, list[str]], response: tuple[int, str]
 ) -> None:
     Front.queue = [response]
-    report_ingress(hostname, tls=False)
+    report_ingress(hostname, "none")
     assert f"got {response[0]}: something else has this hostname" in messages["warn"][0]
     assert not messages["info"]
 
@@ -69,7 +70,7 @@ def test_something_else_under_the_hostname_is_reported(
 def test_a_registry_that_this_machine_does_not_reach_is_a_warning(
     hostname: str, messages: dict[str, list[str]]
 ) -> None:
-    report_ingress(hostname, tls=True)
+    report_ingress(hostname, "secret")
     assert "was not reached from this machine" in messages["warn"][0]
     assert not messages["info"]
 
@@ -79,11 +80,32 @@ def test_an_ingress_controller_has_time_to_learn_of_the_registry(
 ) -> None:
     monkeypatch.setattr(from_here, "PATIENCE_SECONDS", 60)
     Front.queue = [(404, ""), (401, 'Basic realm="registry"')]
-    report_ingress(hostname, tls=False)
+    report_ingress(hostname, "none")
     assert not messages["warn"]
 
 
+NONE, WRONG = ssl.SSLError("none"), ssl.SSLCertVerificationError("wrong")
+
+
+@pytest.mark.parametrize(
+    ("mode", "problem", "waits"),
+    [("letsEncrypt", NONE, True), ("letsEncrypt", WRONG, False), ("secret", NONE, False)],
+)
+def test_up_waits_for_a_certificate_that_is_on_its_way(
+    messages: dict[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    problem: ssl.SSLError,
+    waits: bool,
+) -> None:
+    problems = [problem, problem, None]
+    monkeypatch.setattr(from_here, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(from_here, "_problem", lambda _: problems.pop(0))
+    report_ingress("registry.example.com", mode)
+    assert bool(messages["warn"]) != waits
+
+
 def test_only_an_update_ends_with_the_request(run: Run) -> None:
-    assert run().requests == [(CONFIG["hostname"], True)]
-    assert run({**CONFIG, "tls": {"mode": "none"}}).requests == [(CONFIG["hostname"], False)]
+    assert run().requests == [(CONFIG["hostname"], "secret")]
+    assert run({**CONFIG, "tls": {"mode": "none"}}).requests == [(CONFIG["hostname"], "none")]
     assert run(preview=True).requests == []
