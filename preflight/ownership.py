@@ -79,7 +79,8 @@ def _refusal(
     if name == settings.namespace:
         fix += (
             "\n       or adopt it, to be managed and one day deleted by this stack:"
-            f"\n       pulumi import {args.type} {args.name} {name} --protect=false"
+            f"\n       pulumi import {args.type} {args.name} {name} --protect=false "
+            "--generate-code=false"
         )
     return (
         f"the {kind} {where} exists, and is not in this stack's state, or would be replaced: "

@@ -83,8 +83,8 @@ def repair(stack: Sandbox, command: str) -> str:
     output += result.stdout
     if result.returncode and _EXISTS.search(output):
         namespace = stack.pulumi("config", "get", "namespace").stdout.strip()
-        adopt = ["import", "--yes", "--protect=false", "kubernetes:core/v1:Namespace"]
-        stack.pulumi(*adopt, "registry-namespace", namespace)
+        adopt = ["import", "kubernetes:core/v1:Namespace", "registry-namespace", namespace]
+        stack.pulumi(*adopt, "--protect=false", "--generate-code=false", "--yes")
         return output + stack.run(*last).stdout
     assert not result.returncode, output[-3000:]
     return output

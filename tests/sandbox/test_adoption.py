@@ -40,7 +40,7 @@ def test_a_namespace_of_others_is_taken_over_by_import_only(
         assert second.get("namespace", name)["metadata"] == before
 
         command = next(line for line in refused.splitlines() if "pulumi import" in line)
-        second.run(*shlex.split(command), "--yes", "--generate-code=false")
+        second.run(*shlex.split(command), "--yes")
         second.pulumi("up", "--yes", "--skip-preview", *TARGETS)
         after = second.get("namespace", name)["metadata"]
         assert after["uid"] == before["uid"]

@@ -89,7 +89,7 @@ def test_a_namespace_that_exists_is_refused_whatever_its_annotation_says(
         "  fix: pulumi config set namespace registry-2\n"
         "       or adopt it, to be managed and one day deleted by this stack:\n"
         "       pulumi import kubernetes:core/v1:Namespace registry-namespace registry "
-        "--protect=false"
+        "--protect=false --generate-code=false"
     )
 
 
