@@ -69,8 +69,7 @@ def controller_addresses(
     with_https = [
         x for x in services if 443 in [port["port"] for port in x["spec"].get("ports", [])]
     ]
-    found = list(_status(of_class)) or list(_status(with_https))
-    return sorted(dict.fromkeys(found))
+    return sorted({*_status(of_class)} or {*_status(with_https)})
 
 
 def _status(items: list[dict[str, Any]]) -> Iterator[str]:
@@ -105,10 +104,10 @@ def _refuse_private(addresses: list[str]) -> None:
 def resolve(hostname: str) -> list[str]:
     """Return the addresses of a hostname, as this machine resolves it; none if it does not."""
     try:
-        found = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
+        sockets = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return sorted({str(address[0]) for *_, address in found})
+    return sorted({str(address[0]) for *_, address in sockets})
 
 
 def misled(hostname: str, resolved: list[str], addresses: list[str]) -> str:

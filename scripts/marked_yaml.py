@@ -233,13 +233,13 @@ class _Document(yaml.SafeLoader):
         missing, below = dict(entries), []
         for key, value in entries.items():
             name = f"{path}.{key}".lstrip(".")
-            found = [pair for pair in pairs if pair[0].value == key]
-            if len(found) > 1:
+            matching = [pair for pair in pairs if pair[0].value == key]
+            if len(matching) > 1:
                 raise RefusedError(f"{name} is there twice: delete one of them")
-            if not found:
+            if not matching:
                 continue
             del missing[key]
-            ((there, child),) = found
+            ((there, child),) = matching
             if isinstance(value, dict):
                 mark = there.start_mark
                 below += self.gaps(child, value, name, there.end_mark.index, mark.column + 2)

@@ -58,5 +58,5 @@ def test_it_finds_nothing_but_what_is_accepted(run: Run, tmp_path: Path) -> None
 
 
 def test_the_node_configurator_is_root_on_nodes_and_nothing_else(run: Run, tmp_path: Path) -> None:
-    found = findings(tmp_path, objects(run, **MODES["nodes"]))
-    assert found - set(ACCEPTED) == set(ACCEPTED_ON_NODES)
+    failed = findings(tmp_path, objects(run, **MODES["nodes"]))
+    assert failed - set(ACCEPTED) == set(ACCEPTED_ON_NODES)

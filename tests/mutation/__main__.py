@@ -130,11 +130,11 @@ def main() -> str | None:
     parser.add_argument("--base", metavar="REVISION", help="only files that differ from this")
     args = parser.parse_args()
     files = program_files(args.base)
-    found = [mutant for file in files for mutant in mutants(file, (ROOT / file).read_text())]
+    changes = [mutant for file in files for mutant in mutants(file, (ROOT / file).read_text())]
     listed = tomllib.loads((ROOT / "tests/mutation/survivors.toml").read_text())["survivor"]
     known = {(x["file"], x["scope"], x["before"], x["after"]) for x in listed if x["file"] in files}
-    gone = known - set(map(key, found))
-    todo = [mutant for mutant in found if key(mutant) not in known]
+    gone = known - set(map(key, changes))
+    todo = [mutant for mutant in changes if key(mutant) not in known]
     started, survived = time.monotonic(), []
     for number, (mutant, lives) in enumerate(run(todo), 1):
         if lives:
@@ -147,12 +147,12 @@ def main() -> str | None:
         print(f"scope = {json.dumps(mutant.scope)}")
         print(f"before = {json.dumps(mutant.before)}\nafter = {json.dumps(mutant.after)}")
     killed = len(todo) - len(survived)
-    print(f"{killed} of {len(found)} mutants killed, {len(found) - len(todo)} known to survive")
+    print(f"{killed} of {len(changes)} mutants killed, {len(changes) - len(todo)} known to survive")
     if gone:
         return f"survivors.toml lists mutants that are no more: {sorted(gone)}"
     if survived:
         return "write a test that fails, or list them in survivors.toml with the reason"
-    if not args.base and killed < LEAST_KILLED * len(found):
+    if not args.base and killed < LEAST_KILLED * len(changes):
         return f"fewer than {LEAST_KILLED:.0%} are killed"
     return None
 

@@ -22,17 +22,17 @@ def unset(sandbox: Sandbox) -> Iterator[None]:
 
 def records(sandbox: Sandbox) -> list[dict[str, Any]]:
     listed = sandbox.api("GET", f"domains/{sandbox.layout.domain}/records")
-    found: list[dict[str, Any]] = listed["domain_records"]
-    return found
+    records: list[dict[str, Any]] = listed["domain_records"]
+    return records
 
 
 def test_the_hostname_gets_the_addresses_that_are_given(sandbox: Sandbox) -> None:
     node = sandbox.layout.node_ip
     sandbox.config(dns__zone=sandbox.layout.domain)
     refused = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
-    told = refused.stdout + refused.stderr
-    assert f"addresses that not everybody reaches: {node}" in told, told
-    fix = next(line for line in told.splitlines() if "fix: pulumi" in line).partition("fix: ")[2]
+    output = refused.stdout + refused.stderr
+    assert f"addresses that not everybody reaches: {node}" in output, output
+    fix = next(line for line in output.splitlines() if "fix: pulumi" in line).partition("fix: ")[2]
     assert records(sandbox) == []
     sandbox.run(*shlex.split(fix))
     sandbox.pulumi("up", "--yes", "--skip-preview")
@@ -41,8 +41,8 @@ def test_the_hostname_gets_the_addresses_that_are_given(sandbox: Sandbox) -> Non
     sandbox.pulumi("preview", "--expect-no-changes")
     sandbox.config(dns__addresses=["203.0.113.10", "2001:db8::10"])
     sandbox.pulumi("up", "--yes", "--skip-preview")
-    found = {(record["type"], record["data"]) for record in records(sandbox)}
-    assert found == {("A", "203.0.113.10"), ("AAAA", "2001:db8::10")}
+    targets = {(record["type"], record["data"]) for record in records(sandbox)}
+    assert targets == {("A", "203.0.113.10"), ("AAAA", "2001:db8::10")}
 
 
 def test_a_domain_of_somebody_else_is_told_before_anything_changes(sandbox: Sandbox) -> None:
@@ -56,9 +56,9 @@ def test_a_hostname_that_leads_elsewhere_is_a_warning(sandbox: Sandbox) -> None:
     assert "leads to" not in preview.stdout + preview.stderr
     sandbox.config(dns__addresses=["203.0.113.10"])
     preview = sandbox.pulumi("preview")
-    told = preview.stdout + preview.stderr
+    output = preview.stdout + preview.stderr
     expected = (
         f"{sandbox.registry} leads to {sandbox.layout.node_ip}, and the ingress controller is "
         "at 203.0.113.10"
     )
-    assert expected in told, told
+    assert expected in output, output

@@ -87,8 +87,8 @@ def test_a_certificate_that_expires_soon(
 
     monkeypatch.setattr(pki, "_DAYS", 10)
     use(*pki.issue(sandbox.layout.pki, "expiring", sandbox.registry))
-    found = f"the certificate of {sandbox.registry} expires in "
-    eventually("Traefik serves it", lambda: any(found in line for line in doctor(sandbox)))
+    finding = f"the certificate of {sandbox.registry} expires in "
+    eventually("Traefik serves it", lambda: any(finding in line for line in doctor(sandbox)))
     monkeypatch.undo()
     (line,) = doctor(sandbox)
     renewed, key = pki.issue(sandbox.layout.pki, "registry", sandbox.registry)

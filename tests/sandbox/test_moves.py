@@ -28,7 +28,7 @@ S3 = {
 def resources(sandbox: Sandbox) -> dict[str, Any]:
     """Return the resources in the state; secrets in plain text, since they are encrypted anew."""
     export = sandbox.pulumi("stack", "export", "--show-secrets").stdout
-    return {found["urn"]: found for found in json.loads(export)["deployment"]["resources"]}
+    return {x["urn"]: x for x in json.loads(export)["deployment"]["resources"]}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def copy(owner: Any, source: str, target: str) -> None:
         pages = owner.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=source, Prefix=f"docker/registry/v2/{part}/"):
             for entry in page.get("Contents", []):
-                found = {"Bucket": source, "Key": entry["Key"]}
-                owner.copy_object(Bucket=target, Key=entry["Key"], CopySource=found)
+                original = {"Bucket": source, "Key": entry["Key"]}
+                owner.copy_object(Bucket=target, Key=entry["Key"], CopySource=original)
 
 
 def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(

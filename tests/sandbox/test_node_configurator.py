@@ -162,10 +162,12 @@ def test_the_api_server_has_nothing_to_fill_in(sandbox: Sandbox) -> None:
         live = sandbox.get(kind, name, f"--namespace={where}")
         resource = {"daemonset": "daemon-set", "rolebinding": "role-binding"}.get(kind, kind)
         for part in ("spec", "rules", "roleRef", "subjects"):
-            found = set(added(inputs[f"nodes-configurator-{resource}"].get(part), live.get(part)))
+            defaulted = set(
+                added(inputs[f"nodes-configurator-{resource}"].get(part), live.get(part))
+            )
             # Of `kubectl rollout restart`, and an empty object that nobody owns.
             ignored = {".template.metadata.annotations", ".template.metadata.creationTimestamp"}
-            assert found <= ignored, f"{kind}: an interrupted `up` conflicts with itself"
+            assert defaulted <= ignored, f"{kind}: an interrupted `up` conflicts with itself"
 
 
 @pytest.mark.usefixtures("operators")

@@ -32,13 +32,13 @@ def test_it_finds_every_file_that_uv_has_written() -> None:
 
 
 def test_it_finds_the_workflows_for_users() -> None:
-    found = files(CONFIG["github-actions"]["managerFilePatterns"])
-    assert found == {f"examples/github/{name}.yml" for name in ("preview", "up", "drift")}
+    matching = files(CONFIG["github-actions"]["managerFilePatterns"])
+    assert matching == {f"examples/github/{name}.yml" for name in ("preview", "up", "drift")}
 
 
 def test_it_finds_the_default_images() -> None:
     (manager,) = CONFIG["customManagers"]
     (pattern,) = (x.replace("(?<", "(?P<") for x in manager["matchStrings"])
     text = "".join((ROOT / x).read_text() for x in files(manager["managerFilePatterns"]))
-    found = [f"{x['depName']}:{x['currentValue']}" for x in re.finditer(pattern, text)]
-    assert sorted(found) == sorted(IMAGES)
+    pins = [f"{x['depName']}:{x['currentValue']}" for x in re.finditer(pattern, text)]
+    assert sorted(pins) == sorted(IMAGES)

@@ -70,7 +70,7 @@ def _attempt(
     connection = (
         http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     )
-    told = f"{method} {url.scheme}://{url.netloc}{url.path}"
+    request_line = f"{method} {url.scheme}://{url.netloc}{url.path}"
     try:
         with contextlib.closing(connection(url.netloc, timeout=_TIMEOUT)) as api:
             api.request(
@@ -86,11 +86,11 @@ def _attempt(
             response = api.getresponse()
             content = response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise _OverloadedError(f"{told}: {error or type(error).__name__}") from None
+        raise _OverloadedError(f"{request_line}: {error or type(error).__name__}") from None
     if response.status == http.HTTPStatus.NOT_FOUND and method == "GET":
         return {}
     if response.status >= http.HTTPStatus.BAD_REQUEST:
-        message = f"{told}: {response.status} {_message(content) or response.reason}"
+        message = f"{request_line}: {response.status} {_message(content) or response.reason}"
         if response.status != http.HTTPStatus.TOO_MANY_REQUESTS and response.status < 500:
             raise ProviderError(message)
         wait = response.headers.get("Retry-After", "")

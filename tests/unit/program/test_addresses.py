@@ -77,8 +77,8 @@ def test_a_zone_gets_the_addresses_that_the_controller_tells(
 def test_addresses_that_are_given_go_before_those_and_may_be_private(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = dns(monkeypatch, "1.1.1.1", zone="example.com", addresses=["10.0.0.1"])
-    assert given == ["10.0.0.1"]
+    addresses = dns(monkeypatch, "1.1.1.1", zone="example.com", addresses=["10.0.0.1"])
+    assert addresses == ["10.0.0.1"]
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ def hostname(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"info": [], "warn": []}
-    for kind, texts in found.items():
+    logged: dict[str, list[str]] = {"info": [], "warn": []}
+    for kind, texts in logged.items():
         monkeypatch.setattr(pulumi.log, kind, texts.append)
-    return found
+    return logged
 
 
 def test_a_registry_that_asks_for_a_login_is_reached(

@@ -87,8 +87,8 @@ def checked(
     hostname: str = "registry.example.com", stack: str = "a/b/c", **settings: object
 ) -> tuple[str | None, list[Served]]:
     values = {"hostname": hostname, "storage": S3, **settings}
-    found = access()
-    return check(Settings.model_validate(values), found, Cluster.of(found), stack)
+    reached = access()
+    return check(Settings.model_validate(values), reached, Cluster.of(reached), stack)
 
 
 @pytest.mark.usefixtures("kubectl")

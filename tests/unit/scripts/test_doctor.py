@@ -155,10 +155,10 @@ CONTENT: dict[str, Any] = {
 
 def findings(serve: Serve, *lost: str) -> list[tuple[str, str]]:
     """Return the tags that cannot be pulled from a registry without the content of some paths."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     def handle(request: Request) -> Result:
-        asked.append(request.path)
+        paths.append(request.path)
         if request.path in lost or request.path not in CONTENT:
             return 404, {}, "{}"
         if "/blobs/" in request.path:
@@ -168,7 +168,7 @@ def findings(serve: Serve, *lost: str) -> list[tuple[str, str]]:
         return 200, headers, json.dumps(CONTENT[request.path])
 
     result = list(doctor.lost_images(Registry(serve(handle), "Basic x")))
-    assert len(asked) == len(set(asked)), "what is shared is read once"
+    assert len(paths) == len(set(paths)), "what is shared is read once"
     return result
 
 
@@ -185,6 +185,6 @@ def test_a_registry_that_has_all_its_images_has_no_finding(serve: Serve) -> None
     ],
 )
 def test_whatever_a_tag_misses_the_tag_is_named(serve: Serve, lost: str, tags: list[str]) -> None:
-    found = findings(serve, lost)
-    assert [image for image, _ in found] == tags
-    assert f"{lost}: expected 200" in found[0][1]
+    lines = findings(serve, lost)
+    assert [image for image, _ in lines] == tags
+    assert f"{lost}: expected 200" in lines[0][1]

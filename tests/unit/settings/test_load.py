@@ -81,8 +81,8 @@ def test_a_long_value_is_cut(length: int, end: str) -> None:
 
 
 def test_a_missing_token_is_reported_beside_a_bad_key_of_the_space() -> None:
-    found = problems({**GOOD, "storage": {"region": "mars"}}, {})
-    assert [problem.key for problem in found] == ["storage.region", "digitalocean:token"]
+    refused = problems({**GOOD, "storage": {"region": "mars"}}, {})
+    assert [problem.key for problem in refused] == ["storage.region", "digitalocean:token"]
 
 
 def test_sections_may_be_models_already() -> None:

@@ -11,17 +11,17 @@ from tests.unit.settings.pulumi_config import Secret
 
 
 def test_an_existing_bucket_needs_endpoint_name_and_key_but_no_token() -> None:
-    found = problems({**GOOD, "storage": {"kind": "s3"}}, {})
-    assert [problem.key for problem in found] == [
+    refused = problems({**GOOD, "storage": {"kind": "s3"}}, {})
+    assert [problem.key for problem in refused] == [
         "storage.bucket",
         "storage.endpoint",
         "storage.accessKey",
         "storage.secretKey",
     ]
-    assert {problem.value for problem in found[:-1]} == {"(not set)"}
-    assert {problem.expected for problem in found} == {"expected it to be set"}
-    assert found[0].fix == "pulumi config set --path storage.bucket"
-    assert found[-1].fix == "pulumi config set --path --secret storage.secretKey"
+    assert {problem.value for problem in refused[:-1]} == {"(not set)"}
+    assert {problem.expected for problem in refused} == {"expected it to be set"}
+    assert refused[0].fix == "pulumi config set --path storage.bucket"
+    assert refused[-1].fix == "pulumi config set --path --secret storage.secretKey"
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_a_bucket_with_a_dot_is_not_put_into_a_host_name_that_has_a_certificate(
 
 def test_a_bad_bucket_hides_no_other_problem() -> None:
     storage = S3 | {"bucket": "A.", "pathStyle": False, "endpoint": "s3.test", "region": "?"}
-    found = problems({**GOOD, "storage": storage}, {})
-    assert [problem.key for problem in found] == [
+    refused = problems({**GOOD, "storage": storage}, {})
+    assert [problem.key for problem in refused] == [
         "storage.bucket",
         "storage.endpoint",
         "storage.region",

@@ -131,8 +131,8 @@ def test_another_ingress_controller_has_its_own_class_and_namespace(controller: 
 
 
 def test_a_bad_ingress_hides_no_problem_of_tls() -> None:
-    found = problems({**GOOD, "ingress": {"className": "A_B"}, "tls": {"secretName": "A_B"}})
-    assert [problem.key for problem in found] == ["ingress.className", "tls.secretName"]
+    refused = problems({**GOOD, "ingress": {"className": "A_B"}, "tls": {"secretName": "A_B"}})
+    assert [problem.key for problem in refused] == ["ingress.className", "tls.secretName"]
     (problem,) = problems({**GOOD, "ingress": {"className": "A_B"}, "tls": {"mode": "acme"}})
     assert problem.key == "ingress.className"
 
@@ -160,8 +160,8 @@ def test_clients_may_be_redirected_to_what_they_may_reach(storage: dict[str, Any
 
 def test_a_bad_storage_hides_no_problem_of_the_registry() -> None:
     values = {"storage": S3 | {"bucket": "A_B"}, "registry": {"redirect": True, "replicas": 0}}
-    found = problems(GOOD | values)
-    assert [problem.key for problem in found] == ["storage.bucket", "registry.replicas"]
+    refused = problems(GOOD | values)
+    assert [problem.key for problem in refused] == ["storage.bucket", "registry.replicas"]
     (problem,) = problems(GOOD | values | {"registry": {"redirect": True}})
     assert problem.key == "storage.bucket"
 
@@ -208,8 +208,8 @@ def test_an_address_says_that_the_mode_is_meant() -> None:
 
 
 def test_dns_records_need_a_token_even_without_a_space() -> None:
-    found = problems({**GOOD, "storage": S3, "dns": {"zone": "example.com"}}, environment={})
-    assert [problem.key for problem in found] == ["digitalocean:token"]
+    refused = problems({**GOOD, "storage": S3, "dns": {"zone": "example.com"}}, environment={})
+    assert [problem.key for problem in refused] == ["digitalocean:token"]
 
 
 @pytest.mark.parametrize("address", ["1.2.3", "registry.example.com", "1.2.3.4/24"])

@@ -49,8 +49,8 @@ def read(plugin: Plugin, identifier: str, state: Properties) -> Any:
 
 
 def records(domains: Domains) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = domains.records("example.com")["domain_records"]
-    return found
+    records: list[dict[str, Any]] = domains.records("example.com")["domain_records"]
+    return records
 
 
 def test_a_record_is_created_as_it_was_asked_for(plugin: Plugin, domains: Domains) -> None:
