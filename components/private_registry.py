@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 from components.credentials import Credentials, CredentialsArgs, RegistryUser
 from components.dns import dns_records
 from components.ingress import AcmeClient, AcmeClientArgs, Ingress, IngressArgs, report_ingress
+from components.maintenance import Maintenance, MaintenanceArgs
 from components.nodes import Nodes, NodesArgs
 from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
@@ -67,6 +68,8 @@ class PrivateRegistry(pulumi.ComponentResource):
     """The bucket that holds the images."""
     storage_endpoint: pulumi.Output[str]
     """The URL of its S3 server."""
+    storage_connection: pulumi.Output[dict[str, str]]
+    """The bucket and its storage key, for scripts; secret."""
 
     def __init__(
         self, name: str, args: PrivateRegistryArgs, opts: pulumi.ResourceOptions | None = None
@@ -101,6 +104,17 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
         self._ingress(registry, child)
+        if settings.maintenance.enabled:
+            Maintenance(
+                "maintenance",
+                MaintenanceArgs(
+                    settings=settings.maintenance,
+                    namespace=registry.namespace,
+                    image=settings.scripts.image,
+                    storage=storage,
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         smoke_test = SmokeTest(
             "smoke-test",
             SmokeTestArgs(
@@ -130,6 +144,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             output(storage.bucket),
             output(storage.endpoint),
         )
+        self.storage_connection = storage.document
         self.register_outputs(self.outputs())
 
     def outputs(self) -> dict[str, Any]:

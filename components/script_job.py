@@ -1,4 +1,4 @@
-"""A Job that runs one of scripts/; its failure fails `pulumi up` with the end of its log."""
+"""Jobs and CronJobs that run one of scripts/."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CODE_FOLDER = "/script/code"
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptJobArgs:
-    """What the Job runs.
+    """What a Job runs.
 
     Attributes:
         namespace: The registry's namespace.
@@ -32,6 +32,7 @@ class ScriptJobArgs:
         arguments: The script's arguments; never a secret.
         secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
         deadline_seconds: How long it may run, the pull of its image included.
+        memory_limit_mib: How much memory it may take, in MiB.
         annotations: The pod's annotations. A change of these, or of any field above, runs it again.
     """
 
@@ -42,17 +43,70 @@ class ScriptJobArgs:
     arguments: Sequence[pulumi.Input[str]]
     secret: pulumi.Input[str]
     deadline_seconds: int
+    memory_limit_mib: int = 128
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kubernetes.batch.v1.Job:
     """Create a Job that runs a script; the resource is ready when the script exits with 0.
 
+    Its failure fails `pulumi up` with the end of the script's log.
+
     Args:
         name: The prefix of the resources' names.
         args: What the Job runs.
         parent: The component that the Job belongs to.
     """
+    return kubernetes.batch.v1.Job(
+        f"{name}-job",
+        metadata={
+            "namespace": args.namespace,
+            "labels": dict(args.labels),
+            # A Job that failed stays so; the next `pulumi up` must start a new one.
+            "annotations": {"pulumi.com/replaceUnready": "true"},
+        },
+        spec=_job_spec(name, args, parent),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            custom_timeouts=pulumi.CustomTimeouts(create=f"{args.deadline_seconds + 30}s"),
+        ),
+    )
+
+
+def script_cron_job(
+    name: str, args: ScriptJobArgs, schedule: str, parent: pulumi.Resource
+) -> kubernetes.batch.v1.CronJob:
+    """Create a CronJob that runs a script, never twice at a time.
+
+    Args:
+        name: The CronJob's name, and the prefix of the resources' names.
+        args: What its Jobs run.
+        schedule: When, in UTC: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
+        parent: The component that the CronJob belongs to.
+    """
+    return kubernetes.batch.v1.CronJob(
+        f"{name}-cron-job",
+        metadata={"name": name, "namespace": args.namespace, "labels": dict(args.labels)},
+        spec={
+            "schedule": schedule,
+            "time_zone": "Etc/UTC",
+            "concurrency_policy": "Forbid",
+            "suspend": False,
+            "successful_jobs_history_limit": 1,
+            "failed_jobs_history_limit": 3,
+            "job_template": {
+                "metadata": {"labels": dict(args.labels)},
+                "spec": _job_spec(name, args, parent),
+            },
+        },
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def _job_spec(
+    name: str, args: ScriptJobArgs, parent: pulumi.Resource
+) -> kubernetes.batch.v1.JobSpecArgsDict:
+    """Return the spec of a Job, and create the ConfigMap with its scripts."""
     labels = dict(args.labels)
     # Immutable and auto-named: a change replaces it, and with it the Job.
     code = kubernetes.core.v1.ConfigMap(
@@ -62,62 +116,49 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
         data={script.name: script.read_text() for script in args.scripts},
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    return kubernetes.batch.v1.Job(
-        f"{name}-job",
-        metadata={
-            "namespace": args.namespace,
-            "labels": labels,
-            # A Job that failed stays so; the next `pulumi up` must start a new one.
-            "annotations": {"pulumi.com/replaceUnready": "true"},
-        },
-        spec={
-            "backoff_limit": 0,
-            "active_deadline_seconds": args.deadline_seconds,
-            "template": {
-                "metadata": {"labels": labels, "annotations": dict(args.annotations)},
-                "spec": {
-                    "automount_service_account_token": False,
-                    "enable_service_links": False,
-                    "restart_policy": "Never",
-                    "security_context": restricted_pod(),
-                    "containers": [
-                        {
-                            "name": "script",
-                            "image": args.image,
-                            "command": [
-                                *("python3", "-m", f"scripts.{args.scripts[0].stem}"),
-                                *args.arguments,
-                            ],
-                            "working_dir": _CODE_FOLDER,
-                            "security_context": restricted_container(),
-                            # Pulumi shows the termination message of a Job that failed.
-                            "termination_message_policy": "FallbackToLogsOnError",
-                            "resources": {
-                                "requests": {"cpu": "50m", "memory": "64Mi"},
-                                "limits": {"memory": "128Mi"},
-                            },
-                            "volume_mounts": [
-                                {"name": "secret", "mount_path": SECRET_FOLDER, "read_only": True},
-                                {
-                                    "name": "code",
-                                    "mount_path": f"{_CODE_FOLDER}/scripts",
-                                    "read_only": True,
-                                },
-                            ],
-                        }
-                    ],
-                    "volumes": [
-                        {
-                            "name": "secret",
-                            "secret": {"secret_name": args.secret, "default_mode": 0o440},
+    return {
+        "backoff_limit": 0,
+        "active_deadline_seconds": args.deadline_seconds,
+        "template": {
+            "metadata": {"labels": labels, "annotations": dict(args.annotations)},
+            "spec": {
+                "automount_service_account_token": False,
+                "enable_service_links": False,
+                "restart_policy": "Never",
+                "security_context": restricted_pod(),
+                "containers": [
+                    {
+                        "name": "script",
+                        "image": args.image,
+                        "command": [
+                            *("python3", "-m", f"scripts.{args.scripts[0].stem}"),
+                            *args.arguments,
+                        ],
+                        "working_dir": _CODE_FOLDER,
+                        "security_context": restricted_container(),
+                        # Pulumi shows the termination message of a Job that failed.
+                        "termination_message_policy": "FallbackToLogsOnError",
+                        "resources": {
+                            "requests": {"cpu": "50m", "memory": "64Mi"},
+                            "limits": {"memory": f"{args.memory_limit_mib}Mi"},
                         },
-                        {"name": "code", "config_map": {"name": code.metadata.name}},
-                    ],
-                },
+                        "volume_mounts": [
+                            {"name": "secret", "mount_path": SECRET_FOLDER, "read_only": True},
+                            {
+                                "name": "code",
+                                "mount_path": f"{_CODE_FOLDER}/scripts",
+                                "read_only": True,
+                            },
+                        ],
+                    }
+                ],
+                "volumes": [
+                    {
+                        "name": "secret",
+                        "secret": {"secret_name": args.secret, "default_mode": 0o440},
+                    },
+                    {"name": "code", "config_map": {"name": code.metadata.name}},
+                ],
             },
         },
-        opts=pulumi.ResourceOptions(
-            parent=parent,
-            custom_timeouts=pulumi.CustomTimeouts(create=f"{args.deadline_seconds + 30}s"),
-        ),
-    )
+    }

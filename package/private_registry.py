@@ -103,8 +103,12 @@ class PrivateRegistryArgs(TypedDict):
     """Existing namespaces that get a pull Secret."""
     pull_secrets_default_service_account: NotRequired[bool]
     """Let all pods there use it."""
+    maintenance_enabled: NotRequired[bool]
+    """Look after the storage: usage, lost images, what tags name."""
+    maintenance_schedule: NotRequired[str]
+    """When, as a cron schedule in UTC."""
     scripts_image: NotRequired[str]
-    """Runs the storage check and the smoke test."""
+    """Runs the scripts that check, test and look after the registry."""
 
 
 def nested(kind: object, inputs: Mapping[str, object], prefix: str = "") -> dict[str, object]:

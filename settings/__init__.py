@@ -26,6 +26,7 @@ from settings.problems import SECRET, Problem, SettingsError, problems_of
 from settings.schema import (
     DnsSettings,
     IngressSettings,
+    MaintenanceSettings,
     NodesSettings,
     PullSecretsSettings,
     RegistrySettings,
@@ -56,6 +57,7 @@ class Settings(Section):
         dns: How the hostname leads to the ingress controller.
         nodes: How the cluster's nodes pull.
         pull_secrets: How pods pull on nodes that are not configured to.
+        maintenance: The CronJob that looks after the storage.
         scripts: The pods that run one of scripts/.
     """
 
@@ -71,6 +73,7 @@ class Settings(Section):
     dns: DnsSettings = DnsSettings()
     nodes: NodesSettings = NodesSettings()
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
     scripts: ScriptsSettings = ScriptsSettings()
 
     @property

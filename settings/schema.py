@@ -20,6 +20,7 @@ from settings.types import (
     ObjectName,
     RegistryImage,
     RepositoryPattern,
+    Schedule,
 )
 
 
@@ -208,6 +209,19 @@ class PullSecretsSettings(Section):
 
     namespaces: Annotated[list[Label], LISTED] = []  # noqa: RUF012 - pydantic copies it
     default_service_account: Flag = False
+
+
+class MaintenanceSettings(Section):
+    """The CronJob that looks after the storage.
+
+    Attributes:
+        enabled: Whether there is one.
+        schedule: When it runs, in UTC:
+            https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
+    """
+
+    enabled: Flag = True
+    schedule: Schedule = "17 * * * *"
 
 
 class ScriptsSettings(Section):

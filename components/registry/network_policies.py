@@ -67,7 +67,7 @@ def network_policies(
         args: What to allow.
         opts: The options of each policy.
     """
-    storage = _storage(args.storage_endpoint)
+    storage = storage_rules(args.storage_endpoint)
     to_registry: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
         "to": [{"pod_selector": {"match_labels": LABELS}}],
         "ports": _ports("http"),
@@ -132,7 +132,7 @@ def registry_policy(
                     "ports": _ports("http"),
                 },
             ],
-            "egress": [dns_rule(), *_storage(args.storage_endpoint)],
+            "egress": [dns_rule(), *storage_rules(args.storage_endpoint)],
         },
         opts,
     )
@@ -177,7 +177,9 @@ def dns_rule() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
     }
 
 
-def _storage(endpoint: str) -> list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict]:
+def storage_rules(
+    endpoint: str,
+) -> list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict]:
     """Return the rules for an S3 server.
 
     A policy cannot name a host, so the server's port is open to any address. A Service may lead to

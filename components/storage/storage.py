@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pulumi
@@ -41,6 +42,21 @@ class StorageConnection:
     path_style: bool
     root_directory: str
     managed: bool
+
+    @property
+    def document(self) -> pulumi.Output[dict[str, str]]:
+        """All of it, as scripts/objects.py reads it; secret."""
+        parts = pulumi.Output.all(
+            endpoint=self.endpoint,
+            region=self.region,
+            bucket=self.bucket,
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            path_style=json.dumps(self.path_style),
+            root_directory=self.root_directory,
+        )
+        document: pulumi.Output[dict[str, str]] = pulumi.Output.secret(parts)
+        return document
 
 
 def existing_bucket(settings: S3Settings) -> StorageConnection:

@@ -90,6 +90,8 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "ingress-host-network": {"ingress": {"hostNetwork": True}},
     "replicas": {"registry": {"replicas": 2}},
+    "maintenance-off": {"maintenance": {"enabled": False}},
+    "maintenance-daily": {"maintenance": {"schedule": "0 3 * * *"}},
     "nodes": {
         "nodes": {
             "configure": True,

@@ -1,0 +1,162 @@
+"""Bring back a tag that was deleted or overwritten, or an image by its digest.
+
+    python3 -m scripts.restore team/app 1.2
+
+Blobs outlive their tags and links, so all of an image is still in the bucket. Plain Python 3.9 with
+nothing installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from scripts.objects import Objects, StorageError, add_arguments, objects_of
+from scripts.tag_history import Gone, load
+from scripts.walk import DIGEST, blob_key, link_key, parse_manifest, tag_key
+
+
+class RestoreError(Exception):
+    """The image cannot be brought back; says why."""
+
+
+class Restore:
+    """Brings images of one repository back.
+
+    Args:
+        objects: The bucket.
+        repository: The repository.
+    """
+
+    def __init__(self, objects: Objects, repository: str) -> None:
+        self._objects, self._repository = objects, repository
+        self._history = load(objects)
+
+    def tag(self, tag: str, before: float) -> Iterator[str]:
+        """Bring back what a tag named before it was deleted or overwritten, and say what was done.
+
+        Args:
+            tag: The tag.
+            before: Until when it may have named it.
+
+        Raises:
+            RestoreError: If that is not known, or is not there any more.
+        """
+        current = (self._objects.get(tag_key(self._repository, tag)) or b"").decode()
+        versions = self._versions(tag)
+        version = next((x for x in versions if x.digest != current and x.seen <= before), None)
+        if version is None:
+            known = [f"{x.digest} until {_date(x.seen)}" for x in versions] or ["nothing"]
+            raise RestoreError(
+                f"{self._repository}:{tag} is not known to have named anything else; it is known "
+                f"to have named {', '.join(known)}"
+            )
+        try:
+            yield from self.digest(version.digest)
+        except RestoreError as error:
+            raise RestoreError(
+                f"{self._repository}:{tag} was last seen on {_date(version.seen)}: {error}"
+            ) from error
+        content = version.digest.encode()
+        self._objects.put(tag_key(self._repository, tag, version.digest), content)
+        self._objects.put(tag_key(self._repository, tag), content)
+        yield f"{self._repository}:{tag} names {version.digest}, as on {_date(version.seen)}"
+
+    def digest(self, digest: str) -> Iterator[str]:
+        """Bring back an image, with the tags that attach signatures to it, and say what was done.
+
+        Args:
+            digest: Its manifest's digest.
+
+        Raises:
+            RestoreError: If something of it is not there any more.
+        """
+        manifests: list[str] = []
+        layers: list[str] = []
+        self._collect(digest, manifests, layers)
+        for kind, digests in (("_layers", layers), ("_manifests/revisions", manifests)):
+            for blob in digests:
+                self._objects.put(link_key(self._repository, kind, blob), blob.encode())
+        yield f"{self._repository}@{digest} is back"
+        prefix = digest.replace(":", "-")
+        known = {x.tag for x in self._history.gone if x.repository == self._repository}
+        known |= self._history.tags.get(self._repository, {}).keys()
+        for tag in sorted(known):
+            key = tag_key(self._repository, tag)
+            if tag.startswith(prefix) and not self._objects.exists(key):
+                yield from self.tag(tag, self._history.time)
+
+    def _versions(self, tag: str) -> list[Gone]:
+        """Return what a tag is known to have named, the last one first."""
+        history = self._history
+        versions = [x for x in history.gone if (x.repository, x.tag) == (self._repository, tag)]
+        if digest := history.tags.get(self._repository, {}).get(tag):
+            versions.append(Gone(self._repository, tag, digest, history.time))
+        return sorted(versions, key=lambda version: version.seen, reverse=True)
+
+    def _collect(self, digest: str, manifests: list[str], layers: list[str]) -> None:
+        """Add all of an image, children before their index."""
+        content = self._objects.get(blob_key(digest))
+        if content is None:
+            raise RestoreError(f"the manifest {digest} is not in the bucket")
+        if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
+            raise RestoreError(f"the manifest {digest} is damaged")
+        try:
+            manifest = parse_manifest(content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RestoreError(f"the manifest {digest} is not understood: {error!r}") from error
+        for layer in manifest.layers:
+            if not self._objects.exists(blob_key(layer)):
+                raise RestoreError(f"its layer {layer} is not in the bucket")
+            layers.append(layer)
+        for child in manifest.children:
+            self._collect(child, manifests, layers)
+        manifests.append(digest)
+
+
+def _date(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")  # noqa: UP017 - not in 3.9
+
+
+def _moment(text: str) -> float:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()  # noqa: UP017
+
+
+def main() -> int:
+    """Run from the command line, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        description="Bring back a tag that was deleted or overwritten, or an image by its digest."
+    )
+    add_arguments(parser)
+    parser.add_argument("repository", help="such as team/app")
+    parser.add_argument("reference", help="a tag, or a digest such as sha256:0123...")
+    parser.add_argument(
+        "--before",
+        type=_moment,
+        default=float("inf"),
+        metavar="TIME",
+        help="what the tag named before that, such as 2026-11-25 or 2026-11-25T18:00, in UTC",
+    )
+    args = parser.parse_args()
+    try:
+        with objects_of(args) as objects:
+            restore = Restore(objects, args.repository)
+            by_digest = DIGEST.fullmatch(args.reference)
+            for line in (
+                restore.digest(args.reference)
+                if by_digest
+                else restore.tag(args.reference, args.before)
+            ):
+                print(line, flush=True)
+    except (RestoreError, StorageError, OSError) as error:
+        print(f"FAILED: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Show what the registry's bucket holds: bytes by repository, and what they cost.
+
+    pulumi stack output storage_key --show-secrets |
+        python3 -m scripts.usage $(pulumi stack output storage)
+
+It only reads. Plain Python 3.9 with nothing installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from scripts.images import tagged
+from scripts.objects import StorageError, add_arguments, objects_of
+from scripts.walk import Walk
+
+GIB = 2**30
+
+SPACES_USD, SPACES_GIB, GIB_USD = 5.0, 250, 0.02
+"""What all Spaces of an account cost a month, what is included, and each GiB more:
+https://docs.digitalocean.com/products/spaces/details/pricing/"""
+
+MANAGED_PLANS = ((0.0, 1, 0.5), (5.0, 5, 5.0))
+"""DigitalOcean's managed registry: USD a month, repositories and GiB of its small plans, whose
+limits are hard: https://docs.digitalocean.com/products/container-registry/details/pricing/"""
+
+MANAGED_USD, MANAGED_GIB = 20.0, 100
+"""Its plan without a limit, and the GiB that are included; each more costs what Spaces' do."""
+
+
+class Row(NamedTuple):
+    """What one repository holds.
+
+    Attributes:
+        name: The repository.
+        tags: How many tags it has.
+        manifests: How many manifests and indexes it has.
+        own: Bytes that only it needs.
+        shared: Bytes that others need, too.
+        untagged: Bytes of both that no tag in any repository holds.
+    """
+
+    name: str
+    tags: int
+    manifests: int
+    own: int
+    shared: int
+    untagged: int
+
+
+class Usage(NamedTuple):
+    """What the bucket holds.
+
+    Attributes:
+        rows: The repositories, those that need the most first.
+        shared: Bytes that several repositories need, each counted once.
+        unneeded: Bytes that no manifest needs.
+    """
+
+    rows: Sequence[Row]
+    shared: int
+    unneeded: int
+
+    @property
+    def total(self) -> int:
+        """All bytes."""
+        return self.shared + self.unneeded + sum(row.own for row in self.rows)
+
+
+def usage(walk: Walk) -> Usage:
+    """Count what each repository needs."""
+    needs = {name: _needs(walk, x.revisions) for name, x in walk.repositories.items()}
+    times: dict[str, int] = dict.fromkeys(walk.blobs, 0)
+    held: set[str] = set()
+    for name, needed in needs.items():
+        held |= _needs(walk, tagged(name, walk))
+        for digest in needed:
+            times[digest] += 1
+    rows = [
+        Row(
+            name,
+            tags=len(walk.repositories[name].tags),
+            manifests=len(walk.repositories[name].revisions),
+            own=sum(walk.blobs[x] for x in needed if times[x] == 1),
+            shared=sum(walk.blobs[x] for x in needed if times[x] > 1),
+            untagged=sum(walk.blobs[x] for x in needed - held),
+        )
+        for name, needed in needs.items()
+    ]
+    return Usage(
+        rows=sorted(rows, key=lambda row: (-row.own - row.shared, row.name)),
+        shared=sum(size for digest, size in walk.blobs.items() if times[digest] > 1),
+        unneeded=sum(size for digest, size in walk.blobs.items() if not times[digest]),
+    )
+
+
+def _needs(walk: Walk, manifests: Iterable[str]) -> set[str]:
+    """Return manifests that are in the bucket, and what they refer to and is."""
+    needed = set(manifests)
+    for digest in list(needed):
+        if manifest := walk.manifests.get(digest):
+            needed.update(manifest.layers)
+            needed.update(manifest.optional)
+    return needed & walk.blobs.keys()
+
+
+def spaces_usd(size: int) -> float:
+    """Return what that many bytes cost a month in Spaces, if the account has no others."""
+    return SPACES_USD + GIB_USD * max(0.0, size / GIB - SPACES_GIB)
+
+
+def managed_usd(size: int, repositories: int) -> float:
+    """Return what DigitalOcean's managed registry would cost a month, in its cheapest plan."""
+    for usd, most_repositories, most_gib in MANAGED_PLANS:
+        if repositories <= most_repositories and size <= most_gib * GIB:
+            return usd
+    return MANAGED_USD + GIB_USD * max(0.0, size / GIB - MANAGED_GIB)
+
+
+def table(usage: Usage) -> str:
+    """Return the usage as text."""
+    heads = ("repository", "tags", "manifests", "own", "shared", "untagged")
+    cells = [
+        (x.name, str(x.tags), str(x.manifests), _size(x.own), _size(x.shared), _size(x.untagged))
+        for x in usage.rows
+    ]
+    widths = [max(len(row[column]) for row in [heads, *cells]) for column in range(len(heads))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in [heads, *cells]
+    ]
+    stored = usage.total - usage.unneeded
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"needed by images:   {_size(stored)}",
+            f"needed by nothing:  {_size(usage.unneeded)}",
+            f"all of it:          {_size(usage.total)}",
+            "",
+            f"a month in DigitalOcean Spaces:   {spaces_usd(usage.total):.2f} USD",
+            f"a month in its managed registry:  {managed_usd(stored, len(usage.rows)):.2f} USD",
+        ]
+    )
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def main() -> int:
+    """Run from the command line, and return the exit status."""
+    parser = argparse.ArgumentParser(description="Show what the registry's bucket holds.")
+    add_arguments(parser)
+    try:
+        with objects_of(parser.parse_args()) as objects:
+            print(table(usage(Walk(objects))))
+    except (StorageError, OSError) as error:
+        print(f"FAILED: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

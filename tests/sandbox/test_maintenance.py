@@ -1,0 +1,81 @@
+"""The CronJob that looks after the storage, and a tag that comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.build import images
+from scripts.walk import blob_key
+from tests.sandbox.helpers import Sandbox
+
+NAMESPACE = "--namespace=registry"
+REPOSITORY = "maintenance/whoami"
+
+
+@pytest.fixture
+def manifest(sandbox: Sandbox) -> Iterator[str]:
+    """Push an image, and return its manifest; nothing of it is left at the end."""
+    push(sandbox)
+    creds = f"--creds=admin:{sandbox.password}"
+    image = f"docker://{sandbox.registry}/{REPOSITORY}:1"
+    yield sandbox.run("skopeo", "inspect", "--raw", creds, image).stdout
+    folder = f"docker/registry/v2/repositories/{REPOSITORY}/"
+    s3 = sandbox.s3()
+    for item in s3.list_objects_v2(Bucket=sandbox.bucket, Prefix=folder)["Contents"]:
+        s3.delete_object(Bucket=sandbox.bucket, Key=item["Key"])
+
+
+def push(sandbox: Sandbox) -> None:
+    source = f"oci-archive:{images.archive_path(sandbox.layout.tools, 'whoami')}"
+    target = f"docker://{sandbox.registry}/{REPOSITORY}:1"
+    sandbox.run("skopeo", "copy", f"--dest-creds=admin:{sandbox.password}", source, target)
+
+
+def maintain(sandbox: Sandbox, condition: str) -> str:
+    """Run a Job of the CronJob, wait until it has a condition, and return its log."""
+    sandbox.kubectl("create", "job", "now", "--from=cronjob/maintenance", NAMESPACE)
+    try:
+        wait = ("wait", f"--for=condition={condition}", "job/now", "--timeout=120s", NAMESPACE)
+        sandbox.kubectl(*wait)
+        return sandbox.kubectl("logs", "job/now", NAMESPACE).stdout
+    finally:
+        sandbox.kubectl("delete", "job", "now", NAMESPACE)
+
+
+def test_a_tag_that_was_seen_comes_back_whole(
+    sandbox: Sandbox, manifest: str, tmp_path: Path
+) -> None:
+    usage = sandbox.run("python3", "-m", "scripts.usage").stdout
+    log = maintain(sandbox, "Complete")
+    assert log.startswith(usage), "it shows the same as the command"
+    (row,) = [line.split() for line in usage.splitlines() if line.startswith(REPOSITORY)]
+    assert row[1:3] == ["1", "1"]
+    digest = sandbox.http("HEAD", f"/v2/{REPOSITORY}/manifests/1", login=True)[1][
+        "Docker-Content-Digest"
+    ]
+    deleted, _, _ = sandbox.http("DELETE", f"/v2/{REPOSITORY}/manifests/{digest}", login=True)
+    assert deleted == 202
+    assert sandbox.http("GET", f"/v2/{REPOSITORY}/manifests/1", login=True)[0] == 404
+    restored = sandbox.run("python3", "-m", "scripts.restore", REPOSITORY, "1").stdout
+    assert f"{REPOSITORY}:1 names {digest}, as on " in restored
+    status, _, body = sandbox.http("GET", f"/v2/{REPOSITORY}/manifests/1", login=True)
+    assert (status, body.decode()) == (200, manifest)
+    pull = f"docker://{sandbox.registry}/{REPOSITORY}:1"
+    login = f"--src-creds=admin:{sandbox.password}"
+    sandbox.run("skopeo", "copy", login, pull, f"dir:{tmp_path}")
+
+
+def test_an_image_that_lost_a_layer_fails_the_run(sandbox: Sandbox, manifest: str) -> None:
+    layer = json.loads(manifest)["layers"][0]["digest"]
+    s3, bucket, key = sandbox.s3(), sandbox.bucket, blob_key(layer)
+    content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.delete_object(Bucket=bucket, Key=key)
+    try:
+        log = maintain(sandbox, "Failed")
+    finally:
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
+    assert f"FAILED: lost: {REPOSITORY}:1: its layer {layer} is not in the bucket" in log

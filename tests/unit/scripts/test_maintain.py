@@ -1,0 +1,133 @@
+"""One run of the maintenance: usage, lost images, and what tags name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import pytest
+
+from scripts import maintain
+from scripts.objects import StorageError
+from scripts.tag_history import load
+from scripts.walk import blob_key, link_key, tag_key
+from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
+
+LAYER = digest_of(A.layers[1])
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> FakeBucket:
+    monkeypatch.setattr(maintain, "RECHECK_SECONDS", 0)
+    bucket = FakeBucket()
+    bucket.push("r", A, "a")
+    return bucket
+
+
+def test_a_whole_bucket_is_shown_and_its_tags_are_remembered(
+    bucket: FakeBucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.push("r", OF_BOTH, "both")
+    before = dict(bucket.stored)
+    assert maintain.maintain(bucket)
+    output = capsys.readouterr().out
+    assert output.startswith("repository")
+    assert "compared 4 blobs with their digests" in output
+    assert load(bucket).tags == {"r": {"a": A.digest, "both": OF_BOTH.digest}}
+    assert before.items() <= bucket.stored.items()
+    assert len(bucket.stored) == len(before) + 1
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (
+            lambda stored: stored.pop(blob_key(A.digest)),
+            f"lost: r:a: its manifest {A.digest} is not in the bucket",
+        ),
+        (
+            lambda stored: stored.pop(link_key("r", "_manifests/revisions", A.digest)),
+            f"lost: r:a: its manifest {A.digest} is not in the repository",
+        ),
+        (
+            lambda stored: stored.update({blob_key(A.digest): B.manifest}),
+            f"lost: r:a: its manifest {A.digest} has other content",
+        ),
+        (
+            lambda stored: stored.pop(blob_key(LAYER)),
+            f"lost: r:a: its layer {LAYER} is not in the bucket",
+        ),
+        (
+            lambda stored: stored.update({blob_key(LAYER): b"layer X"}),
+            f"lost: r:a: its layer {LAYER} has other content",
+        ),
+        (
+            lambda stored: stored.update({tag_key("r", "b"): b"latest"}),
+            f"not understood: {tag_key('r', 'b')} names no digest",
+        ),
+    ],
+)
+def test_what_is_lost_is_a_failure(
+    bucket: FakeBucket,
+    capsys: pytest.CaptureFixture[str],
+    harm: Callable[[dict[str, bytes]], object],
+    message: str,
+) -> None:
+    harm(bucket.stored)
+    assert not maintain.maintain(bucket)
+    assert f"FAILED: {message}\n" in capsys.readouterr().out
+    assert tag_key("r", "a") in bucket.stored
+
+
+def test_the_child_of_an_index_and_a_signature_belong_to_their_image(
+    bucket: FakeBucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signature = image(b"signature", subject=OF_BOTH.digest)
+    bucket.push("s", OF_BOTH, "both")
+    bucket.push("s", signature)
+    for lost in (digest_of(C.layers[0]), digest_of(b"signature")):
+        del bucket.stored[blob_key(lost)]
+    assert not maintain.maintain(bucket)
+    output = capsys.readouterr().out
+    assert f"s:both: its layer {digest_of(C.layers[0])} is not in the bucket" in output
+    assert f"s:both: its layer {digest_of(b'signature')} is not in the bucket" in output
+
+
+def test_what_no_tag_holds_is_not_lost(bucket: FakeBucket) -> None:
+    bucket.push("r", B)
+    del bucket.stored[blob_key(digest_of(B.layers[0]))]
+    assert maintain.maintain(bucket)
+
+
+def test_an_image_that_is_just_being_deleted_is_not_lost(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del bucket.stored[link_key("r", "_manifests/revisions", A.digest)]
+    monkeypatch.setattr("time.sleep", lambda _: bucket.delete_tag("r", "a"))
+    assert maintain.maintain(bucket)
+
+
+def test_a_blob_of_another_size_is_compared_first_and_the_sample_is_limited(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(maintain, "SAMPLE_BYTES", 1)
+    bucket.stored[blob_key(LAYER)] += b"more"
+    assert not maintain.maintain(bucket)
+    output = capsys.readouterr().out
+    assert "compared 1 blobs" in output
+    assert f"its layer {LAYER} has other content" in output
+
+
+def test_storage_that_fails_changes_nothing_and_is_a_failure(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: object) -> None:
+        raise StorageError("GET /: 403")
+
+    before = dict(bucket.stored)
+    monkeypatch.setattr(bucket, "list", refuse)
+    monkeypatch.setattr(maintain, "objects_of", lambda _: nullcontext(bucket))
+    monkeypatch.setattr("sys.argv", ["maintain"])
+    assert maintain.main() == 1
+    assert capsys.readouterr().out == "FAILED: GET /: 403\n"
+    assert bucket.stored == before

@@ -1,0 +1,186 @@
+"""The objects of a bucket, on a server that fails when it is to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from scripts.objects import Objects, StorageError, add_arguments, objects_of
+from scripts.s3 import Bucket, Key
+
+PAGE = 2
+
+
+class Server(ThreadingHTTPServer):
+    """A server with a few objects, which fails as often as there are failures."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.stored: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.failures: list[str] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def handle_any(self) -> None:
+        parts = urlsplit(self.path)
+        key = unquote(parts.path).removeprefix("/images").removeprefix("/")
+        query = {name: values[0] for name, values in parse_qs(parts.query, True).items()}
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.requests.append(f"{self.command} {key}")
+        failure = self.server.failures.pop(0) if self.server.failures else ""
+        if failure == "hang up":
+            self.close_connection = True
+        elif failure == "cut":
+            self.respond(200, b"half", length=100)
+            self.close_connection = True
+        elif failure.isdigit():
+            self.respond(int(failure), b"<Error><Code>SlowDown</Code></Error>")
+        elif "list-type" in query:
+            self.respond(200, self.page(query))
+        elif self.command == "PUT":
+            self.server.stored[key] = body
+            self.respond(200, b"")
+        elif key in self.server.stored:
+            self.respond(200, self.server.stored[key])
+        else:
+            self.respond(404, b"")
+
+    def page(self, query: dict[str, str]) -> bytes:
+        start = int(query.get("continuation-token", 0))
+        keys = [key for key in sorted(self.server.stored) if key.startswith(query["prefix"])]
+        rows = "".join(
+            f"<Contents><Key>{key}</Key><ETag>&quot;e&quot;</ETag><Size>{len(self.server.stored[key])}</Size></Contents>"
+            for key in keys[start : start + PAGE]
+        )
+        more = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>"
+        rest = more if start + PAGE < len(keys) else ""
+        space = "http://s3.amazonaws.com/doc/2006-03-01/"
+        return f'<ListBucketResult xmlns="{space}">{rows}{rest}</ListBucketResult>'.encode()
+
+    def respond(self, status: int, body: bytes, length: int | None = None) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = handle_any  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as started:
+        thread = threading.Thread(target=started.serve_forever, args=(0.01,))
+        thread.start()
+        yield started
+        started.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def objects(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
+    monkeypatch.setattr("scripts.objects.RETRY_SECONDS", (0, 0))
+    bucket = Bucket(f"http://127.0.0.1:{server.server_port}", "r", "images", True, Key("a", "s"))
+    with Objects(bucket, "k3s", threads=2) as opened:
+        yield opened
+
+
+def test_a_listing_goes_on_to_its_last_page_and_leaves_the_folder_out(
+    server: Server, objects: Objects
+) -> None:
+    names = [f"a/{number}" for number in range(5)]
+    server.stored = {f"k3s/{name}": b"12" for name in [*names, "b/1"]} | {"a/9": b""}
+    listed = list(objects.list("a/"))
+    assert [entry.key for entry in listed] == names
+    assert listed[0][1:] == (2, "e")
+
+
+@pytest.mark.parametrize("failure", ["500", "503", "hang up", "cut"])
+def test_a_request_that_a_busy_server_fails_is_sent_again(
+    server: Server, objects: Objects, failure: str
+) -> None:
+    server.stored = {"k3s/a": b"content"}
+    server.failures = [failure, failure]
+    assert objects.get("a") == b"content"
+
+
+@pytest.mark.parametrize("failure", ["503", "hang up", "cut"])
+def test_a_server_that_never_responds_is_an_error(
+    server: Server, objects: Objects, failure: str
+) -> None:
+    server.failures = [failure] * 3
+    with pytest.raises(StorageError, match=r"GET http://127\.0\.0\.1"):
+        objects.get("a")
+    assert len(server.requests) == 3
+
+
+def test_a_refusal_is_an_error_at_once(server: Server, objects: Objects) -> None:
+    server.failures = ["403"]
+    with pytest.raises(StorageError, match="403"):
+        objects.put("a", b"")
+    assert len(server.requests) == 1
+
+
+def test_what_is_not_there_is_told_from_an_error(objects: Objects) -> None:
+    assert objects.get("a") is None
+    assert objects.sha256("a") is None
+    assert not objects.exists("a")
+    objects.put("a", b"content")
+    assert objects.exists("a")
+    assert objects.get("a") == b"content"
+
+
+def test_the_content_is_hashed_without_being_kept(server: Server, objects: Objects) -> None:
+    server.stored["k3s/a"] = b"abc"
+    assert objects.sha256("a") == (
+        # https://csrc.nist.gov/CSRC/media/Projects/Cryptographic-Standards-and-Guidelines/documents/examples/SHA256.pdf
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+
+
+def test_a_file_names_the_bucket(server: Server, tmp_path: Path) -> None:
+    connection = {
+        "endpoint": f"http://127.0.0.1:{server.server_port}",
+        "region": "r",
+        "bucket": "images",
+        "access_key": "a",
+        "secret_key": "s",
+        "path_style": "true",
+        "root_directory": "folder",
+    }
+    file = tmp_path / "storage.json"
+    file.write_text(json.dumps(connection))
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    server.stored = {"folder/a": b"content"}
+    with objects_of(parser.parse_args([f"--storage={file}"])) as objects:
+        assert objects.get("a") == b"content"
+
+
+def test_without_a_file_the_selected_stack_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text("#!/bin/sh\necho 'error: no stack selected' >&2\nexit 1\n")
+    pulumi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(StorageError, match="error: no stack selected"):
+        objects_of(parser.parse_args([]))

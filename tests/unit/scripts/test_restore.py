@@ -1,0 +1,146 @@
+"""Tags and images that were deleted or overwritten come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts import tag_history
+from scripts.objects import StorageError
+from scripts.restore import Restore, RestoreError
+from scripts.tag_history import load, save
+from scripts.walk import Walk, blob_key, tag_key
+from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
+
+HOUR = 3600
+
+
+def look(bucket: FakeBucket, hours: float) -> None:
+    """Remember what tags name, some hours after 1970 began."""
+    history = load(bucket)
+    history.record(Walk(bucket), hours * HOUR)
+    save(bucket, history)
+
+
+def restored(bucket: FakeBucket, reference: str, before: float = float("inf")) -> list[str]:
+    restore = Restore(bucket, "r")
+    by_digest = reference.startswith("sha256:")
+    return list(restore.digest(reference) if by_digest else restore.tag(reference, before))
+
+
+@pytest.fixture
+def bucket() -> FakeBucket:
+    bucket = FakeBucket()
+    bucket.push("r", A, "a")
+    look(bucket, 1)
+    return bucket
+
+
+def test_an_image_that_was_deleted_comes_back_with_its_tag(bucket: FakeBucket) -> None:
+    bucket.delete("r", A.digest)
+    assert restored(bucket, "a") == [
+        f"r@{A.digest} is back",
+        f"r:a names {A.digest}, as on 1970-01-01 01:00 UTC",
+    ]
+    assert bucket.pulls("r", A, "a")
+
+
+def test_a_tag_that_was_deleted_comes_back_after_further_looks(bucket: FakeBucket) -> None:
+    bucket.delete_tag("r", "a")
+    look(bucket, 2)
+    look(bucket, 3)
+    restored(bucket, "a")
+    assert bucket.pulls("r", A, "a")
+
+
+def test_a_tag_that_was_overwritten_names_its_last_image_again(bucket: FakeBucket) -> None:
+    for hours, pushed in enumerate((B, C), 2):
+        bucket.push("r", pushed, "a")
+        look(bucket, hours)
+    restored(bucket, "a")
+    assert bucket.pulls("r", B, "a")
+
+
+def test_a_tag_names_what_it_named_at_some_time(bucket: FakeBucket) -> None:
+    for hours, pushed in enumerate((B, C), 2):
+        bucket.push("r", pushed, "a")
+        look(bucket, hours)
+    restored(bucket, "a", before=1.5 * HOUR)
+    assert bucket.pulls("r", A, "a")
+
+
+def test_an_index_comes_back_with_its_children() -> None:
+    bucket = FakeBucket()
+    bucket.push("r", OF_BOTH, "a")
+    look(bucket, 1)
+    for deleted in (OF_BOTH, A, C):
+        bucket.delete("r", deleted.digest)
+    restored(bucket, "a")
+    assert bucket.pulls("r", OF_BOTH, "a")
+
+
+def test_the_signature_of_an_image_comes_back_with_it(bucket: FakeBucket) -> None:
+    signature = image(b"signature")
+    tag = f"{A.digest.replace(':', '-')}.sig"
+    bucket.push("r", signature, tag)
+    look(bucket, 2)
+    for deleted in (A, signature):
+        bucket.delete("r", deleted.digest)
+    restored(bucket, "a")
+    assert bucket.pulls("r", signature, tag)
+
+
+def test_an_image_comes_back_by_its_digest(bucket: FakeBucket) -> None:
+    bucket.delete("r", A.digest)
+    assert restored(bucket, A.digest) == [f"r@{A.digest} is back"]
+    assert bucket.pulls("r", A)
+    assert not bucket.exists(tag_key("r", "a"))
+
+
+@pytest.mark.parametrize("missing", [A.digest, digest_of(A.layers[1])])
+def test_an_image_that_is_gone_for_good_is_refused_and_nothing_is_written(
+    bucket: FakeBucket, missing: str
+) -> None:
+    bucket.delete("r", A.digest)
+    del bucket.stored[blob_key(missing)]
+    before = dict(bucket.stored)
+    with pytest.raises(RestoreError, match=f"r:a was last seen on 1970-01-01.*{missing}"):
+        restored(bucket, "a")
+    assert bucket.stored == before
+
+
+def test_a_tag_that_was_never_anything_else_is_refused_with_what_is_known(
+    bucket: FakeBucket,
+) -> None:
+    with pytest.raises(RestoreError, match=rf"known to have named {A.digest} until 1970-01-01"):
+        restored(bucket, "a")
+    with pytest.raises(RestoreError, match="known to have named nothing"):
+        restored(bucket, "b")
+
+
+def test_a_manifest_that_is_damaged_or_not_understood_is_refused() -> None:
+    bucket = FakeBucket()
+    digest = digest_of(b"[]")
+    bucket.put(blob_key(digest), b"[]")
+    with pytest.raises(RestoreError, match="not understood"):
+        restored(bucket, digest)
+    bucket.put(blob_key(digest), b"{}")
+    with pytest.raises(RestoreError, match="damaged"):
+        restored(bucket, digest)
+
+
+def test_what_tags_named_is_known_for_90_days(bucket: FakeBucket) -> None:
+    bucket.delete_tag("r", "a")
+    look(bucket, 2)
+    look(bucket, 89 * 24)
+    assert [gone.tag for gone in load(bucket).gone] == ["a"]
+    look(bucket, 91 * 24)
+    assert not load(bucket).gone
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"time": 1, "tags": {}, "gone": [[1]]}'])
+def test_a_history_that_cannot_be_read_is_not_begun_anew(
+    bucket: FakeBucket, content: bytes
+) -> None:
+    bucket.put(tag_history.KEY, content)
+    with pytest.raises(StorageError, match=r"cannot be read .* delete this object"):
+        load(bucket)

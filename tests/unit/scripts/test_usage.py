@@ -1,0 +1,78 @@
+"""The usage of a bucket, and what it costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.usage import GIB, Row, Usage, managed_usd, spaces_usd, table, usage
+from scripts.walk import Walk, blob_key
+from tests.unit.conftest import Golden
+from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket, digest_of
+
+
+def size(*contents: bytes) -> int:
+    return sum(map(len, contents))
+
+
+def test_bytes_are_those_of_one_repository_or_shared_or_unneeded() -> None:
+    bucket = FakeBucket()
+    bucket.push("one", A, "a")
+    bucket.push("one", B, "")
+    bucket.push("two", C, "c")
+    bucket.put(blob_key(digest_of(b"nobody's")), b"nobody's")
+    result = usage(Walk(bucket))
+    config, shared, own = A.layers
+    one = Row(
+        "one",
+        tags=1,
+        manifests=2,
+        own=size(config, own, A.manifest, *B.layers, B.manifest),
+        shared=size(shared),
+        untagged=size(*B.layers, B.manifest),
+    )
+    two = Row("two", 1, 1, size(C.layers[0], C.manifest), size(shared), 0)
+    assert result == Usage([one, two], size(shared), size(b"nobody's"))
+    blobs = [content for key, content in bucket.stored.items() if key.endswith("/data")]
+    assert result.total == size(*blobs)
+
+
+def test_what_a_tag_holds_in_another_repository_is_not_untagged() -> None:
+    bucket = FakeBucket()
+    bucket.push("one", A, "a")
+    bucket.push("two", A, "")
+    rows = usage(Walk(bucket)).rows
+    assert [row.untagged for row in rows] == [0, 0]
+
+
+def test_a_layer_that_is_lost_has_no_bytes() -> None:
+    bucket = FakeBucket()
+    bucket.push("one", A, "a")
+    del bucket.stored[blob_key(digest_of(A.layers[1]))]
+    (row,) = usage(Walk(bucket)).rows
+    assert row.own == size(A.layers[0], A.layers[2], A.manifest)
+
+
+@pytest.mark.parametrize(("gib", "usd"), [(0, 5), (250, 5), (251, 5.02), (1250, 25)])
+def test_spaces_cost_five_dollars_and_two_cents_for_each_gib_above_250(
+    gib: int, usd: float
+) -> None:
+    assert spaces_usd(gib * GIB) == pytest.approx(usd)
+
+
+@pytest.mark.parametrize(
+    ("gib", "repositories", "usd"),
+    [(0.5, 1, 0), (0.6, 1, 5), (0.1, 2, 5), (5, 5, 5), (5, 6, 20), (100, 1, 20), (250, 9, 23)],
+)
+def test_the_cheapest_managed_plan_that_fits_is_compared(
+    gib: float, repositories: int, usd: float
+) -> None:
+    assert managed_usd(int(gib * GIB), repositories) == pytest.approx(usd)
+
+
+def test_the_table_is_the_golden_one(golden: Golden) -> None:
+    rows = [
+        Row("team/application", 12, 345, 3 * GIB, 700 * 2**20, 5000),
+        Row("a", 1, 1, 1023, 0, 0),
+    ]
+    text = table(Usage(rows, 700 * 2**20, 2**40))
+    golden("usage.txt", f"{text}\n")
