@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.metadata import labels
-from components.registry.network_policies import dns_rule, storage_rules
+from components.registry.network_policies import dns_rule, server_rules
 from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
 from settings.schema import MaintenanceSettings
@@ -60,7 +60,7 @@ class Maintenance(pulumi.ComponentResource):
             spec={
                 "pod_selector": {"match_labels": LABELS},
                 "policy_types": ["Egress"],
-                "egress": [dns_rule(), *storage_rules(args.storage.endpoint)],
+                "egress": [dns_rule(), *server_rules(args.storage.endpoint)],
             },
             opts=child,
         )

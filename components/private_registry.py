@@ -100,6 +100,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 storage=storage,
                 users=users.all,
                 http_secret=users.http_secret,
+                webhooks=settings.webhooks,
             ),
             opts=child,
         )

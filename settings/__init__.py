@@ -32,11 +32,12 @@ from settings.schema import (
     RegistrySettings,
     ScriptsSettings,
     UserSettings,
+    WebhookSettings,
 )
 from settings.section import FixableError, Section, drop_empty, kinds
 from settings.storage import S3Settings, SpacesSettings
 from settings.tls import TlsAcme, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
-from settings.types import Hostname, NamedUser, Namespace, User
+from settings.types import Hostname, Label, NamedUser, Namespace, User
 
 __all__ = ["Settings", "SettingsError", "load"]
 
@@ -57,6 +58,7 @@ class Settings(Section):
         dns: How the hostname leads to the ingress controller.
         nodes: How the cluster's nodes pull.
         pull_secrets: How pods pull on nodes that are not configured to.
+        webhooks: Who is told of pushes and deletes, by name.
         maintenance: The CronJob that looks after the storage.
         scripts: The pods that run one of scripts/.
     """
@@ -73,6 +75,7 @@ class Settings(Section):
     dns: DnsSettings = DnsSettings()
     nodes: NodesSettings = NodesSettings()
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
+    webhooks: dict[Label, WebhookSettings] = {}  # noqa: RUF012 - pydantic copies it
     maintenance: MaintenanceSettings = MaintenanceSettings()
     scripts: ScriptsSettings = ScriptsSettings()
 
@@ -89,10 +92,10 @@ class Settings(Section):
         first = {str(field.discriminator): next(iter(kinds(field)))}
         return first | section if isinstance(section, dict) else section
 
-    @field_validator("users", mode="before")
+    @field_validator("users", "webhooks", mode="before")
     @classmethod
-    def _default_nobody(cls, users: object) -> object:
-        return {} if users in (None, "") else users
+    def _default_nobody(cls, named: object) -> object:
+        return {} if named in (None, "") else named
 
     @field_validator("pull_user")
     @classmethod

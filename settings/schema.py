@@ -8,9 +8,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from settings.commands import Ask
-from settings.section import LISTED, FixableError, Flag, Number, Section
+from settings.section import LISTED, FixableError, Flag, Number, Section, Text
 from settings.types import (
     Cpu,
+    HeaderName,
     Hostname,
     Image,
     IpAddress,
@@ -21,6 +22,8 @@ from settings.types import (
     RegistryImage,
     RepositoryPattern,
     Schedule,
+    WebhookAction,
+    WebhookUrl,
 )
 
 
@@ -209,6 +212,20 @@ class PullSecretsSettings(Section):
 
     namespaces: Annotated[list[Label], LISTED] = []  # noqa: RUF012 - pydantic copies it
     default_service_account: Flag = False
+
+
+class WebhookSettings(Section):
+    """Who is told of changes.
+
+    Attributes:
+        url: Where events are posted to.
+        headers: Headers that are sent with them, such as a login.
+        actions: What is told.
+    """
+
+    url: WebhookUrl
+    headers: Annotated[dict[HeaderName, Text], Field(repr=False)] = {}  # noqa: RUF012 - pydantic copies it
+    actions: Annotated[list[WebhookAction], LISTED] = ["push", "delete"]  # noqa: RUF012
 
 
 class MaintenanceSettings(Section):

@@ -246,6 +246,20 @@ Endpoint = Annotated[
         _endpoint,
     ),
 ]
+WebhookUrl = Annotated[
+    Text,
+    matching(
+        rf"https?://(?!localhost(:|/|$)|127\.|0\.0\.0\.0|169\.254\.){_SUBDOMAIN}(:{_PORT})?"
+        r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?",
+        "a URL such as https://ci.example.com/hooks/registry",
+    ),
+]
+WebhookAction = Literal["push", "pull", "delete", "mount"]
+"""https://github.com/distribution/distribution/blob/v3.1.2/notifications/event.go"""
+
+HeaderName = Annotated[
+    str, matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of a header, such as Authorization")
+]
 AcmeServer = Annotated[
     Text,
     matching(

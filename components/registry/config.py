@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, get_args
+
 import yaml
 
 from components.registry.auth_proxy import REGISTRY_ADDRESS
-from settings.schema import CHUNK_BYTES
+from settings.schema import CHUNK_BYTES, WebhookSettings
+from settings.types import WebhookAction
 
 
 def registry_config(
@@ -17,6 +21,7 @@ def registry_config(
     root_directory: str,
     redirect: bool,
     http_secret: str,
+    webhooks: Mapping[str, WebhookSettings],
 ) -> str:
     """Return config.yml for CNCF distribution 3.1.
 
@@ -30,8 +35,9 @@ def registry_config(
         root_directory: The folder of the bucket that holds the images; empty for its top.
         redirect: Whether clients download layers from the S3 server itself, by signed URLs.
         http_secret: Signs the state of uploads; the same in every replica.
+        webhooks: Who is told of changes, by name.
     """
-    config = {
+    config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
         "storage": {
@@ -69,7 +75,27 @@ def registry_config(
             "relativeurls": True,
         },
     }
+    if webhooks:
+        endpoints = [_endpoint(name, webhook) for name, webhook in webhooks.items()]
+        config["notifications"] = {"endpoints": endpoints}
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _endpoint(name: str, webhook: WebhookSettings) -> dict[str, Any]:
+    return {
+        "name": name,
+        "url": webhook.url,
+        "headers": {header: [value] for header, value in webhook.headers.items()},
+        "timeout": "5s",
+        # After so many failures it waits so long, then goes on with the event that failed.
+        "threshold": 5,
+        "backoff": "30s",
+        "ignore": {
+            # Layers: an image is told once, by its manifest.
+            "mediatypes": ["application/octet-stream"],
+            "actions": [x for x in get_args(WebhookAction) if x not in webhook.actions],
+        },
+    }
 
 
 def credentials_file(access_key: str, secret_key: str) -> str:

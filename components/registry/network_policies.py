@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -48,6 +50,7 @@ class NetworkPoliciesArgs:
         cert_manager: Whether cert-manager gets the certificate.
         storage_endpoint: The URL of the S3 server.
         redirect: Whether the smoke test is sent to the S3 server, like all clients.
+        webhooks: The URLs that the registry posts events to.
     """
 
     namespace: pulumi.Input[str]
@@ -55,6 +58,7 @@ class NetworkPoliciesArgs:
     cert_manager: bool
     storage_endpoint: str
     redirect: bool
+    webhooks: Sequence[str]
 
 
 def network_policies(
@@ -67,7 +71,7 @@ def network_policies(
         args: What to allow.
         opts: The options of each policy.
     """
-    storage = storage_rules(args.storage_endpoint)
+    storage = server_rules(args.storage_endpoint)
     to_registry: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
         "to": [{"pod_selector": {"match_labels": LABELS}}],
         "ports": _ports("http"),
@@ -118,6 +122,9 @@ def registry_policy(
         opts: The policy's options. A changed endpoint takes the storage from the pods that run, so
             it comes after the storage check.
     """
+    urls = (args.storage_endpoint, *args.webhooks)
+    # Most of them are on the same port.
+    servers = {json.dumps(rule): rule for url in urls for rule in server_rules(url)}.values()
     return _policy(
         f"{name}-policy",
         "registry",
@@ -132,7 +139,7 @@ def registry_policy(
                     "ports": _ports("http"),
                 },
             ],
-            "egress": [dns_rule(), *storage_rules(args.storage_endpoint)],
+            "egress": [dns_rule(), *servers],
         },
         opts,
     )
@@ -177,15 +184,15 @@ def dns_rule() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
     }
 
 
-def storage_rules(
-    endpoint: str,
+def server_rules(
+    address: str,
 ) -> list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict]:
-    """Return the rules for an S3 server.
+    """Return the rules for the server of a URL.
 
     A policy cannot name a host, so the server's port is open to any address. A Service may lead to
     another port of its pods, and policies see that one: so their namespace is open, too.
     """
-    url = urlsplit(endpoint)
+    url = urlsplit(address)
     rules: list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
         {
             "to": ANYWHERE,

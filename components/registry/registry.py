@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -21,7 +21,7 @@ from components.registry.network_policies import (
 from components.registry.pod import NAME, PROXY_CONFIG_FILE, PodArgs, pod_spec
 from components.registry.user_rules import ProxyUser
 from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
-from settings.schema import IngressSettings, RegistrySettings
+from settings.schema import IngressSettings, RegistrySettings, WebhookSettings
 from settings.tls import TlsCertManager, TlsNone, TlsSettings
 
 ROLLOUT_TIMEOUT = "3m"
@@ -41,6 +41,7 @@ class RegistryArgs:
         storage: The storage that holds the images.
         users: Everybody who may log in.
         http_secret: Signs the state of uploads; secret.
+        webhooks: Who is told of changes, by name.
     """
 
     settings: RegistrySettings
@@ -51,6 +52,7 @@ class RegistryArgs:
     storage: StorageConnection
     users: Sequence[RegistryUser]
     http_secret: pulumi.Input[str]
+    webhooks: Mapping[str, WebhookSettings]
 
 
 class Registry(pulumi.ComponentResource):
@@ -108,7 +110,7 @@ class Registry(pulumi.ComponentResource):
             root_directory=storage.root_directory,
             redirect=self._args.settings.redirect,
             http_secret=self._args.http_secret,
-        ).apply(lambda args: registry_config(**args))
+        ).apply(lambda args: registry_config(**args, webhooks=self._args.webhooks))
         credentials = pulumi.Output.all(
             access_key=storage.access_key, secret_key=storage.secret_key
         ).apply(lambda args: credentials_file(**args))
@@ -163,6 +165,7 @@ class Registry(pulumi.ComponentResource):
             cert_manager=isinstance(args.tls, TlsCertManager),
             storage_endpoint=args.storage.endpoint,
             redirect=args.settings.redirect,
+            webhooks=[webhook.url for webhook in args.webhooks.values()],
         )
         policies = network_policies(self._name, connections, self._child)
         check = StorageCheck(

@@ -31,6 +31,7 @@ CLUSTER_UID = "11111111-2222-3333-4444-555555555555"
 ENCRYPTED = (
     *("digitalocean:token", "digitalocean:spacesSecretKey", "kubernetes:kubeconfig"),
     f"{PROJECT}:storage",
+    f"{PROJECT}:webhooks",
 )
 """The keys that hold secrets, where they are set."""
 

@@ -90,6 +90,15 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "ingress-host-network": {"ingress": {"hostNetwork": True}},
     "replicas": {"registry": {"replicas": 2}},
+    "webhooks": {
+        "webhooks": {
+            "ci": {
+                "url": "http://ci.tools.svc:8080/hook",
+                "headers": {"Authorization": "Bearer secret-of-ci"},
+            },
+            "chat": {"url": "https://chat.example.com/?x=1", "actions": ["push"]},
+        }
+    },
     "maintenance-off": {"maintenance": {"enabled": False}},
     "maintenance-daily": {"maintenance": {"schedule": "0 3 * * *"}},
     "nodes": {

@@ -41,13 +41,13 @@ def consumer(tmp_path: Path, **inputs: Any) -> Path:
 
 
 def flat(kind: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the names of a section's keys as flat inputs; an existing bucket is not offered."""
+    """Yield the names of a section's keys as flat inputs; neither an existing
+    bucket nor webhooks, which hold secrets, are offered."""
     for section in get_args(kind) or [kind]:
         if not (isinstance(section, type) and issubclass(section, Section)):
             continue
         for name, field in section.model_fields.items():
-            is_kind = name == "kind"
-            if section is S3Settings or is_kind:
+            if section is S3Settings or name in ("kind", "webhooks"):
                 continue
             inner = [] if name == "users" else list(flat(field.annotation, f"{prefix}{name}_"))
             yield from inner or [f"{prefix}{name}"]

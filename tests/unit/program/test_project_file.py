@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -47,7 +48,7 @@ def test_the_engine_checks_no_types_since_it_does_not_say_how_to_fix_them() -> N
 def test_the_readme_lists_every_key_with_its_default() -> None:
     rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:3] == "| `"]
     for key, text in described(Settings):
-        key = key.replace("users.", "users.<name>.")
+        key = re.sub("^(users|webhooks)", r"\1.<name>", key)
         assert any(f"`{key}`" in row and text in row for row in rows), f"{key}, {text}"
 
 

@@ -23,6 +23,7 @@ def test_the_registrys_configuration_is_the_golden_one(golden: Golden) -> None:
         root_directory="",
         redirect=False,
         http_secret="00ff",
+        webhooks={},
     )
     golden("config.yml", text)
 
@@ -36,6 +37,7 @@ def test_each_storage_gets_requests_in_its_own_form() -> None:
         root_directory="images",
         redirect=True,
         http_secret="0",
+        webhooks={},
     )
     s3 = yaml.safe_load(text)["storage"]["s3"]
     assert s3["secure"] is False, "no TLS where the storage has none"

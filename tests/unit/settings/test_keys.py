@@ -50,7 +50,7 @@ from tests.unit.settings.helpers import GOOD, S3, problems
             {"storage": S3, "storage.zzz": "x"},
             "storage.zzz",
             "unknown key; known are hostname, namespace, adminUser, pullUser, users, storage, "
-            "registry, ingress, tls, dns, nodes, pullSecrets, maintenance, scripts",
+            "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, scripts",
         ),
         ({"scripts": {"zzz": "x"}}, "scripts.zzz", "unknown key; known are image"),
         (

@@ -55,7 +55,7 @@ def test_the_message_has_every_problem_with_key_value_expectation_and_fix() -> N
         "\n"
         "  zzz = [not shown]\n"
         "      unknown key; known are hostname, namespace, adminUser, pullUser, users, storage, "
-        "registry, ingress, tls, dns, nodes, pullSecrets, maintenance, scripts\n"
+        "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, scripts\n"
         "      fix: pulumi config rm zzz\n"
         '  hostname = "http://a.b"\n'
         "      expected a hostname in lowercase letters, such as registry.example.com: "

@@ -1,0 +1,75 @@
+"""A receiver in the cluster is told of pushes and deletes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.build import images
+from tests.sandbox.helpers import Sandbox, eventually, pod
+
+NAMESPACE = "webhooks"
+HEADER = "Bearer hunter2-of-the-webhook"
+RECEIVER = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        print(self.headers["Authorization"], body.decode().replace("\\n", " "), flush=True)
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("", 8080), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def receiver(sandbox: Sandbox) -> Iterator[None]:
+    labels = {"app": "receiver"}
+    running: Any = pod("receiver", images.PYTHON, NAMESPACE)
+    running["metadata"]["labels"] = labels
+    running["spec"]["containers"][0]["command"] = ["python3", "-c", RECEIVER]
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "receiver", "namespace": NAMESPACE},
+        "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    sandbox.kubectl("create", "namespace", NAMESPACE)
+    sandbox.apply(running, service)
+    sandbox.config(webhooks__test__url=f"http://receiver.{NAMESPACE}.svc/events")
+    header = ("--path", "--secret", "webhooks.test.headers.Authorization")
+    sandbox.pulumi("config", "set", *header, stdin=HEADER)
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+    yield
+    sandbox.pulumi("config", "rm", "webhooks")
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+    sandbox.kubectl("delete", "namespace", NAMESPACE)
+
+
+def events(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """Return the events about this test's repository; each must have come with the header."""
+    lines = sandbox.kubectl("logs", "receiver", f"--namespace={NAMESPACE}").stdout.splitlines()
+    assert all(line.startswith(f"{HEADER} ") for line in lines)
+    envelopes = [json.loads(line.removeprefix(HEADER)) for line in lines]
+    every = [event for envelope in envelopes for event in envelope["events"]]
+    return [event for event in every if event["target"]["repository"] == "webhooks/whoami"]
+
+
+@pytest.mark.usefixtures("receiver")
+def test_a_push_and_a_delete_are_told_and_a_pull_is_not(sandbox: Sandbox) -> None:
+    source = f"oci-archive:{images.archive_path(sandbox.layout.tools, 'whoami')}"
+    target = f"docker://{sandbox.registry}/webhooks/whoami:1"
+    sandbox.run("skopeo", "copy", f"--dest-creds=admin:{sandbox.password}", source, target)
+    eventually("the push is told", lambda: len(events(sandbox)) == 1)
+    (push,) = events(sandbox)
+    assert (push["action"], push["target"]["tag"]) == ("push", "1")
+    digest = push["target"]["digest"]
+    path = f"/v2/webhooks/whoami/manifests/{digest}"
+    assert sandbox.http("GET", path, login=True)[0] == 200
+    assert sandbox.http("DELETE", path, login=True)[0] == 202
+    eventually("the delete is told", lambda: len(events(sandbox)) == 2)
+    delete = events(sandbox)[1]
+    assert (delete["action"], delete["target"]["digest"]) == ("delete", digest)
