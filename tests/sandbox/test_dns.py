@@ -39,14 +39,14 @@ def test_the_hostname_gets_the_addresses_that_are_given(sandbox: Sandbox) -> Non
     (record,) = records(sandbox)
     assert (record["type"], record["name"], record["data"]) == ("A", "registry", node)
     sandbox.pulumi("preview", "--expect-no-changes")
-    sandbox.config(dns__addresses=["203.0.113.10", "2001:db8::10"])
+    sandbox.config(**{"dns__addresses[0]": "203.0.113.10", "dns__addresses[1]": "2001:db8::10"})
     sandbox.pulumi("up", "--yes", "--skip-preview")
     targets = {(record["type"], record["data"]) for record in records(sandbox)}
     assert targets == {("A", "203.0.113.10"), ("AAAA", "2001:db8::10")}
 
 
 def test_a_domain_of_somebody_else_is_told_before_anything_changes(sandbox: Sandbox) -> None:
-    sandbox.config(dns__zone=sandbox.registry, dns__addresses=["203.0.113.10"])
+    sandbox.config(**{"dns__zone": sandbox.registry, "dns__addresses[0]": "203.0.113.10"})
     refused = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
     assert "expected a domain of this DigitalOcean account" in refused.stdout + refused.stderr
 
@@ -54,7 +54,7 @@ def test_a_domain_of_somebody_else_is_told_before_anything_changes(sandbox: Sand
 def test_a_hostname_that_leads_elsewhere_is_a_warning(sandbox: Sandbox) -> None:
     preview = sandbox.pulumi("preview")
     assert "leads to" not in preview.stdout + preview.stderr
-    sandbox.config(dns__addresses=["203.0.113.10"])
+    sandbox.config(**{"dns__addresses[0]": "203.0.113.10"})
     preview = sandbox.pulumi("preview")
     output = preview.stdout + preview.stderr
     expected = (

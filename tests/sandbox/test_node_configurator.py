@@ -13,7 +13,7 @@ import pytest
 
 from components.nodes.configurator import LEASE, LEASE_NAMESPACE, NAME
 from sandbox.node import config
-from scripts import lease
+from scripts import api_server, lease
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
 from tests.sandbox.nodes import FILE, REFUSED, on_node, output, parsed, pulling, up
 
@@ -179,9 +179,9 @@ def test_its_service_account_may_hold_the_lock_and_only_its_own(
     (tmp_path / "ca.crt").write_bytes(base64.b64decode(server["certificate-authority-data"]))
     token = sandbox.kubectl("create", "token", "default", NAMESPACE).stdout.strip()
     (tmp_path / "token").write_text(token)
-    monkeypatch.setattr(lease, "API_SERVER", server["server"])
-    monkeypatch.setattr(lease, "TIMEOUT_SECONDS", 1)
-    with pytest.raises(lease.LeaseError, match="403"):
+    monkeypatch.setattr(api_server, "URL", server["server"])
+    monkeypatch.setattr(api_server, "TIMEOUT_SECONDS", 1)
+    with pytest.raises(api_server.ApiServerError, match="403"):
         lease.Lease(f"{LEASE_NAMESPACE}/another", "a", tmp_path).check()
     first, second = (lease.Lease(f"{LEASE_NAMESPACE}/{LEASE}", x, tmp_path) for x in "ab")
     first.take()
