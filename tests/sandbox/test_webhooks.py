@@ -30,7 +30,9 @@ def receiver(sandbox: Sandbox) -> Iterator[None]:
     labels = {"app": "receiver"}
     running: Any = pod("receiver", images.PYTHON, NAMESPACE)
     running["metadata"]["labels"] = labels
-    running["spec"]["containers"][0]["command"] = ["python3", "-c", RECEIVER]
+    # The node has the image, and no registry.
+    own = {"command": ["python3", "-c", RECEIVER], "imagePullPolicy": "IfNotPresent"}
+    running["spec"]["containers"][0] |= own
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -39,6 +41,7 @@ def receiver(sandbox: Sandbox) -> Iterator[None]:
     }
     sandbox.kubectl("create", "namespace", NAMESPACE)
     sandbox.apply(running, service)
+    sandbox.kubectl("wait", "--for=condition=Ready", "pod/receiver", f"--namespace={NAMESPACE}")
     sandbox.config(webhooks__test__url=f"http://receiver.{NAMESPACE}.svc/events")
     header = ("--path", "--secret", "webhooks.test.headers.Authorization")
     sandbox.pulumi("config", "set", *header, stdin=HEADER)
