@@ -21,6 +21,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         print(self.headers["Authorization"], body.decode().replace("\\n", " "), flush=True)
         self.send_response(200)
         self.end_headers()
+    def log_message(self, *_):
+        pass
 http.server.HTTPServer(("", 8080), Handler).serve_forever()
 """
 
