@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sandbox.cloud import spaces
 from sandbox.engine import engine
@@ -85,9 +86,13 @@ def repair(stack: Sandbox, command: str) -> str:
         namespace = stack.pulumi("config", "get", "namespace").stdout.strip()
         adopt = ["import", "kubernetes:core/v1:Namespace", "registry-namespace", namespace]
         stack.pulumi(*adopt, "--protect=false", "--generate-code=false", "--yes")
-        return output + stack.run(*last).stdout
-    assert not result.returncode, output[-3000:]
-    return output
+    elif result.returncode and "BucketAlreadyOwnedByYou" in output:
+        (suffix,) = [x["urn"] for x in resources(stack) if x["urn"].endswith("::storage-suffix")]
+        last += ["--replace", suffix]
+    else:
+        assert not result.returncode, output[-3000:]
+        return output
+    return output + stack.run(*last).stdout
 
 
 def _delete_empty_attributes(stack: Sandbox) -> None:
@@ -101,11 +106,17 @@ def _delete_empty_attributes(stack: Sandbox) -> None:
             path.unlink()
 
 
+def resources(stack: Sandbox) -> list[dict[str, Any]]:
+    """Return the resources in the state."""
+    export = json.loads(stack.pulumi("stack", "export").stdout)
+    resources: list[dict[str, Any]] = export["deployment"].get("resources", [])
+    return resources
+
+
 def leftovers(stack: Sandbox, output: str) -> list[str]:
     """Return what is left in the cloud, and neither in the state nor in the commands' output."""
-    export = json.loads(stack.pulumi("stack", "export").stdout)
-    resources = export["deployment"].get("resources", [])
-    state = json.dumps([[x.get("id"), x.get("outputs", {}).get("name")] for x in resources])
+    known = [[x.get("id"), x.get("outputs", {}).get("name")] for x in resources(stack)]
+    state = json.dumps(known)
     keys = stack.api("GET", "spaces/keys?per_page=200")["keys"]
     hostname = stack.pulumi("config", "get", "hostname").stdout.strip()
     names = [x["access_key"] for x in keys if x["name"] == hostname or stack.stack in x["name"]]
