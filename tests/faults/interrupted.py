@@ -21,6 +21,7 @@ WITHIN_SECONDS = 120
 PREFIX = "killed"
 """The start of the names of the Spaces."""
 
+_OWNED = re.compile(r"could not create Space (\S+): BucketAlreadyOwnedByYou")
 _EXISTS = re.compile(r"Namespace \S+ exists, and is not in this stack's state")
 
 
@@ -86,7 +87,8 @@ def repair(stack: Sandbox, command: str) -> str:
         namespace = stack.pulumi("config", "get", "namespace").stdout.strip()
         adopt = ["import", "kubernetes:core/v1:Namespace", "registry-namespace", namespace]
         stack.pulumi(*adopt, "--protect=false", "--generate-code=false", "--yes")
-    elif result.returncode and "BucketAlreadyOwnedByYou" in output:
+    elif result.returncode and (left := _OWNED.search(output)):
+        stack.s3().delete_bucket(Bucket=left[1])
         (suffix,) = [x["urn"] for x in resources(stack) if x["urn"].endswith("::storage-suffix")]
         last += ["--replace", suffix]
     else:
@@ -186,4 +188,5 @@ def destroy(stack: Sandbox, number: int) -> bool:
 def _check(stack: Sandbox, output: str) -> None:
     stack.pulumi("preview", "--expect-no-changes")
     stack.pulumi("refresh", "--preview-only", "--expect-no-changes")
-    assert not leftovers(stack, output), f"left in the cloud, and nobody is told:\n{output}"
+    left = leftovers(stack, output)
+    assert not left, f"left in the cloud, and nobody is told: {left}\n{output[-3000:]}"
