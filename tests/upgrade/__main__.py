@@ -111,6 +111,8 @@ def upgrade(base: str) -> None:
     engine.prepare(layout)
     PREVIEW.write_text(run(layout, "pulumi", "preview", "--policy-pack=policy", "--color=never"))
     print(PREVIEW.read_text())
+    # The node has only the images that there were when it started.
+    make("down")
     make("up")
     run(layout, "crane", "validate", f"--remote={image}")
     run(layout, "pulumi", "preview", "--expect-no-changes", "--policy-pack=policy")
