@@ -126,6 +126,7 @@ def main() -> None:
     base = base_revision(parser.parse_args().base)
     if (FOLDER / "Makefile").exists():
         make("wipe")
+        shutil.rmtree(FOLDER)
     try:
         upgrade(base)
     except subprocess.CalledProcessError as error:
