@@ -112,11 +112,10 @@ def _serves(certificate: Path, ca_pem: bytes, wanted_pem: bytes) -> bool:
     )
     try:
         current.verify_directly_issued_by(ca)
-        names, wanted_names = (
-            x.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            for x in (current, wanted)
-        )
     except Exception:  # noqa: BLE001 (whatever is wrong with it, a new one is the fix)
         return False
+    names, wanted_names = (
+        x.extensions.get_extension_for_class(x509.SubjectAlternativeName) for x in (current, wanted)
+    )
     left = current.not_valid_after_utc - datetime.now(UTC)
     return names == wanted_names and left > timedelta(days=_RENEW_DAYS)

@@ -162,7 +162,7 @@ def update(stack: Sandbox, number: int) -> bool:
     Returns:
         Whether it was interrupted.
     """
-    stack.config(**{"users__ci__pull[0]": f"team-{number}"}, registry__parallelUploads=16 + number)
+    stack.config(**{"users__ci__pull[0]": f"team-{number}"}, registry__parallelUploads=number)
     killed = kill_after(stack, number, "up", "--yes", "--skip-preview")
     _check(stack, repair(stack, "up"))
     return killed

@@ -109,12 +109,8 @@ def upgrade(base: str) -> None:
     make("venv")
     toolchain.build(layout.tools)
     engine.prepare(layout)
-    # The sandbox has images of its own, also for what earlier revisions did not run.
-    run(layout, "pulumi", "config", "set", "--path", "registry.proxyImage", images.CADDY)
     PREVIEW.write_text(run(layout, "pulumi", "preview", "--policy-pack=policy", "--color=never"))
     print(PREVIEW.read_text())
-    # The node has only the images that there were when it started.
-    make("down")
     make("up")
     run(layout, "crane", "validate", f"--remote={image}")
     run(layout, "pulumi", "preview", "--expect-no-changes", "--policy-pack=policy")
@@ -128,7 +124,6 @@ def main() -> None:
     base = base_revision(parser.parse_args().base)
     if (FOLDER / "Makefile").exists():
         make("wipe")
-        shutil.rmtree(FOLDER)
     try:
         upgrade(base)
     except subprocess.CalledProcessError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import ssl
 from pathlib import Path
 from typing import Any
@@ -67,16 +66,6 @@ def test_a_certificate_is_for_its_names_and_trusted_by_the_bundle(tmp_path: Path
     before = certificate.read_bytes()
     assert pki.issue(tmp_path, "web", "a.test", "10.0.0.1")[0].read_bytes() == before
     assert pki.issue(tmp_path, "web", "b.test")[0].read_bytes() != before
-
-
-def test_a_certificate_without_names_is_replaced(tmp_path: Path) -> None:
-    pki.authority(tmp_path)
-    # The authority has signed it, as earlier versions did for clients.
-    shutil.copy(tmp_path / "ca.crt", tmp_path / "web.crt")
-    shutil.copy(tmp_path / "ca.key", tmp_path / "web.key")
-    certificate, _ = pki.issue(tmp_path, "web", "a.test")
-    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
-    assert loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
 
 def test_the_corefile_knows_the_sandboxs_names_and_nothing_else_outside() -> None:
