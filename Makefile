@@ -45,7 +45,7 @@ upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE
 
 gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass
 
-faults: venv ## kill the engine after every resource, and repair the stack as the documentation says; about an hour
+faults: venv ## kill the engine after every resource, and repair the stack as the documentation says; an hour and a half
 	@$(VENV)/python -m tests.faults
 
 bench: venv ## measure the figures in docs/performance.md, in a sandbox of its own

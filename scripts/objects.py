@@ -15,13 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from scripts.s3 import NOTHING, Bucket, Key, sign
+from scripts.s3 import NOTHING, Bucket, Key
 
 REQUEST_SECONDS = 60
 """How long the storage may be silent."""
@@ -174,9 +173,6 @@ class Objects:
 
     def _send(self, method: str, url: str, body: bytes, keep: bool) -> Response:
         parts = urlsplit(url)
-        when = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")  # noqa: UP017 - 3.11 has UTC
-        bucket = self._bucket
-        signed = sign(method, url, {}, body, bucket.key, bucket.region, when)
         if not hasattr(self._local, "connection"):
             secure = parts.scheme == "https"
             kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -184,7 +180,7 @@ class Objects:
             self._connections.append(self._local.connection)
         connection: http.client.HTTPConnection = self._local.connection
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, target, body, signed)
+        connection.request(method, target, body, self._bucket.signed(method, url, body))
         stream = connection.getresponse()
         content, hashed = [], hashlib.sha256()
         while chunk := stream.read(2**20):

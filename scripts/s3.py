@@ -198,5 +198,15 @@ class Bucket:
             body: The body to send.
         """
         url = self.url(name, query)
+        return send(method, url, self.signed(method, url, body), body)
+
+    def signed(self, method: str, url: str, body: bytes) -> dict[str, str]:
+        """Return the headers of a request that is sent now.
+
+        Args:
+            method: The HTTP method.
+            url: What :meth:`url` returned.
+            body: The body to send.
+        """
         time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")  # noqa: UP017 - 3.11 has UTC
-        return send(method, url, sign(method, url, {}, body, self.key, self.region, time), body)
+        return sign(method, url, {}, body, self.key, self.region, time)

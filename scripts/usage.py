@@ -1,7 +1,6 @@
 """Show what the registry's bucket holds: bytes by repository, and what they cost.
 
-    pulumi stack output storage_key --show-secrets |
-        python3 -m scripts.usage $(pulumi stack output storage)
+    python3 -m scripts.usage
 
 It only reads. Plain Python 3.9 with nothing installed.
 """

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from settings.commands import Ask
+from settings.schedule import Schedule
 from settings.section import LISTED, FixableError, Flag, Number, Section, Text
 from settings.types import (
     Cpu,
@@ -21,7 +22,6 @@ from settings.types import (
     ObjectName,
     RegistryImage,
     RepositoryPattern,
-    Schedule,
     WebhookAction,
     WebhookUrl,
 )

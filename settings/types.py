@@ -57,33 +57,6 @@ def _recent(image: str) -> str:
     )
 
 
-_CRON_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-"""The least and greatest minute, hour, day of month, month and day of week:
-https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax"""
-
-
-def _schedule(text: str) -> str:
-    fields = text.split()
-    if len(fields) == len(_CRON_BOUNDS) and all(map(_fits, fields, _CRON_BOUNDS)):
-        return text
-    raise FixableError(
-        "expected minute, hour, day of month, month and day of week in numbers, such as 17 * * * *"
-    )
-
-
-def _fits(field: str, bounds: tuple[int, int]) -> bool:
-    """Return whether a field of a cron schedule is a list of ranges within its bounds."""
-    least, greatest = bounds
-    for part in field.split(","):
-        match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
-        if not match:
-            return False
-        first = int(match[1] or least)
-        if not least <= first <= int(match[2] or first) <= greatest:
-            return False
-    return True
-
-
 def _host(text: str) -> str:
     """Return the host of what may be a URL."""
     rest = re.sub("^[a-z0-9]+:/+", "", lower(text)).rpartition("@")[2]
@@ -295,7 +268,6 @@ Folder = Annotated[
     matching(rf"(?=.{{0,255}}$)({_PART}(/{_PART})*)?", "a path such as images/registry", _folder),
 ]
 Certificates = Annotated[Text, AfterValidator(_certificates)]
-Schedule = Annotated[Text, AfterValidator(_schedule)]
 NodePath = Annotated[
     Text,
     matching(

@@ -209,7 +209,7 @@ def outputs(layout: Layout) -> dict[str, Any]:
 
 
 def _interrupted(layout: Layout) -> bool:
-    """Say whether an update of the sandbox's stack ended without releasing its lock."""
+    """Return whether an update of the sandbox's stack ended without releasing its lock."""
     # Each stack has a folder of locks: other stacks in this backend are none of our business.
     # https://github.com/pulumi/pulumi/blob/master/pkg/backend/diy/lock.go
     locks = _backend(layout) / "locks" / "organization" / PROJECT / layout.name
@@ -217,7 +217,7 @@ def _interrupted(layout: Layout) -> bool:
 
 
 def _is_pulumi(pid: int | None) -> bool:
-    """Say whether a process runs pulumi; after a reboot its ID may be another program's."""
+    """Return whether a process runs pulumi; after a reboot its ID may be another program's."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/exe").readlink().name.startswith("pulumi")
     return False

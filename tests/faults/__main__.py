@@ -1,6 +1,6 @@
 """Interrupt the first update, an update and a destroy after every resource: `make faults`.
 
-It starts a sandbox of its own, and wipes it; about an hour.
+It starts a sandbox of its own, and wipes it; an hour and a half.
 """
 
 from __future__ import annotations

@@ -52,18 +52,21 @@ def test_a_tag_that_was_deleted_comes_back_after_further_looks(bucket: FakeBucke
     assert bucket.pulls("r", A, "a")
 
 
-def test_a_tag_that_was_overwritten_names_its_last_image_again(bucket: FakeBucket) -> None:
+def overwrite(bucket: FakeBucket) -> None:
+    """Let the tag name B from the second hour on, and C from the third."""
     for hours, pushed in enumerate((B, C), 2):
         bucket.push("r", pushed, "a")
         look(bucket, hours)
+
+
+def test_a_tag_that_was_overwritten_names_its_last_image_again(bucket: FakeBucket) -> None:
+    overwrite(bucket)
     restored(bucket, "a")
     assert bucket.pulls("r", B, "a")
 
 
 def test_a_tag_names_what_it_named_at_some_time(bucket: FakeBucket) -> None:
-    for hours, pushed in enumerate((B, C), 2):
-        bucket.push("r", pushed, "a")
-        look(bucket, hours)
+    overwrite(bucket)
     restored(bucket, "a", before=1.5 * HOUR)
     assert bucket.pulls("r", A, "a")
 
