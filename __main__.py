@@ -4,9 +4,7 @@ import os
 
 import pulumi
 
-import outputs
-from components import PrivateRegistry
-from foundation import foundation
+import preflight
 from settings import load
 from settings.problems import explained_errors
 
@@ -17,7 +15,14 @@ with explained_errors():
         environment=os.environ,
         project=pulumi.get_project(),
     )
-    args, opts = foundation(settings, access)
+    cluster = preflight.ask(settings, access)
+
+    # Imported now: the SDK of Kubernetes takes as long as the cluster's answers.
+    import outputs
+    from components import PrivateRegistry
+    from foundation import foundation
+
+    args, opts = foundation(settings, access, cluster)
 
 registry = PrivateRegistry("private-registry", args, opts)
 outputs.export(settings, registry)

@@ -8,25 +8,27 @@ import preflight
 from components import PrivateRegistryArgs
 from components.namespace import registry_namespace
 from components.providers import account_provider, cluster_provider, spaces_provider
+from preflight.cluster import Cluster
 from settings import Settings
 from settings.credentials import Access
 
 
 def foundation(
-    settings: Settings, access: Access
+    settings: Settings, access: Access, kubernetes: Cluster
 ) -> tuple[PrivateRegistryArgs, pulumi.ResourceOptions]:
     """Check and create what comes before the registry; return what it is made of.
 
     Args:
         settings: All settings.
         access: What reaches the cloud and the cluster.
+        kubernetes: The cluster, to be checked.
 
     Raises:
         SettingsError: With everything that is in the way.
     """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    identifier, guard = preflight.run(settings, access, stack)
-    addresses = preflight.dns_addresses(settings, access)
+    identifier, guard = preflight.run(settings, access, kubernetes, stack)
+    addresses = preflight.dns_addresses(settings, kubernetes)
     cluster = cluster_provider(access, identifier)
     namespace = registry_namespace(
         settings.namespace,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-STACK_ANNOTATION = "registry/stack"
-"""The full name of the stack that manages an object."""
-
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """Do not wait for an object to become ready: the smoke test shows more, and sooner.
 https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.metadata import STACK_ANNOTATION
+from settings.names import STACK_ANNOTATION
 
 
 def registry_namespace(

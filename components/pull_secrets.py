@@ -10,10 +10,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
+from settings.names import PULL_SECRET
 from settings.schema import PullSecretsSettings
-
-SECRET_NAME = "registry-pull"  # noqa: S105 - the name of a Secret
-"""The name of the Secret in each namespace, for the ``imagePullSecrets`` of pods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ class PullSecrets(pulumi.ComponentResource):
         for namespace in args.settings.namespaces:
             secret = kubernetes.core.v1.Secret(
                 f"{name}-{namespace}",
-                metadata={"name": SECRET_NAME, "namespace": namespace},
+                metadata={"name": PULL_SECRET, "namespace": namespace},
                 type="kubernetes.io/dockerconfigjson",
                 string_data={".dockerconfigjson": login},
                 opts=child,
@@ -68,7 +66,7 @@ class PullSecrets(pulumi.ComponentResource):
                     image_pull_secrets=[{"name": secret.metadata.name}],
                     opts=child,
                 )
-        self.names = [f"{namespace}/{SECRET_NAME}" for namespace in args.settings.namespaces]
+        self.names = [f"{namespace}/{PULL_SECRET}" for namespace in args.settings.namespaces]
         self.register_outputs({"names": self.names})
 
 

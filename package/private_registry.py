@@ -10,6 +10,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG
 
 import components
+import preflight
 from foundation import foundation
 from settings import Settings, load
 from settings.section import Section
@@ -163,5 +164,5 @@ class PrivateRegistry(components.PrivateRegistry):
         for key, value in nested(Settings, args).items():
             config[f"{PACKAGE}:{key}"] = as_configured(value)
         settings, access = load(config, frozenset(secret_keys), os.environ, PACKAGE)
-        made_of, own = foundation(settings, access)
+        made_of, own = foundation(settings, access, preflight.ask(settings, access))
         super().__init__(name, made_of, pulumi.ResourceOptions.merge(opts, own))

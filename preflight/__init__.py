@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import pulumi
 
 from preflight import conflicts
-from preflight.addresses import dns_addresses
+from preflight.addresses import dns_addresses, services
 from preflight.cloud import check_token, check_zone
-from preflight.cluster import Cluster
+from preflight.cluster import INGRESSES, KUBE_SYSTEM, Cluster
 from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
@@ -23,19 +23,36 @@ from settings.credentials import Access
 from settings.problems import Problem, SettingsError
 from settings.tls import TlsCertManager
 
-__all__ = ["check", "dns_addresses", "run"]
+__all__ = ["ask", "check", "dns_addresses", "run"]
+
+ROUTES = [f"/apis/traefik.io/v1alpha1/{kind}" for kind in ("ingressroutes", "ingressroutetcps")]
 
 _Result = TypeVar("_Result")
 
 
+def ask(settings: Settings, access: Access) -> Cluster:
+    """Return the cluster, of which everything is asked that is always needed.
+
+    The answers take as long as the import of the SDK of Kubernetes: call this before.
+
+    Args:
+        settings: All settings.
+        access: What reaches the cluster.
+    """
+    cluster = Cluster.of(access)
+    cluster.ask([KUBE_SYSTEM, INGRESSES, *ROUTES, services(settings.ingress)])
+    return cluster
+
+
 def run(
-    settings: Settings, access: Access, stack: str
+    settings: Settings, access: Access, cluster: Cluster, stack: str
 ) -> tuple[pulumi.Output[str], pulumi.ResourceTransformation]:
     """Check cluster and cloud.
 
     Args:
         settings: All settings.
-        access: What reaches the cloud and the cluster.
+        access: What reaches the cloud.
+        cluster: The cluster.
         stack: The full name of this stack.
 
     Returns:
@@ -46,7 +63,6 @@ def run(
     Raises:
         SettingsError: With everything that is in the way.
     """
-    cluster = Cluster.of(access)
     uid, own = check(settings, access, cluster, stack)
     outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster, own))
     identifier = outputs.apply(lambda known: str(known[0]))
@@ -90,9 +106,8 @@ def check(
         served = [
             pool.submit(_served, listed, settings, cluster, path)
             for listed, path in (
-                (conflicts.ingresses, "/apis/networking.k8s.io/v1/ingresses"),
-                (conflicts.routes, "/apis/traefik.io/v1alpha1/ingressroutes"),
-                (conflicts.routes, "/apis/traefik.io/v1alpha1/ingressroutetcps"),
+                (conflicts.ingresses, INGRESSES),
+                *((conflicts.routes, path) for path in ROUTES),
             )
         ]
     own: list[Served] = []

@@ -9,23 +9,27 @@ from typing import Any
 
 import pulumi
 
-from preflight.cluster import Cluster
+from preflight.cluster import INGRESSES, Cluster
 from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
-from settings.credentials import Access
 from settings.problems import Problem, SettingsError, shown
 from settings.schema import IngressSettings
 
 _FIRST = ("dns", "addresses", 0)
 
 
-def dns_addresses(settings: Settings, access: Access) -> list[str]:
+def services(ingress: IngressSettings) -> str:
+    """Return the path of the list of Services in the ingress controller's namespace."""
+    return f"/api/v1/namespaces/{ingress.controller_namespace}/services"
+
+
+def dns_addresses(settings: Settings, cluster: Cluster) -> list[str]:
     """Return the addresses for DNS records; without a zone, warn if the hostname leads elsewhere.
 
     Args:
         settings: The hostname, the zone, and the addresses, if they are given.
-        access: Reaches the cluster, whose ingress controller tells its addresses otherwise.
+        cluster: The cluster, whose ingress controller tells its addresses otherwise.
 
     Returns:
         The addresses; none without a zone, or where a preview cannot know them.
@@ -33,12 +37,11 @@ def dns_addresses(settings: Settings, access: Access) -> list[str]:
     Raises:
         SettingsError: There is a zone, and no address that everybody can reach.
     """
-    cluster = Cluster.of(access)
     try:
         addresses = settings.dns.addresses or controller_addresses(
             settings.ingress,
-            cluster.items("/apis/networking.k8s.io/v1/ingresses"),
-            cluster.items(f"/api/v1/namespaces/{settings.ingress.controller_namespace}/services"),
+            cluster.items(INGRESSES),
+            cluster.items(services(settings.ingress)),
         )
     except NotReadyError as error:
         if not pulumi.runtime.is_dry_run():

@@ -6,19 +6,23 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from components.metadata import STACK_ANNOTATION
 from preflight.errors import NotReadyError
 from settings.credentials import Access
+from settings.names import STACK_ANNOTATION
 from settings.problems import Problem
 
 TIMEOUT_SECONDS = 10
 """For a cluster that does not answer; one that does takes a tenth of a second."""
+
+KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
+INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
 
 _LOG_LINE = re.compile(r"[IWEF]\d{4} ")
 """How lines of kubectl's own log begin; the error comes after them, without it.
@@ -36,6 +40,7 @@ class Cluster:
 
     kubeconfig: str = field(repr=False)
     flags: tuple[str, ...]
+    _asked: dict[str, Future[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, access: Access) -> Cluster:
@@ -43,6 +48,21 @@ class Cluster:
         arguments = access.kubernetes
         flags = [f"--{key}={arguments[key]}" for key in ("context", "cluster") if key in arguments]
         return cls(arguments.get("kubeconfig", ""), tuple(flags))
+
+    def ask(self, paths: Iterable[str]) -> None:
+        """Ask for objects or lists that are needed later, and do not wait.
+
+        Args:
+            paths: Their paths in the API.
+        """
+        pool = ThreadPoolExecutor()
+        for path in paths:
+            self._asked[path] = pool.submit(self._kubectl, f"--raw={path}")
+        pool.shutdown(wait=False)
+
+    def _raw(self, path: str) -> str:
+        asked = self._asked.get(path)
+        return asked.result() if asked else self._kubectl(f"--raw={path}")
 
     def uid(self) -> str:
         """Return what tells this cluster from all others, however it is reached.
@@ -53,7 +73,7 @@ class Cluster:
         Raises:
             NotReadyError: The cluster cannot be asked.
         """
-        namespace = json.loads(self._kubectl("--raw=/api/v1/namespaces/kube-system"))
+        namespace = json.loads(self._raw(KUBE_SYSTEM))
         return str(namespace["metadata"]["uid"])
 
     def items(self, path: str) -> list[dict[str, Any]]:
@@ -65,7 +85,7 @@ class Cluster:
         Raises:
             NotReadyError: The cluster cannot be asked.
         """
-        output = self._kubectl(f"--raw={path}")
+        output = self._raw(path)
         items: list[dict[str, Any]] = json.loads(output)["items"] if output else []
         return items
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from components.pull_secrets import SECRET_NAME
 from settings import Settings
 from settings.commands import set_command
+from settings.names import PULL_SECRET
 from settings.problems import Problem
 from settings.tls import TlsCertManager
 
@@ -120,12 +120,12 @@ def service_accounts(settings: Settings, items: Iterable[dict[str, Any]]) -> lis
     return [
         _others_pull_secrets(namespace, others)
         for namespace in settings.pull_secrets.namespaces
-        if (others := accounts.get(namespace, set()) - {SECRET_NAME})
+        if (others := accounts.get(namespace, set()) - {PULL_SECRET})
     ]
 
 
 def _others_pull_secrets(namespace: str, others: set[str]) -> Problem:
-    patch = [{"op": "add", "path": "/imagePullSecrets/-", "value": {"name": SECRET_NAME}}]
+    patch = [{"op": "add", "path": "/imagePullSecrets/-", "value": {"name": PULL_SECRET}}]
     return Problem(
         "pullSecrets.defaultServiceAccount",
         "true",

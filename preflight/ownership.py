@@ -6,11 +6,11 @@ from typing import Any
 
 import pulumi
 
-from components.metadata import STACK_ANNOTATION
 from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
+from settings.names import STACK_ANNOTATION
 
 
 def guard(settings: Settings, cluster: Cluster, stack: str) -> pulumi.ResourceTransformation:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pulumi
 
-from components.storage.place import place, require_same_place
 from preflight.cluster import Cluster
 from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
 from settings.credentials import Access
+from settings.place import place, require_same_place
 from settings.problems import Problem, SettingsError, explained_errors
 
 _KINDS = (

@@ -9,9 +9,10 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
 
-from components.metadata import STACK_ANNOTATION, labels
+from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
 from components.script_job import SCRIPTS
+from settings.names import STACK_ANNOTATION
 
 _SCRIPTS = [
     SCRIPTS / f"{name}.py"

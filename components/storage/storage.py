@@ -10,8 +10,8 @@ import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
 from components.storage.new_key import report_others, wait_for_key
-from components.storage.place import place, require_same_place
 from settings.credentials import Access
+from settings.place import place, require_same_place
 from settings.problems import explained_errors
 from settings.storage import S3Settings, SpacesSettings
 

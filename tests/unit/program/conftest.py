@@ -21,6 +21,7 @@ from pulumi.runtime.stack import run_in_stack
 
 import preflight
 from components import private_registry
+from preflight.cluster import Cluster
 from tests.unit.program.engine import Engine
 
 ROOT = Path(__file__).parents[3]
@@ -126,6 +127,7 @@ def _run(
             ),
             # A cluster with nothing in the way.
             mock.patch.object(preflight, "check", lambda *_: (CLUSTER_UID, [])),
+            mock.patch.object(Cluster, "ask"),
             mock.patch.object(
                 preflight, "dns_addresses", lambda settings, _: settings.dns.addresses
             ),

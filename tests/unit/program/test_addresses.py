@@ -15,12 +15,11 @@ from preflight.addresses import controller_addresses, dns_addresses, misled, res
 from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
 from settings import Settings, SettingsError
-from settings.credentials import Access
 from settings.problems import Problem
 from settings.schema import IngressSettings
 
 HOST = "registry.example.com"
-ACCESS = Access(token="", kubernetes={}, digitalocean={})
+CLUSTER = Cluster("", ())
 
 
 def status(*ips: str) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def dns(monkeypatch: pytest.MonkeyPatch, *ips: str, **settings: Any) -> list[str
         return [service(443, *ips)] if path.endswith("/kube-system/services") else []
 
     monkeypatch.setattr(Cluster, "items", items)
-    return dns_addresses(Settings.model_validate({"hostname": HOST, "dns": settings}), ACCESS)
+    return dns_addresses(Settings.model_validate({"hostname": HOST, "dns": settings}), CLUSTER)
 
 
 def test_a_zone_gets_the_addresses_that_the_controller_tells(
@@ -153,11 +152,11 @@ def test_a_cluster_that_cannot_be_asked_is_an_error_in_up_only(
     settings = Settings.model_validate({"hostname": HOST, "dns": {"zone": zone}})
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: False)
     with pytest.raises(SettingsError) as refused:
-        dns_addresses(settings, ACCESS)
+        dns_addresses(settings, CLUSTER)
     assert str(refused.value) == str(SettingsError([problem]))
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     with mock.patch.object(pulumi.log, "warn") as warn:
-        assert dns_addresses(settings, ACCESS) == []
+        assert dns_addresses(settings, CLUSTER) == []
     assert warn.call_count == (1 if zone else 0), "preflight says already that it was not asked"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pulumi
@@ -11,12 +13,14 @@ import pytest
 import preflight
 from preflight import check
 from preflight import cluster as cluster_module
-from preflight.cluster import Cluster
+from preflight.addresses import services
+from preflight.cluster import INGRESSES, Cluster
 from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from settings import Settings
 from settings.credentials import Access, find_access
 from settings.problems import Problem, SettingsError
+from tests.unit.program.conftest import ROOT
 
 S3 = {
     "kind": "s3",
@@ -241,3 +245,20 @@ def test_of_the_objects_in_a_namespace_only_kinds_and_metadata_are_read(kubectl:
         ("Service", {"name": "registry"}),
     ]
     assert "get secrets,services --namespace=registry --output=jsonpath=" in kubectl.calls
+
+
+def test_the_cluster_answers_while_the_sdk_of_kubernetes_is_imported() -> None:
+    code = "import preflight, sys; print('pulumi_kubernetes.core.v1' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout == "False\n"
+
+
+def test_what_was_asked_before_is_not_asked_again(kubectl: Kubectl) -> None:
+    values = {"hostname": "a.b", "ingress": {"controllerNamespace": "traefik"}}
+    settings = Settings.model_validate(values)
+    cluster = preflight.ask(settings, access())
+    for path in (INGRESSES, *preflight.ROUTES, services(settings.ingress)):
+        cluster.items(path)
+    assert cluster.uid() == "1234"
+    assert len(kubectl.calls.splitlines()) == 5

@@ -8,12 +8,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.storage.place import place
 from preflight.cluster import Cluster
 from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from preflight.record import comparison
 from settings import Settings, load
+from settings.place import place
 from settings.problems import Problem, SettingsError
 from tests.unit.program.conftest import CONFIG, PROJECT, Run, refusal
 

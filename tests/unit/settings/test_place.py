@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from components.storage.place import place, require_same_place, url
+from settings.place import place, require_same_place, url
 from settings.problems import SettingsError
 from settings.storage import S3Settings, SpacesSettings
 from tests.unit.program.modes import S3

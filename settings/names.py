@@ -1,0 +1,7 @@
+"""Names in the cluster that both the checks before an update and its components know."""
+
+STACK_ANNOTATION = "registry/stack"
+"""The full name of the stack that manages an object."""
+
+PULL_SECRET = "registry-pull"  # noqa: S105 - the name of a Secret
+"""The name of the Secret in each namespace, for the ``imagePullSecrets`` of pods."""
