@@ -17,7 +17,7 @@ with explained_errors():
     )
     cluster = preflight.ask(settings, access)
 
-    # Imported now: the SDK of Kubernetes takes as long as the cluster's answers.
+    # Imported now: the SDK of Kubernetes takes as long as the cluster's responses.
     import outputs
     from components import PrivateRegistry
     from foundation import foundation

@@ -14,28 +14,28 @@ from settings.credentials import Access
 
 
 def foundation(
-    settings: Settings, access: Access, kubernetes: Cluster
+    settings: Settings, access: Access, cluster: Cluster
 ) -> tuple[PrivateRegistryArgs, pulumi.ResourceOptions]:
     """Check and create what comes before the registry; return what it is made of.
 
     Args:
         settings: All settings.
         access: What reaches the cloud and the cluster.
-        kubernetes: The cluster, to be checked.
+        cluster: The cluster, to be checked.
 
     Raises:
         SettingsError: With everything that is in the way.
     """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    identifier, guard = preflight.run(settings, access, kubernetes, stack)
-    addresses = preflight.dns_addresses(settings, kubernetes)
-    cluster = cluster_provider(access, identifier)
+    identifier, guard = preflight.run(settings, access, cluster, stack)
+    addresses = preflight.dns_addresses(settings, cluster)
+    kubernetes = cluster_provider(access, identifier)
     namespace = registry_namespace(
         settings.namespace,
         stack,
-        pulumi.ResourceOptions(provider=cluster, transformations=[guard]),
+        pulumi.ResourceOptions(provider=kubernetes, transformations=[guard]),
     )
-    providers: list[pulumi.ProviderResource] = [cluster]
+    providers: list[pulumi.ProviderResource] = [kubernetes]
     if settings.storage.kind == "spaces":
         providers.append(spaces_provider(access, namespace))
     elif settings.dns.zone:

@@ -102,7 +102,7 @@ def one_round(
 
 
 def reconnect(layout: Layout, folder: Path, hostname: str) -> None:
-    """Let a registry open the connections to the S3 server anew that `delayed` has ended.
+    """Replace a registry's connections to the S3 server, which `delayed` has ended.
 
     Each request that meets one of the ended ones may fail.
     """

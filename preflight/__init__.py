@@ -31,16 +31,19 @@ _Result = TypeVar("_Result")
 
 
 def ask(settings: Settings, access: Access) -> Cluster:
-    """Return the cluster, of which everything is asked that is always needed.
+    """Return the cluster, and start the requests that :func:`run` and `dns_addresses` wait for.
 
-    The answers take as long as the import of the SDK of Kubernetes: call this before.
+    They take as long as the import of the SDK of Kubernetes: call this before it.
 
     Args:
         settings: All settings.
         access: What reaches the cluster.
     """
+    paths = [KUBE_SYSTEM, INGRESSES, *ROUTES]
+    if not settings.dns.addresses:
+        paths.append(services(settings.ingress))
     cluster = Cluster.of(access)
-    cluster.ask([KUBE_SYSTEM, INGRESSES, *ROUTES, services(settings.ingress)])
+    cluster.ask(paths)
     return cluster
 
 

@@ -50,7 +50,7 @@ class Cluster:
         return cls(arguments.get("kubeconfig", ""), tuple(flags))
 
     def ask(self, paths: Iterable[str]) -> None:
-        """Ask for objects or lists that are needed later, and do not wait.
+        """Request objects or lists that are needed later, without waiting for them.
 
         Args:
             paths: Their paths in the API.

@@ -54,7 +54,7 @@ class KubeApi:
         return json.loads(self._read(path, timeout=5))
 
     def ready(self) -> bool:
-        """Say whether the API server reports that it is ready."""
+        """Return whether the API server reports that it is ready."""
         try:
             return self._read("/readyz", timeout=2) == b"ok"
         except OSError:

@@ -84,7 +84,7 @@ def down(layout: Layout) -> None:
 
 
 def is_up(layout: Layout) -> bool:
-    """Say whether :func:`up` was completed and the API server is ready."""
+    """Return whether :func:`up` was completed and the API server is ready."""
     return enclosure.is_marked_ready(layout) and KubeApi.of(layout.kubeconfig).ready()
 
 

@@ -86,7 +86,7 @@ def to_keep(folder: Path, hostname: str, server: str) -> dict[str, str] | None:
 
 
 def configure(folder: Path, config: Path, name: str) -> None:
-    """Let the client have another configuration; it looks for one each second.
+    """Write another configuration for the client, which looks for one each second.
 
     Args:
         folder: Where the client looks.

@@ -198,7 +198,7 @@ def _name(element: ElementTree.Element) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Let a command take the storage as an argument."""
+    """Add the argument that names the storage."""
     parser.add_argument(
         "--storage",
         type=Path,

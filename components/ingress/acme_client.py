@@ -87,7 +87,7 @@ class AcmeClient(pulumi.ComponentResource):
         )
 
     def _rbac(self) -> list[pulumi.Resource]:
-        """Let the client write its Secret, and no other that exists."""
+        """Grant the client write access to its Secret, and to no other that exists."""
         account = kubernetes.core.v1.ServiceAccount(
             f"{self._name}-account", metadata=self._metadata, opts=self._child
         )

@@ -113,7 +113,7 @@ class NodeConfigurator(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _lease_rbac(self) -> kubernetes.rbac.v1.RoleBinding:
-        """Let the namespace's default service account hold the lock, and do nothing else."""
+        """Grant the namespace's default service account the lock, and nothing else."""
         group, name = "coordination.k8s.io", f"{NAME}-{self._args.namespace}"
         role = kubernetes.rbac.v1.Role(
             f"{self._name}-role",

@@ -233,7 +233,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def never_succeeded(layout: Layout) -> bool:
-    """Say whether the first update was interrupted, so that the sandbox holds nothing of value.
+    """Return whether the first update was interrupted, so that the sandbox holds nothing of value.
 
     An update whose result cannot be read counts as a success: there may be images.
     """

@@ -34,7 +34,7 @@ def written(config: Kubeconfig, path: Path) -> Path:
 
 @contextmanager
 def serving(server: socketserver.TCPServer) -> Iterator[int]:
-    """Let a server run, and return its port."""
+    """Run a server, and return its port."""
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -47,7 +47,7 @@ def serving(server: socketserver.TCPServer) -> Iterator[int]:
 
 @contextmanager
 def tunnel(url: str) -> Iterator[str]:
-    """Let an API server be reached under another address, as through a load balancer or VPN."""
+    """Serve an API server under another address, as through a load balancer or VPN."""
     target = urlsplit(url)
 
     def pump(source: socket.socket, sink: socket.socket) -> None:
@@ -71,7 +71,7 @@ def tunnel(url: str) -> Iterator[str]:
 
 @contextmanager
 def another_cluster(sandbox: Sandbox) -> Iterator[str]:
-    """Let an API server pass for another cluster's: all but its identity is the same."""
+    """Serve an API server as another cluster's: all but its identity is the same."""
     config = kubeconfig(sandbox)
     server = config["clusters"][0]["cluster"]["server"]
     context = ssl.create_default_context(cafile=str(sandbox.layout.pki / "ca.crt"))

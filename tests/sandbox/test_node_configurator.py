@@ -70,7 +70,7 @@ def log(sandbox: Sandbox, *args: str) -> str:
 
 @pytest.fixture(scope="module")
 def operators(sandbox: Sandbox, pulling: None) -> Iterator[str]:  # noqa: ARG001 (must run first)
-    """Let the node configure itself, beside an operator's file; return that."""
+    """Configure the node, beside an operator's file; return that."""
     text = OPERATORS.replace("REGISTRY", sandbox.registry)
     on_node(sandbox, f"mkdir -p {Path(FILE).parent}; cat > {FILE}", stdin=text)
     on_node(sandbox, "systemctl restart k3s")

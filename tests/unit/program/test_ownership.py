@@ -47,7 +47,7 @@ def create(monkeypatch: pytest.MonkeyPatch) -> Create:
 
 
 def has(monkeypatch: pytest.MonkeyPatch, *objects: tuple[str, ...], stack: str = "") -> None:
-    """Let the cluster have these objects, each as group, kind, namespace and name."""
+    """Put these objects into the cluster, each as group, kind, namespace and name."""
 
     def metadata(
         _: Cluster, kind: str, api_version: str, name: str, namespace: str

@@ -262,3 +262,14 @@ def test_what_was_asked_before_is_not_asked_again(kubectl: Kubectl) -> None:
         cluster.items(path)
     assert cluster.uid() == "1234"
     assert len(kubectl.calls.splitlines()) == 5
+
+
+@pytest.mark.parametrize(("addresses", "requested"), [([], True), (["203.0.113.7"], False)])
+def test_services_are_requested_only_for_addresses_that_are_not_set(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], requested: bool
+) -> None:
+    paths: list[str] = []
+    monkeypatch.setattr(Cluster, "ask", lambda _, all_paths: paths.extend(all_paths))
+    settings = Settings.model_validate({"hostname": "a.b", "dns": {"addresses": addresses}})
+    preflight.ask(settings, access())
+    assert (services(settings.ingress) in paths) == requested

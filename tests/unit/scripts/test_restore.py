@@ -53,7 +53,7 @@ def test_a_tag_that_was_deleted_comes_back_after_further_looks(bucket: FakeBucke
 
 
 def overwrite(bucket: FakeBucket) -> None:
-    """Let the tag name B from the second hour on, and C from the third."""
+    """Make the tag name B from the second hour on, and C from the third."""
     for hours, pushed in enumerate((B, C), 2):
         bucket.push("r", pushed, "a")
         look(bucket, hours)
