@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ DELAYS = (0, 10, 30)
 HTPASSWD_COST = 10
 """Of Pulumi's ``bcrypt_hash``, which a plain program would use; the seed's htpasswd takes 5."""
 
-SPACES_PORT, DELAY_PORT = 7070, 7170
+SPACES_PORT = 7070
+"""Of the S3 server, and of the proxy before it: network policies admit no other."""
 
 
 def main() -> None:
@@ -82,7 +83,8 @@ def one_round(
     names = list(registries)
     names = names[number % len(names) :] + names[: number % len(names)]
     for hostname in registries.values():
-        reconnect(layout, folder, hostname)
+        # Opens the connections that `delayed` has ended.
+        crane(layout, folder, "catalog", hostname)
     for image, (layers, size) in IMAGES.items():
         files = [folder / f"{x}.tar.gz" for x in range(layers)]
         for file in files:
@@ -99,17 +101,6 @@ def one_round(
             yield name, image, "pull", f"{seconds:.3f}"
         for file in files:
             file.unlink()
-
-
-def reconnect(layout: Layout, folder: Path, hostname: str) -> None:
-    """Replace a registry's connections to the S3 server, which `delayed` has ended.
-
-    Each request that meets one of the ended ones may fail.
-    """
-    for _ in range(10):
-        with suppress(SystemExit):
-            crane(layout, folder, "catalog", hostname)
-    crane(layout, folder, "catalog", hostname)
 
 
 def crane(layout: Layout, folder: Path, *arguments: str, stdin: str = "") -> str:
@@ -240,7 +231,7 @@ def delayed(layout: Layout, milliseconds: int) -> Iterator[None]:
         yield
         return
     inside = enclosure.enter(layout)
-    listen, server = (f"{layout.cloud_ip}:{port}" for port in (DELAY_PORT, SPACES_PORT))
+    listen, server = (f"{ip}:{SPACES_PORT}" for ip in (layout.node_ip, layout.cloud_ip))
     to_server = [*("--protocol", "tcp"), "--dport", str(SPACES_PORT)]
     redirect = ["--jump", "DNAT", "--to-destination", listen]
     iptables = [*inside, "iptables", "--table", "nat"]
