@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate faults images sbom pins bench bench-compare preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images sbom pins bench bench-compare preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -12,8 +12,8 @@ help: ## show this
 up: venv ## bring up everything in the sandbox, ending with a smoke test and the login line
 	@$(SANDBOX) up
 
-test: check ## test everything: lint, types, unit tests, and a sandbox of the tests' own
-	$(VENV)/pytest tests/sandbox
+test: check ## test everything: lint, types, unit tests, a short soak, and a sandbox of the tests' own
+	$(VENV)/pytest tests/soak tests/sandbox
 
 check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff format --check --quiet .
@@ -44,6 +44,9 @@ upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE
 	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
 
 gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass
+
+soak: venv ## collect beside 10,000 pushes, pulls and deletes, with kills and failures at every step (OPERATIONS=10000)
+	@$(VENV)/pytest tests/soak -s --operations=$(or $(OPERATIONS),10000)
 
 faults: venv ## kill the engine after every resource, and repair the stack as the documentation says; an hour and a half
 	@$(VENV)/python -m tests.faults

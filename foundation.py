@@ -37,10 +37,15 @@ def foundation(
     )
     providers: list[pulumi.ProviderResource] = [kubernetes]
     if settings.storage.kind == "spaces":
-        providers.append(spaces_provider(access, namespace))
+        providers.append(spaces_provider(access, namespace, settings.rotation))
     elif settings.dns.zone:
         providers.append(account_provider(access, namespace))
     args = PrivateRegistryArgs(
-        settings=settings, namespace=namespace, stack=stack, access=access, addresses=addresses
+        settings=settings,
+        namespace=namespace,
+        stack=stack,
+        access=access,
+        addresses=addresses,
+        prometheus_operator=preflight.knows_prometheus_operator(settings, cluster),
     )
     return args, pulumi.ResourceOptions(providers=providers, transformations=[guard])

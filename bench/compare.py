@@ -62,6 +62,18 @@ def main() -> None:
                         for row in one_round(layout, Path(folder), registries, number):
                             writer.writerow((delay, number, *row))
                             file.flush()
+                    # Each round is of new bytes, 1.2 GB of them.
+                    spaces_data = str(layout.state / "cloud" / "spaces")
+                    run(
+                        layout,
+                        "find",
+                        spaces_data,
+                        "-path",
+                        "*/blobs/*",
+                        "-name",
+                        "data",
+                        "-delete",
+                    )
     finally:
         sandbox(layout, "wipe")
 

@@ -25,6 +25,10 @@ SMOKE_TEST_REPOSITORY = "smoke-test"
 """The one repository of the smoke test, as in scripts/smoke_test.py."""
 
 
+MAINTENANCE_USER = "maintenance"
+"""The only user of a port of its own, so it may have the name of another user."""
+
+
 UserRights = tuple[str, Sequence[str], Sequence[str]]
 
 
@@ -36,11 +40,15 @@ class CredentialsArgs:
         admin_user: The name of the user who may push and pull.
         pull_user: The name of the user who may only pull.
         users: The users with rights of their own, by name.
+        rotation: The generation of the passwords; that before it stays valid, too.
+        read_only: Whether nobody may push.
     """
 
     admin_user: str
     pull_user: str
     users: Mapping[str, UserSettings]
+    rotation: int
+    read_only: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,7 @@ class RegistryUser:
         username: The name to log in with.
         password: The password; secret.
         password_hash: The password's hash, as a PHC string; secret.
+        previous_hash: That of the password of the generation before, empty for none; secret.
         push: The repositories that the user may push to and delete from; ``*`` at the end of one
             stands for anything.
         pull: The repositories that the user may pull from; those of `push` are among them.
@@ -59,6 +68,7 @@ class RegistryUser:
     username: str
     password: pulumi.Output[str]
     password_hash: pulumi.Output[str]
+    previous_hash: pulumi.Input[str]
     push: Sequence[str]
     pull: Sequence[str]
 
@@ -70,6 +80,7 @@ class Credentials(pulumi.ComponentResource):
         admin: The user who may push and pull.
         pull: The user who may only pull.
         smoke_test: The user of the smoke test.
+        maintenance: The user who makes the registry forget what is deleted.
         named: The users with rights of their own.
         http_secret: Signs the state of uploads; secret.
     """
@@ -77,6 +88,7 @@ class Credentials(pulumi.ComponentResource):
     admin: RegistryUser
     pull: RegistryUser
     smoke_test: RegistryUser
+    maintenance: RegistryUser
     named: Sequence[RegistryUser]
     http_secret: pulumi.Output[str]
 
@@ -85,19 +97,25 @@ class Credentials(pulumi.ComponentResource):
     ) -> None:
         super().__init__("registry:index:Credentials", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
+        self._rotation = args.rotation
         self.admin = self._user(f"{name}-admin", args.admin_user, push=["*"], pull=["*"])
         self.pull = self._user(f"{name}-pull", args.pull_user, push=[], pull=["*"])
         self.named = [
             self._user(f"{name}-user-{username}", username, push=rights.push, pull=rights.pull)
             for username, rights in args.users.items()
         ]
-        tested = [SMOKE_TEST_REPOSITORY]
-        self.smoke_test = self._user(
+        generation = {"generation": str(args.rotation)}
+        self.maintenance = self._internal_user(
+            f"{name}-maintenance", MAINTENANCE_USER, [], keepers=generation
+        )
+        # Its password changes with all others and with what they may do: once the registry knows
+        # that, it knows all.
+        others = [self.admin, self.pull, self.maintenance, *self.named]
+        self.smoke_test = self._internal_user(
             f"{name}-smoke-test",
             SMOKE_TEST_USER,
-            push=tested,
-            pull=tested,
-            keepers=self._keepers([self.admin, self.pull, *self.named]),
+            [SMOKE_TEST_REPOSITORY],
+            keepers={"users": known_by(others, args.read_only)},
         )
         self.http_secret = random.RandomBytes(
             f"{name}-http-secret", length=32, opts=self._child
@@ -107,6 +125,7 @@ class Credentials(pulumi.ComponentResource):
                 "admin_password": self.admin.password,
                 "pull_password": self.pull.password,
                 "smoke_test_password": self.smoke_test.password,
+                "maintenance_password": self.maintenance.password,
                 "passwords": {user.username: user.password for user in self.named},
                 "http_secret": self.http_secret,
             }
@@ -114,24 +133,50 @@ class Credentials(pulumi.ComponentResource):
 
     @property
     def all(self) -> Sequence[RegistryUser]:
-        """Everybody who may log in."""
+        """Everybody who may log in to the registry."""
         return [self.admin, self.pull, self.smoke_test, *self.named]
 
-    def _keepers(self, users: Sequence[RegistryUser]) -> dict[str, pulumi.Output[str]]:
-        # Its password changes with all others: once the registry knows that, it knows all.
-        rights = [(user.username, user.push, user.pull) for user in users]
-        hashes = pulumi.Output.all(*(user.password_hash for user in users))
-        return {"users": hashes.apply(lambda known: fingerprint(rights, known))}
-
     def _user(
+        self, name: str, username: str, *, push: Sequence[str], pull: Sequence[str]
+    ) -> RegistryUser:
+        password, hashed = self._password(self._generation(name, self._rotation))
+        previous: pulumi.Input[str] = ""
+        if self._rotation > 1:
+            _, previous = self._password(self._generation(name, self._rotation - 1))
+        return RegistryUser(
+            username=username,
+            password=password,
+            password_hash=hashed,
+            previous_hash=previous,
+            push=push,
+            pull=pull,
+        )
+
+    @staticmethod
+    def _generation(name: str, number: int) -> str:
+        return name if number == 1 else f"{name}-{number}"
+
+    def _internal_user(
         self,
         name: str,
         username: str,
-        *,
-        push: Sequence[str],
-        pull: Sequence[str],
-        keepers: Mapping[str, pulumi.Input[str]] | None = None,
+        repositories: Sequence[str],
+        keepers: Mapping[str, pulumi.Input[str]],
     ) -> RegistryUser:
+        password, hashed = self._password(name, keepers)
+        return RegistryUser(
+            username=username,
+            password=password,
+            password_hash=hashed,
+            previous_hash="",
+            push=repositories,
+            pull=repositories,
+        )
+
+    def _password(
+        self, name: str, keepers: Mapping[str, pulumi.Input[str]] | None = None
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """Create a password, and return it with its hash."""
         # 32 letters and digits are 190 bits, and no shell, URL or YAML needs them quoted.
         generated = random.RandomPassword(
             name, length=32, special=False, keepers=keepers, opts=self._child
@@ -140,15 +185,19 @@ class Credentials(pulumi.ComponentResource):
         # A fresh salt at each run would change the hash, and with it the Secret, at each run:
         # https://github.com/pulumi/pulumi-kubernetes/issues/1954
         salt = random.RandomBytes(f"{name}-salt", length=16, opts=self._child).base64
-        return RegistryUser(
-            username=username,
-            password=password,
-            password_hash=pulumi.Output.all(password=password, salt=salt).apply(
-                lambda args: hash_password(**args)
-            ),
-            push=push,
-            pull=pull,
+        hashed = pulumi.Output.all(password=password, salt=salt).apply(
+            lambda args: hash_password(**args)
         )
+        return password, hashed
+
+
+def known_by(users: Sequence[RegistryUser], read_only: bool) -> pulumi.Output[str]:
+    """Return a text that changes with whatever the registry has to know of users."""
+    rights = [(user.username, user.push, user.pull) for user in users]
+    hashes = [part for user in users for part in (user.password_hash, user.previous_hash)]
+    return pulumi.Output.all(*hashes).apply(
+        lambda known: fingerprint(rights, [*known, *(["read-only"] if read_only else [])])
+    )
 
 
 def fingerprint(rights: Sequence[UserRights], password_hashes: Sequence[str]) -> str:

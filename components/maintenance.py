@@ -1,75 +1,93 @@
-"""The CronJob that looks after the storage."""
+"""The CronJob that looks after the storage, and what it needs."""
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.metadata import labels
+from components.credentials import RegistryUser
+from components.metadata import SKIP_AWAIT, labels
+from components.registry.network_policies import LABELS as REGISTRY_LABELS
 from components.registry.network_policies import dns_rule, server_rules
+from components.registry.side_servers import MAINTENANCE_PORT
 from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
-from settings.schema import MaintenanceSettings
+from scripts.storage_arguments import bucket_of
+from scripts.usage_history import TABLE_KEY
+from settings.maintenance import MaintenanceSettings, RetentionSettings
 
 NAME = "maintenance"
 """The name of the CronJob, and its component label."""
 
 LABELS = labels(NAME)
 
+PODS_SERVICE = "registry-pods"
+"""The name of the headless Service that leads to each pod of the registry."""
+
 DEADLINE_SECONDS = 55 * 60
 """How long a run may take: with the default schedule less than from one to the next."""
 
 MEMORY_LIMIT_MIB = 256
-"""A walk of 100,000 blobs takes 69 MiB: docs/maintenance.md."""
+"""100,000 blobs take 95 MiB: docs/maintenance.md."""
 
-_SCRIPTS = ("maintain", "images", "objects", "s3", "tag_history", "usage", "walk")
-_FILE = "storage.json"
+_SCRIPTS = (
+    *("maintain", "collect", "collection_plan", "collection_state", "heal", "images", "objects"),
+    *("registry_pods", "remembered", "retention", "s3", "storage_arguments", "tag_history"),
+    *("usage", "usage_history", "walk"),
+)
+_STORAGE, _PASSWORD, _STACK = "storage.json", "password", "stack"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaintenanceArgs:
-    """What is looked after, and when.
+    """What is looked after, when, and what is deleted.
 
     Attributes:
-        settings: When.
+        settings: When, and whether anything is deleted.
+        retention: Which tags and manifests stay.
+        hostname: The registry's hostname.
         namespace: The registry's namespace.
         image: An image with Python 3.9 or newer as ``python3``.
         storage: The storage.
+        user: The user who makes the registry forget what is deleted.
+        stack_secret: A secret that no other stack has; secret.
     """
 
     settings: MaintenanceSettings
+    retention: RetentionSettings
+    hostname: str
     namespace: pulumi.Input[str]
     image: str
     storage: StorageConnection
+    user: RegistryUser
+    stack_secret: pulumi.Output[str]
 
 
 class Maintenance(pulumi.ComponentResource):
-    """A CronJob that shows the storage's usage, finds lost images, and remembers all tags."""
+    """A CronJob that shows the storage's usage, finds lost images, and deletes what none needs."""
 
     def __init__(
         self, name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("registry:index:Maintenance", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        kubernetes.networking.v1.NetworkPolicy(
-            f"{name}-policy",
-            metadata={"name": NAME, "namespace": args.namespace},
-            spec={
-                "pod_selector": {"match_labels": LABELS},
-                "policy_types": ["Egress"],
-                "egress": [dns_rule(), *server_rules(args.storage.endpoint)],
-            },
-            opts=child,
-        )
+        _connections(name, args, child)
         # Immutable and auto-named: a change replaces it, and with it the CronJob's pods.
-        storage = kubernetes.core.v1.Secret(
+        secret = kubernetes.core.v1.Secret(
             f"{name}-storage",
             metadata={"namespace": args.namespace, "labels": LABELS},
             immutable=True,
-            string_data={_FILE: args.storage.document.apply(json.dumps)},
+            string_data={
+                _STORAGE: args.storage.document.apply(json.dumps),
+                _PASSWORD: args.user.password,
+                _STACK: args.stack_secret.apply(lambda secret: stack_name(args.hostname, secret)),
+            },
             opts=child,
         )
         script_cron_job(
@@ -79,8 +97,8 @@ class Maintenance(pulumi.ComponentResource):
                 labels=LABELS,
                 image=args.image,
                 scripts=[SCRIPTS / f"{script}.py" for script in _SCRIPTS],
-                arguments=[f"--storage={SECRET_FOLDER}/{_FILE}"],
-                secret=storage.metadata.name,
+                arguments=_arguments(args),
+                secret=secret.metadata.name,
                 deadline_seconds=DEADLINE_SECONDS,
                 memory_limit_mib=MEMORY_LIMIT_MIB,
             ),
@@ -88,3 +106,119 @@ class Maintenance(pulumi.ComponentResource):
             parent=self,
         )
         self.register_outputs({})
+
+
+def report_usage(connection: Mapping[str, str]) -> None:
+    """Show what the last run has seen, if there was one and this machine reaches the storage.
+
+    Args:
+        connection: The output storage_connection.
+    """
+    folder = connection["root_directory"]
+    key = f"{folder}/{TABLE_KEY}" if folder else TABLE_KEY
+    try:
+        response = bucket_of(connection).request("GET", key)
+    except (OSError, http.client.HTTPException) as error:
+        pulumi.log.info(f"the usage of the storage is not shown: {error}")
+        return
+    if response.status == 200:
+        when = response.headers["last-modified"]
+        pulumi.log.info(f"the storage on {when}:\n\n{response.body.decode()}")
+
+
+def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions) -> None:
+    """Let the maintenance connect to each of the registry's pods, and to the storage."""
+    port: kubernetes.networking.v1.NetworkPolicyPortArgsDict = {
+        "protocol": "TCP",
+        "port": MAINTENANCE_PORT,
+    }
+    kubernetes.core.v1.Service(
+        f"{name}-pods",
+        metadata={
+            "name": PODS_SERVICE,
+            "namespace": args.namespace,
+            "labels": LABELS,
+            "annotations": SKIP_AWAIT,
+        },
+        spec={
+            "cluster_ip": "None",
+            "selector": REGISTRY_LABELS,
+            # A pod that is not ready remembers blobs, too, and may become ready again.
+            "publish_not_ready_addresses": True,
+            "ports": [
+                {
+                    "name": NAME,
+                    "port": MAINTENANCE_PORT,
+                    "target_port": MAINTENANCE_PORT,
+                    "protocol": "TCP",
+                }
+            ],
+        },
+        opts=opts,
+    )
+    specs: dict[str, kubernetes.networking.v1.NetworkPolicySpecArgsDict] = {
+        "policy": {
+            "pod_selector": {"match_labels": LABELS},
+            "policy_types": ["Egress"],
+            "egress": [
+                dns_rule(),
+                *server_rules(args.storage.endpoint),
+                {"to": [{"pod_selector": {"match_labels": REGISTRY_LABELS}}], "ports": [port]},
+            ],
+        },
+        "registry-policy": {
+            "pod_selector": {"match_labels": REGISTRY_LABELS},
+            "policy_types": ["Ingress"],
+            "ingress": [
+                {"from_": [{"pod_selector": {"match_labels": LABELS}}], "ports": [port]},
+            ],
+        },
+    }
+    for purpose, spec in specs.items():
+        kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-{purpose}",
+            metadata={
+                "name": NAME if purpose == "policy" else f"{NAME}-registry",
+                "namespace": args.namespace,
+            },
+            spec=spec,
+            opts=opts,
+        )
+
+
+def _arguments(args: MaintenanceArgs) -> list[pulumi.Input[str]]:
+    return [
+        f"--storage={SECRET_FOLDER}/{_STORAGE}",
+        f"--stack-file={SECRET_FOLDER}/{_STACK}",
+        f"--pods={PODS_SERVICE}:{MAINTENANCE_PORT}",
+        f"--username={args.user.username}",
+        f"--password-file={SECRET_FOLDER}/{_PASSWORD}",
+        f"--keep-days={args.settings.keep_days}",
+        f"--retention={retention_rules(args.retention)}",
+        *(["--dry-run"] if args.retention.dry_run else []),
+        *(["--collect"] if args.settings.collect else []),
+    ]
+
+
+def stack_name(hostname: str, secret: str) -> str:
+    """Return a name that shows whose stack it is, and that another one does not have by chance.
+
+    Args:
+        hostname: The registry's hostname, which a stack of another cluster may have, too.
+        secret: 256 random bits, of which 32 bits of a hash show nothing.
+    """
+    return f"{hostname} ({hashlib.sha256(secret.encode()).hexdigest()[:8]})"
+
+
+def retention_rules(settings: RetentionSettings) -> str:
+    """Return the rules as JSON, as scripts/retention.py reads them."""
+    rules = [
+        {
+            "repositories": rule.repositories,
+            "last": rule.last or 0,
+            "days": rule.days or 0,
+            "matching": rule.matching,
+        }
+        for rule in settings.rules.values()
+    ]
+    return json.dumps({"rules": rules, "untagged_days": settings.untagged_days}, sort_keys=True)

@@ -12,7 +12,8 @@ import pulumi_kubernetes as kubernetes
 from components.credentials import Credentials, CredentialsArgs, RegistryUser
 from components.dns import dns_records
 from components.ingress import AcmeClient, AcmeClientArgs, Ingress, IngressArgs, report_ingress
-from components.maintenance import Maintenance, MaintenanceArgs
+from components.maintenance import Maintenance, MaintenanceArgs, report_usage
+from components.monitoring import Monitoring, MonitoringArgs
 from components.nodes import Nodes, NodesArgs
 from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
@@ -32,6 +33,7 @@ class PrivateRegistryArgs:
         stack: The full name of the stack.
         access: What reaches the cloud.
         addresses: What DNS records lead the hostname to.
+        prometheus_operator: Whether the cluster knows the kinds of Prometheus's operator.
     """
 
     settings: Settings
@@ -39,6 +41,7 @@ class PrivateRegistryArgs:
     stack: str
     access: Access
     addresses: Sequence[str]
+    prometheus_operator: bool
 
 
 class PrivateRegistry(pulumi.ComponentResource):
@@ -85,7 +88,11 @@ class PrivateRegistry(pulumi.ComponentResource):
         users = Credentials(
             "credentials",
             CredentialsArgs(
-                admin_user=settings.admin_user, pull_user=settings.pull_user, users=settings.users
+                admin_user=settings.admin_user,
+                pull_user=settings.pull_user,
+                users=settings.users,
+                rotation=settings.rotation,
+                read_only=settings.registry.read_only,
             ),
             opts=child,
         )
@@ -99,8 +106,10 @@ class PrivateRegistry(pulumi.ComponentResource):
                 check_image=settings.scripts.image,
                 storage=storage,
                 users=users.all,
+                maintenance=users.maintenance,
                 http_secret=users.http_secret,
                 webhooks=settings.webhooks,
+                metrics=settings.monitoring.enabled,
             ),
             opts=child,
         )
@@ -110,9 +119,23 @@ class PrivateRegistry(pulumi.ComponentResource):
                 "maintenance",
                 MaintenanceArgs(
                     settings=settings.maintenance,
+                    retention=settings.retention,
+                    hostname=settings.hostname,
                     namespace=registry.namespace,
                     image=settings.scripts.image,
                     storage=storage,
+                    user=users.maintenance,
+                    stack_secret=users.http_secret,
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        if settings.monitoring.enabled:
+            Monitoring(
+                "monitoring",
+                MonitoringArgs(
+                    settings=settings.monitoring,
+                    namespace=registry.namespace,
+                    operator=args.prometheus_operator,
                 ),
                 opts=pulumi.ResourceOptions(parent=self),
             )
@@ -130,7 +153,11 @@ class PrivateRegistry(pulumi.ComponentResource):
         )
         if not pulumi.runtime.is_dry_run():
             smoke_test.job.apply(self._request_from_here)
-        nodes, pull_secrets = self._pulls(users.pull, child)
+            if settings.maintenance.enabled:
+                pulumi.Output.all(storage.document, smoke_test.job).apply(self._report_usage)
+        # A new password must not be used before every pod of the registry knows it.
+        known = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[smoke_test]))
+        nodes, pull_secrets = self._pulls(users.pull, known)
         output = pulumi.Output.from_input
         self.registry, self.namespace = output(settings.hostname), registry.namespace
         self.username, self.password = output(users.admin.username), output(users.admin.password)
@@ -162,6 +189,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 settings=settings.storage,
                 access=self._args.access,
                 key_name=settings.hostname,
+                rotation=settings.rotation,
             ),
             opts=child,
         ).connection
@@ -169,6 +197,10 @@ class PrivateRegistry(pulumi.ComponentResource):
     def _request_from_here(self, _: str) -> pulumi.Input[bool]:
         settings = self._args.settings
         return asyncio.to_thread(report_ingress, settings.hostname, settings.tls.mode)
+
+    @staticmethod
+    def _report_usage(known: Sequence[Any]) -> pulumi.Input[None]:
+        return asyncio.to_thread(report_usage, known[0])
 
     def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
         settings = self._args.settings
@@ -206,9 +238,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
 
-    def _pulls(
-        self, user: RegistryUser, child: pulumi.ResourceOptions
-    ) -> tuple[Nodes, PullSecrets]:
+    def _pulls(self, user: RegistryUser, opts: pulumi.ResourceOptions) -> tuple[Nodes, PullSecrets]:
         settings = self._args.settings
         nodes = Nodes(
             "nodes",
@@ -220,11 +250,11 @@ class PrivateRegistry(pulumi.ComponentResource):
                 stack=self._args.stack,
                 image=settings.scripts.image,
             ),
-            opts=child,
+            opts=opts,
         )
         pull_secrets = PullSecrets(
             "pull-secrets",
             PullSecretsArgs(settings=settings.pull_secrets, hostname=settings.hostname, user=user),
-            opts=child,
+            opts=opts,
         )
         return nodes, pull_secrets

@@ -56,7 +56,7 @@ def _without_environment() -> Iterator[None]:
 
 
 def spaces_provider(
-    access: Access, namespace: kubernetes.core.v1.Namespace
+    access: Access, namespace: kubernetes.core.v1.Namespace, rotation: int
 ) -> digitalocean.Provider:
     """Create a provider that can create Spaces from a token alone.
 
@@ -66,6 +66,7 @@ def spaces_provider(
     Args:
         access: The token, and the user's own Spaces key, if any.
         namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
+        rotation: The generation of the bootstrap key; another one makes a new key.
     """
     configured = _digitalocean(access)
     if access.has_spaces_key:
@@ -79,6 +80,7 @@ def spaces_provider(
         opts=pulumi.ResourceOptions(
             provider=account,
             replace_on_changes=["grants"],
+            replacement_trigger=rotation,
             hooks=pulumi.ResourceHookBinding(before_create=[report_others(access)]),
         ),
     )

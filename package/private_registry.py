@@ -27,6 +27,19 @@ class UserArgs(TypedDict):
     """The repositories that the user may pull from, likewise."""
 
 
+class RetentionRuleArgs(TypedDict):
+    """Which tags of some repositories stay: those that any clause keeps."""
+
+    repositories: list[str]
+    """The repositories: team-a/app, team-a/*, *."""
+    last: NotRequired[int]
+    """How many images stay that were pushed last."""
+    days: NotRequired[int]
+    """For how many days after its push a tag stays."""
+    matching: NotRequired[list[str]]
+    """Regular expressions of tags that stay."""
+
+
 class PrivateRegistryArgs(TypedDict):
     """The program's settings, each with the default that the README's table shows."""
 
@@ -40,6 +53,8 @@ class PrivateRegistryArgs(TypedDict):
     """The user who may only pull, and everything."""
     users: NotRequired[dict[str, UserArgs]]
     """More users by name, and what they may push and pull."""
+    rotation: NotRequired[int]
+    """The generation of all passwords and keys; passwords of that before stay valid."""
     storage_region: NotRequired[str]
     """The datacenter region of the Space, best the cluster's."""
     storage_name_prefix: NotRequired[str]
@@ -54,6 +69,8 @@ class PrivateRegistryArgs(TypedDict):
     """Layers that may be uploaded to one pod at a time; sets its memory limit."""
     registry_redirect: NotRequired[bool]
     """Let clients download layers from the storage itself."""
+    registry_read_only: NotRequired[bool]
+    """Refuse pushes and deletes."""
     registry_proxy_image: NotRequired[str]
     """Caddy, the auth proxy in the same pod."""
     registry_resources_cpu: NotRequired[str]
@@ -105,9 +122,23 @@ class PrivateRegistryArgs(TypedDict):
     pull_secrets_default_service_account: NotRequired[bool]
     """Let all pods there use it."""
     maintenance_enabled: NotRequired[bool]
-    """Look after the storage: usage, lost images, what tags name."""
+    """Look after the storage: usage, lost images, what no image needs."""
     maintenance_schedule: NotRequired[str]
     """When, as a cron schedule in UTC."""
+    maintenance_collect: NotRequired[bool]
+    """Delete what no image needs."""
+    maintenance_keep_days: NotRequired[int]
+    """For how many days that is kept, and can be restored."""
+    retention_dry_run: NotRequired[bool]
+    """Only show which tags the rules would delete."""
+    retention_untagged_days: NotRequired[int]
+    """For how many days manifests stay that no tag holds; for ever if it is not set."""
+    retention_rules: NotRequired[dict[str, RetentionRuleArgs]]
+    """Rules by name; that with the most specific pattern for a repository decides."""
+    monitoring_enabled: NotRequired[bool]
+    """Serve metrics, and tell Prometheus's operator of them, of alerts and a dashboard."""
+    monitoring_namespace: NotRequired[str]
+    """The namespace of Prometheus's pods, which alone reach the metrics."""
     scripts_image: NotRequired[str]
     """Runs the scripts that check, test and look after the registry."""
 

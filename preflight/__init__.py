@@ -23,9 +23,10 @@ from settings.credentials import Access
 from settings.problems import Problem, SettingsError
 from settings.tls import TlsCertManager
 
-__all__ = ["ask", "check", "dns_addresses", "run"]
+__all__ = ["ask", "check", "dns_addresses", "knows_prometheus_operator", "run"]
 
 ROUTES = [f"/apis/traefik.io/v1alpha1/{kind}" for kind in ("ingressroutes", "ingressroutetcps")]
+PROMETHEUS_OPERATOR = "/apis/monitoring.coreos.com/v1"
 
 _Result = TypeVar("_Result")
 
@@ -42,6 +43,8 @@ def ask(settings: Settings, access: Access) -> Cluster:
     paths = [KUBE_SYSTEM, INGRESSES, *ROUTES]
     if not settings.dns.addresses:
         paths.append(services(settings.ingress))
+    if settings.monitoring.enabled:
+        paths.append(PROMETHEUS_OPERATOR)
     cluster = Cluster.of(access)
     cluster.ask(paths)
     return cluster
@@ -70,6 +73,31 @@ def run(
     outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster, own))
     identifier = outputs.apply(lambda known: str(known[0]))
     return identifier, guard(settings, cluster, stack)
+
+
+def knows_prometheus_operator(settings: Settings, cluster: Cluster) -> bool:
+    """Return whether the cluster knows the kinds of Prometheus's operator, where they are wanted.
+
+    A preview that cannot ask takes it that it does.
+
+    Raises:
+        SettingsError: In an update, if the cluster cannot be asked.
+    """
+    if not settings.monitoring.enabled:
+        return False
+    try:
+        known = cluster.knows(PROMETHEUS_OPERATOR)
+    except NotReadyError as error:
+        if pulumi.runtime.is_dry_run():
+            return True
+        raise SettingsError([error.problem]) from error
+    if not known:
+        pulumi.log.warn(
+            "monitoring.enabled: the cluster does not know Prometheus's operator, so there is no "
+            "PodMonitor and no PrometheusRule; docs/monitoring.md says how to do without, and "
+            "`pulumi up` creates them once it is installed"
+        )
+    return known
 
 
 def check(

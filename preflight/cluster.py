@@ -89,6 +89,17 @@ class Cluster:
         items: list[dict[str, Any]] = json.loads(output)["items"] if output else []
         return items
 
+    def knows(self, path: str) -> bool:
+        """Return whether the cluster has an API.
+
+        Args:
+            path: The path of the API's group and version, such as ``/apis/apps/v1``.
+
+        Raises:
+            NotReadyError: The cluster cannot be asked.
+        """
+        return bool(self._raw(path))
+
     def metadata(
         self, kind: str, api_version: str, name: str, namespace: str
     ) -> dict[str, Any] | None:

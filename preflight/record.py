@@ -51,6 +51,7 @@ def record(
         input={
             "storage": place(settings.storage, access.spaces_endpoint),
             "namespace": settings.namespace,
+            "rotation": settings.rotation,
         },
         opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
     )
@@ -78,10 +79,27 @@ def comparison(
         if others:
             raise SettingsError(others)
         require_same_place(recorded["storage"], wanted, moved_from)
+        # Earlier versions recorded none.
+        _require_no_older(recorded.get("rotation", 1), settings.rotation)
         if recorded["namespace"] != settings.namespace:
             _require_empty(recorded["namespace"], settings.namespace, cluster)
 
     return compare
+
+
+def _require_no_older(recorded: int, wanted: int) -> None:
+    if wanted < recorded:
+        raise SettingsError(
+            [
+                Problem(
+                    "rotation",
+                    json.dumps(wanted),
+                    f"the passwords are of generation {recorded}: an older one would end the "
+                    "current logins",
+                    set_command(["rotation"], recorded + 1),
+                )
+            ]
+        )
 
 
 def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:

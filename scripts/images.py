@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from scripts.walk import Repository, Walk
 
-_REFERRER = re.compile(r"sha256-([0-9a-f]{64})(?:\..+)?")
+REFERRER = re.compile(r"sha256-([0-9a-f]{64})(?:\..+)?")
 """A tag that attaches its manifest to another: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
 and https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md"""
 
@@ -24,7 +24,7 @@ def tagged(name: str, walk: Walk) -> dict[str, str]:
         walk: What is in the bucket.
     """
     repository = walk.repositories[name]
-    roots = {digest: f"{name}:{tag}" for tag, digest in repository.tags.items()}
+    roots = {x.digest: f"{name}:{tag}" for tag, x in repository.tags.items()}
     return reach(repository, walk, roots)
 
 
@@ -40,9 +40,9 @@ def reach(repository: Repository, walk: Walk, roots: Mapping[str, str]) -> dict[
     for digest in repository.revisions:
         if digest in walk.manifests and walk.manifests[digest].subject:
             attached[walk.manifests[digest].subject].append(digest)
-    for tag, digest in repository.tags.items():
-        if match := _REFERRER.fullmatch(tag):
-            attached[f"sha256:{match[1]}"].append(digest)
+    for tag, x in repository.tags.items():
+        if match := REFERRER.fullmatch(tag):
+            attached[f"sha256:{match[1]}"].append(x.digest)
     reached: dict[str, str] = {}
     stack = list(roots.items())
     while stack:

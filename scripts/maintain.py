@@ -1,7 +1,7 @@
-"""Look after the registry's bucket: show its usage, find lost images, remember what tags name.
+"""Look after the registry's bucket: show its usage, find lost images, delete what no image needs.
 
-It runs in a CronJob, deletes nothing, and fails if an image has lost something. Plain Python 3.9
-with nothing installed.
+It runs in a CronJob, and fails if an image has lost something, or not everything could be done.
+Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ import argparse
 import random
 import sys
 import time
+from pathlib import Path
+from typing import NamedTuple
 
-from scripts.images import lost
-from scripts.objects import Objects, StorageError, add_arguments, objects_of
-from scripts.tag_history import load, save
+from scripts import tag_history, usage_history
+from scripts.collect import Collection, Settings
+from scripts.collection_plan import Times
+from scripts.collection_state import load
+from scripts.objects import Objects, StorageError
+from scripts.registry_pods import Pods
+from scripts.retention import DAY, Retention, decide, parse_retention
+from scripts.storage_arguments import add_arguments, objects_of
 from scripts.usage import table, usage
 from scripts.walk import Walk, blob_key
 
@@ -25,21 +32,60 @@ RECHECK_SECONDS = 60
 name it for some seconds more."""
 
 
-def maintain(objects: Objects) -> bool:
+class Task(NamedTuple):
+    """What to do.
+
+    Attributes:
+        stack: A name of this stack, which no other has.
+        pods: The registry's pods.
+        retention: The rules.
+        dry_run: Whether to show only which tags they would delete.
+        collect: Whether to delete anything.
+        times: How long things take.
+    """
+
+    stack: str
+    pods: Pods
+    retention: Retention
+    dry_run: bool
+    collect: bool
+    times: Times
+
+
+def maintain(objects: Objects, task: Task) -> bool:
     """Do everything once, print what was done, and return whether all is well."""
-    history, walk = load(objects), Walk(objects)
-    print(table(usage(walk)), flush=True)
+    # First what is remembered: if another run writes it while this one looks, it is noticed.
+    history, state, walk = tag_history.load(objects), load(objects), Walk(objects)
+    used = usage(walk)
+    print(table(used), flush=True)
+    usage_history.record(objects, used, walk.now)
     print(f"\ncompared {check_sample(objects, walk)} blobs with their digests", flush=True)
-    if any(lost(walk)):
+    others = state.others(task.stack, walk.now, task.times.keep)
+    settings = Settings(task.pods, Retention() if task.dry_run else task.retention, task.times)
+    collection = Collection(objects, walk, state, settings)
+    if collection.health.lost:
         time.sleep(RECHECK_SECONDS)
         damaged, walk = walk.damaged, Walk(objects)
         walk.damaged |= damaged
-    history.record(walk, time.time())
-    save(objects, history)
+        collection = Collection(objects, walk, state, settings)
+    # Before tags are deleted, so that they can be restored.
+    history.record(walk, walk.now)
+    tag_history.save(objects, history)
+    if task.dry_run:
+        for line in would_expire(walk, task.retention, task.times.grace):
+            print(f"would expire: {line}")
     problems = [f"not understood: {what}" for what in walk.unclear]
-    problems += [f"lost: {what}" for what in lost(walk)]
-    for problem in problems:
-        print(f"FAILED: {problem}", flush=True)
+    problems += [f"lost: {what}" for what in collection.health.lost]
+    if task.collect and not problems and not others:
+        collection.run()
+        problems = [f"lost: {what}" for what in collection.health.lost]
+        problems += [collection.problem] if collection.problem else []
+    else:
+        collection.save()
+        if task.collect:
+            collection.report += [f"nothing is deleted: {other}" for other in others]
+    for line in collection.report + [f"FAILED: {problem}" for problem in problems]:
+        print(line, flush=True)
     return not problems
 
 
@@ -53,7 +99,7 @@ def check_sample(objects: Objects, walk: Walk) -> int:
     suspects: set[str] = set()
     for manifest in walk.manifests.values():
         layers.update(manifest.layers)
-        sizes = dict(zip(manifest.layers, manifest.sizes))  # noqa: B905 - not in Python 3.9
+        sizes = dict(zip(manifest.layers, manifest.sizes))
         suspects.update(x for x, size in sizes.items() if walk.blobs.get(x, size) != size)
     others = sorted(layers & walk.blobs.keys() - suspects)
     random.shuffle(others)
@@ -69,17 +115,43 @@ def check_sample(objects: Objects, walk: Walk) -> int:
     return count
 
 
+def would_expire(walk: Walk, retention: Retention, grace: float) -> list[str]:
+    """Return the tags that rules would delete."""
+    return [
+        f"tag {name}:{tag}"
+        for name in sorted(walk.repositories)
+        for tag in sorted(decide(name, walk, retention, {}, grace).expired)
+    ]
+
+
 def main() -> int:
     """Run from the command line, and return the exit status."""
     parser = argparse.ArgumentParser(
-        description="Show what the registry's bucket holds, find lost images, and remember what "
-        "tags name.",
-        epilog="Deletes nothing. Exits with 1 if an image has lost something.",
+        description="Show what the registry's bucket holds, find lost images, remember what tags "
+        "name, and delete what no image needs.",
+        epilog="Exits with 1 if an image has lost something, or not everything could be done.",
     )
     add_arguments(parser)
+    parser.add_argument("--stack-file", required=True, type=Path, help="this stack's name")
+    parser.add_argument("--pods", required=True, help="host and port of a headless Service")
+    parser.add_argument("--username", required=True, help="the user who makes pods forget")
+    parser.add_argument("--password-file", required=True, type=Path, help="that user's password")
+    parser.add_argument("--keep-days", required=True, type=int, help="how long to keep the rest")
+    parser.add_argument("--retention", required=True, help="the rules, in JSON")
+    parser.add_argument("--dry-run", action="store_true", help="only show what the rules delete")
+    parser.add_argument("--collect", action="store_true", help="delete what no image needs")
+    args = parser.parse_args()
+    task = Task(
+        stack=args.stack_file.read_text(),
+        pods=Pods(args.pods, args.username, args.password_file.read_text()),
+        retention=parse_retention(args.retention),
+        dry_run=args.dry_run,
+        collect=args.collect,
+        times=Times(keep=args.keep_days * DAY),
+    )
     try:
-        with objects_of(parser.parse_args()) as objects:
-            return 0 if maintain(objects) else 1
+        with objects_of(args) as objects:
+            return 0 if maintain(objects, task) else 1
     except (StorageError, OSError) as error:
         print(f"FAILED: {error}")
         return 1

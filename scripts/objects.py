@@ -1,26 +1,24 @@
-"""The objects of a bucket: list, read and write them, many at a time.
+"""The objects of a bucket: list, read, write, copy and delete them, many at a time.
 
-It keeps its connections, and tries again what a busy server refuses. Plain Python 3.9 with nothing
-installed.
+It keeps its connections, tries again what a busy server refuses, and has the time of the server's
+clock. Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import http.client
-import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
-from scripts.s3 import NOTHING, Bucket, Key
+from scripts.s3 import NOTHING, Bucket
 
 REQUEST_SECONDS = 60
 """How long the storage may be silent."""
@@ -28,6 +26,10 @@ REQUEST_SECONDS = 60
 RETRY_SECONDS = (0.5, 2, 8)
 """The pauses before a request is tried again. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 asks for this after an error 503."""
+
+PART_BYTES = 512 * 2**20
+"""The largest object that is copied by one request, so that it takes less than a minute; the limit
+of S3 is 5 GiB: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,11 +45,13 @@ class Entry(NamedTuple):
     Attributes:
         key: The object's key.
         size: Its size in bytes.
+        modified: When it was written, in seconds since 1970, by the server's clock.
         etag: For an object that was written by one request the MD5 of its content; else anything.
     """
 
     key: str
     size: int
+    modified: float
     etag: str
 
 
@@ -56,11 +60,13 @@ class Response(NamedTuple):
 
     Attributes:
         status: The HTTP status.
+        headers: Names in small letters.
         body: All of it; empty where it was hashed instead.
         sha256: The body's hash, in hexadecimal.
     """
 
     status: int
+    headers: Mapping[str, str]
     body: bytes
     sha256: str
 
@@ -72,6 +78,9 @@ class Objects:
         bucket: The bucket.
         folder: The folder in it that all keys are relative to; empty for its top.
         threads: How many requests may be under way.
+
+    Attributes:
+        now: The time of the last response, by the server's clock, in seconds since 1970.
     """
 
     def __init__(self, bucket: Bucket, folder: str = "", threads: int = 16) -> None:
@@ -79,6 +88,7 @@ class Objects:
         self._pool = ThreadPoolExecutor(threads)
         self._local = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
+        self.now = 0.0
 
     def __enter__(self) -> Objects:
         return self
@@ -104,14 +114,17 @@ class Objects:
             for element in page:
                 name = _name(element)
                 if name == "Contents":
-                    fields = {_name(child): child.text or "" for child in element}
-                    key = fields["Key"][len(self._prefix) :]
-                    yield Entry(key, int(fields["Size"]), fields["ETag"].strip('"'))
+                    yield self._entry({_name(child): child.text or "" for child in element})
                 elif name == "NextContinuationToken":
                     token = element.text or ""
             if not token:
                 return
             query["continuation-token"] = token
+
+    def _entry(self, fields: Mapping[str, str]) -> Entry:
+        key = fields["Key"][len(self._prefix) :]
+        modified = _timestamp(fields["LastModified"])
+        return Entry(key, int(fields["Size"]), modified, fields["ETag"].strip('"'))
 
     def get(self, key: str) -> bytes | None:
         """Return an object's content; None if there is no such object."""
@@ -123,13 +136,56 @@ class Objects:
         response = self._call("GET", key, accepted=(200, 404), keep=False)
         return response.sha256 if response.status == 200 else None
 
-    def exists(self, key: str) -> bool:
-        """Return whether there is such an object."""
-        return self._call("HEAD", key, accepted=(200, 404)).status == 200
+    def head(self, key: str) -> Entry | None:
+        """Return what a listing says of an object, in whole seconds; None if there is none."""
+        response = self._call("HEAD", key, accepted=(200, 404))
+        if response.status == 404:
+            return None
+        headers = response.headers
+        size, modified = int(headers["content-length"]), _seconds(headers["last-modified"])
+        return Entry(key, size, modified, headers["etag"].strip('"'))
 
-    def put(self, key: str, content: bytes) -> None:
-        """Write an object."""
-        self._call("PUT", key, body=content)
+    def put(self, key: str, content: bytes) -> str:
+        """Write an object, and return its ETag."""
+        return self._call("PUT", key, body=content).headers["etag"].strip('"')
+
+    def delete(self, key: str) -> None:
+        """Delete an object, if it is there."""
+        self._call("DELETE", key, accepted=(200, 204, 404))
+
+    def copy(self, source: str, target: str, size: int) -> None:
+        """Copy an object within the bucket.
+
+        Args:
+            source: Its key.
+            target: The copy's key.
+            size: Its size in bytes.
+        """
+        headers = {"x-amz-copy-source": quote(f"/{self._bucket.name}/{self._prefix}{source}")}
+        if size <= PART_BYTES:
+            self._finish("PUT", target, headers=headers)
+            return
+        upload = {"uploadId": _text(self._call("POST", target, query={"uploads": ""}), "UploadId")}
+        parts = []
+        for number, start in enumerate(range(0, size, PART_BYTES), 1):
+            last = min(start + PART_BYTES, size) - 1
+            part = self._finish(
+                "PUT",
+                target,
+                headers={**headers, "x-amz-copy-source-range": f"bytes={start}-{last}"},
+                query={**upload, "partNumber": str(number)},
+            )
+            etag = _text(part, "ETag")
+            parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+        body = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
+        self._finish("POST", target, query=upload, body=body)
+
+    def _finish(self, method: str, key: str, **request: object) -> Response:
+        """Send a request that may fail although its status is 200."""
+        response = self._call(method, key, **request)  # type: ignore[arg-type] # passed through
+        if b"<Error>" in response.body:
+            raise StorageError(f"{method} {key}: {response.body[:300].decode(errors='replace')}")
+        return response
 
     def _call(
         self,
@@ -137,6 +193,7 @@ class Objects:
         key: str | None,
         *,
         query: Mapping[str, str] = NOTHING,
+        headers: Mapping[str, str] = NOTHING,
         body: bytes = b"",
         accepted: tuple[int, ...] = (200, 204),
         keep: bool = True,
@@ -147,6 +204,7 @@ class Objects:
             method: The HTTP method.
             key: The object's key; None for the bucket itself.
             query: Names and values.
+            headers: Names in small letters.
             body: What to send.
             accepted: The accepted statuses.
             keep: Whether to return the body.
@@ -157,7 +215,7 @@ class Objects:
         url = self._bucket.url("" if key is None else self._prefix + key, query)
         for pause in (*RETRY_SECONDS, None):
             try:
-                response = self._send(method, url, body, keep)
+                response = self._send(method, url, headers, body, keep)
                 if response.status in accepted:
                     return response
                 excerpt = response.body[:300].decode(errors="replace")
@@ -171,7 +229,9 @@ class Objects:
                 time.sleep(pause)
         raise StorageError(message)
 
-    def _send(self, method: str, url: str, body: bytes, keep: bool) -> Response:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, keep: bool
+    ) -> Response:
         parts = urlsplit(url)
         if not hasattr(self._local, "connection"):
             secure = parts.scheme == "https"
@@ -180,7 +240,7 @@ class Objects:
             self._connections.append(self._local.connection)
         connection: http.client.HTTPConnection = self._local.connection
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, target, body, self._bucket.signed(method, url, body))
+        connection.request(method, target, body, self._bucket.signed(method, url, body, headers))
         stream = connection.getresponse()
         content, hashed = [], hashlib.sha256()
         while chunk := stream.read(2**20):
@@ -190,43 +250,26 @@ class Objects:
         if stream.length:
             # Read in pieces, a body that was cut short raises nothing.
             raise http.client.IncompleteRead(b"", stream.length)
-        return Response(stream.status, b"".join(content), hashed.hexdigest())
+        received = {name.lower(): value for name, value in stream.getheaders()}
+        if "date" in received:
+            self.now = _seconds(received["date"])
+        return Response(stream.status, received, b"".join(content), hashed.hexdigest())
 
 
 def _name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that names the storage."""
-    parser.add_argument(
-        "--storage",
-        type=Path,
-        metavar="FILE",
-        help="the output storage_connection in JSON; by default that of the selected stack",
-    )
+def _text(response: Response, name: str) -> str:
+    root = ElementTree.fromstring(response.body)  # noqa: S314 - the storage is trusted
+    return next((child.text or "" for child in root.iter() if _name(child) == name), "")
 
 
-def objects_of(args: argparse.Namespace) -> Objects:
-    """Return the objects of the bucket that the arguments name.
-
-    Raises:
-        StorageError: The selected stack has no such output.
-    """
-    connection = json.loads(args.storage.read_text() if args.storage else _stack_output())
-    bucket = Bucket(
-        endpoint=connection["endpoint"],
-        region=connection["region"],
-        name=connection["bucket"],
-        path_style=connection["path_style"] == "true",
-        key=Key(connection["access_key"], connection["secret_key"]),
-    )
-    return Objects(bucket, connection["root_directory"])
+def _timestamp(text: str) -> float:
+    """Return seconds since 1970 of such as 2026-11-25T12:00:00.123Z."""
+    whole = datetime.fromisoformat(f"{text[:19]}+00:00").timestamp()
+    return whole + float(f"0{text[19:].rstrip('Z')}")
 
 
-def _stack_output() -> str:
-    command = ["pulumi", "stack", "output", "storage_connection", "--json", "--show-secrets"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise StorageError(result.stderr.strip())
-    return result.stdout
+def _seconds(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp()

@@ -2,8 +2,8 @@
 
     python3 -m scripts.restore team/app 1.2
 
-Blobs outlive their tags and links, so all of an image is still in the bucket. Plain Python 3.9 with
-nothing installed.
+Blobs outlive their tags and links, and blobs that the maintenance deletes leave a copy for a while.
+Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
-from scripts.objects import Objects, StorageError, add_arguments, objects_of
+from scripts.objects import Objects, StorageError
+from scripts.storage_arguments import add_arguments, objects_of
 from scripts.tag_history import Gone, load
-from scripts.walk import DIGEST, blob_key, link_key, parse_manifest, tag_key
+from scripts.walk import DIGEST, blob_key, link_key, parse_manifest, swept_key, tag_key
 
 
 class RestoreError(Exception):
@@ -76,7 +77,10 @@ class Restore:
         """
         manifests: list[str] = []
         layers: list[str] = []
-        self._collect(digest, manifests, layers)
+        copies: dict[str, int] = {}
+        self._collect(digest, manifests, layers, copies)
+        for blob, size in copies.items():
+            self._objects.copy(swept_key(blob), blob_key(blob), size)
         for kind, digests in (("_layers", layers), ("_manifests/revisions", manifests)):
             for blob in digests:
                 self._objects.put(link_key(self._repository, kind, blob), blob.encode())
@@ -86,7 +90,7 @@ class Restore:
         known |= self._history.tags.get(self._repository, {}).keys()
         for tag in sorted(known):
             key = tag_key(self._repository, tag)
-            if tag.startswith(prefix) and not self._objects.exists(key):
+            if tag.startswith(prefix) and not self._objects.head(key):
                 yield from self.tag(tag, self._history.time)
 
     def _versions(self, tag: str) -> list[Gone]:
@@ -97,11 +101,13 @@ class Restore:
             versions.append(Gone(self._repository, tag, digest, history.time))
         return sorted(versions, key=lambda version: version.seen, reverse=True)
 
-    def _collect(self, digest: str, manifests: list[str], layers: list[str]) -> None:
-        """Add all of an image, children before their index."""
-        content = self._objects.get(blob_key(digest))
-        if content is None:
-            raise RestoreError(f"the manifest {digest} is not in the bucket")
+    def _collect(
+        self, digest: str, manifests: list[str], layers: list[str], copies: dict[str, int]
+    ) -> None:
+        """Add all of an image, children before their index, and what of it is there as a copy."""
+        self._look_for(f"the manifest {digest}", digest, copies)
+        key = swept_key(digest) if digest in copies else blob_key(digest)
+        content = self._objects.get(key) or b""
         if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
             raise RestoreError(f"the manifest {digest} is damaged")
         try:
@@ -109,21 +115,27 @@ class Restore:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RestoreError(f"the manifest {digest} is not understood: {error!r}") from error
         for layer in manifest.layers:
-            if not self._objects.exists(blob_key(layer)):
-                raise RestoreError(f"its layer {layer} is not in the bucket")
+            self._look_for(f"its layer {layer}", layer, copies)
             layers.append(layer)
         for child in manifest.children:
-            self._collect(child, manifests, layers)
+            self._collect(child, manifests, layers, copies)
         manifests.append(digest)
+
+    def _look_for(self, name: str, digest: str, copies: dict[str, int]) -> None:
+        if self._objects.head(blob_key(digest)) is None:
+            copy = self._objects.head(swept_key(digest))
+            if copy is None:
+                raise RestoreError(f"{name} is not in the bucket")
+            copies[digest] = copy.size
 
 
 def _date(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")  # noqa: UP017 - not in 3.9
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _moment(text: str) -> float:
     moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()  # noqa: UP017
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def main() -> int:

@@ -200,13 +200,16 @@ class Bucket:
         url = self.url(name, query)
         return send(method, url, self.signed(method, url, body), body)
 
-    def signed(self, method: str, url: str, body: bytes) -> dict[str, str]:
+    def signed(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str] = NOTHING
+    ) -> dict[str, str]:
         """Return the headers of a request that is sent now.
 
         Args:
             method: The HTTP method.
             url: What :meth:`url` returned.
             body: The body to send.
+            headers: Headers to send and sign, with names in lower case.
         """
-        time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")  # noqa: UP017 - 3.11 has UTC
-        return sign(method, url, {}, body, self.key, self.region, time)
+        time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        return sign(method, url, headers, body, self.key, self.region, time)

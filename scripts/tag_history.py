@@ -5,11 +5,11 @@ Plain Python 3.9 with nothing installed.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from scripts.objects import Objects, StorageError
+from scripts.objects import Objects
+from scripts.remembered import read, write
 from scripts.walk import Walk
 
 KEY = "maintenance/tags.json"
@@ -56,7 +56,11 @@ class TagHistory:
             walk: What is in the bucket.
             now: The time, in seconds since 1970.
         """
-        tags = {name: dict(x.tags) for name, x in walk.repositories.items() if x.tags}
+        tags = {
+            name: {tag: x.digest for tag, x in repository.tags.items()}
+            for name, repository in walk.repositories.items()
+            if repository.tags
+        }
         self.gone = [x for x in self.gone if now - x.seen < REMEMBER_SECONDS]
         self.gone += [
             Gone(name, tag, digest, self.time)
@@ -68,24 +72,15 @@ class TagHistory:
 
 
 def load(objects: Objects) -> TagHistory:
-    """Return what is known of tags.
+    """Return what is known of tags; raises what :func:`scripts.remembered.read` does."""
 
-    Raises:
-        StorageError: If it cannot be read. It is not begun anew: that would forget what is gone.
-    """
-    content = objects.get(KEY)
-    if content is None:
-        return TagHistory()
-    try:
-        values = json.loads(content)
+    def parse(values: dict[str, Any]) -> TagHistory:
         return TagHistory(values["time"], values["tags"], [Gone(*x) for x in values["gone"]])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(
-            f"{KEY} cannot be read ({error!r}); fix: delete this object; what tags named before "
-            "is forgotten then, and images can be restored by their digests only"
-        ) from error
+
+    without = "images that are gone by now can be restored by their digests only"
+    return read(objects, KEY, parse, without) or TagHistory()
 
 
 def save(objects: Objects, history: TagHistory) -> None:
     """Write what is known of tags."""
-    objects.put(KEY, json.dumps(asdict(history), separators=(",", ":")).encode())
+    write(objects, KEY, asdict(history))

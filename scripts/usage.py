@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from scripts.images import tagged
-from scripts.objects import StorageError, add_arguments, objects_of
+from scripts.objects import StorageError
+from scripts.storage_arguments import add_arguments, objects_of
 from scripts.walk import Walk
 
 GIB = 2**30
@@ -57,21 +58,25 @@ class Usage(NamedTuple):
         rows: The repositories, those that need the most first.
         shared: Bytes that several repositories need, each counted once.
         unneeded: Bytes that no manifest needs.
+        copies: Bytes of copies of deleted blobs.
     """
 
     rows: Sequence[Row]
     shared: int
     unneeded: int
+    copies: int
 
     @property
     def total(self) -> int:
         """All bytes."""
-        return self.shared + self.unneeded + sum(row.own for row in self.rows)
+        return self.shared + self.unneeded + self.copies + sum(row.own for row in self.rows)
 
 
 def usage(walk: Walk) -> Usage:
     """Count what each repository needs."""
-    needs = {name: _needs(walk, x.revisions) for name, x in walk.repositories.items()}
+    needs = {
+        name: _needs(walk, x.revisions) for name, x in walk.repositories.items() if x.revisions
+    }
     times: dict[str, int] = dict.fromkeys(walk.blobs, 0)
     held: set[str] = set()
     for name, needed in needs.items():
@@ -93,6 +98,7 @@ def usage(walk: Walk) -> Usage:
         rows=sorted(rows, key=lambda row: (-row.own - row.shared, row.name)),
         shared=sum(size for digest, size in walk.blobs.items() if times[digest] > 1),
         unneeded=sum(size for digest, size in walk.blobs.items() if not times[digest]),
+        copies=sum(entry.size for entry in walk.swept.values()),
     )
 
 
@@ -123,7 +129,14 @@ def table(usage: Usage) -> str:
     """Return the usage as text."""
     heads = ("repository", "tags", "manifests", "own", "shared", "untagged")
     cells = [
-        (x.name, str(x.tags), str(x.manifests), _size(x.own), _size(x.shared), _size(x.untagged))
+        (
+            x.name,
+            str(x.tags),
+            str(x.manifests),
+            formatted(x.own),
+            formatted(x.shared),
+            formatted(x.untagged),
+        )
         for x in usage.rows
     ]
     widths = [max(len(row[column]) for row in [heads, *cells]) for column in range(len(heads))]
@@ -131,14 +144,15 @@ def table(usage: Usage) -> str:
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
         for row in [heads, *cells]
     ]
-    stored = usage.total - usage.unneeded
+    stored = usage.total - usage.unneeded - usage.copies
     return "\n".join(
         [
             *lines,
             "",
-            f"needed by images:   {_size(stored)}",
-            f"needed by nothing:  {_size(usage.unneeded)}",
-            f"all of it:          {_size(usage.total)}",
+            f"needed by images:         {formatted(stored)}",
+            f"needed by nothing:        {formatted(usage.unneeded)}",
+            f"copies of deleted blobs:  {formatted(usage.copies)}",
+            f"all of it:                {formatted(usage.total)}",
             "",
             f"a month in DigitalOcean Spaces:   {spaces_usd(usage.total):.2f} USD",
             f"a month in its managed registry:  {managed_usd(stored, len(usage.rows)):.2f} USD",
@@ -146,7 +160,8 @@ def table(usage: Usage) -> str:
     )
 
 
-def _size(size: float) -> str:
+def formatted(size: float) -> str:
+    """Return a number of bytes as text, such as 1.5 GiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

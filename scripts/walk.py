@@ -21,12 +21,15 @@ from scripts.objects import Entry, Objects
 ROOT = "docker/registry/v2/"
 """The folder of the registry's own objects, in its root directory."""
 
+SWEPT = "maintenance/swept/"
+"""The folder of the copies of deleted blobs."""
+
 DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]{32,}")
 _IN_JSON = re.compile(rf'"({DIGEST.pattern})"')
 _BLOB = re.compile(r"(\w+)/(?:\w\w/)?([0-9a-f]+)(?:/data)?")
-_REPOSITORY = re.compile(r"(.+?)/_manifests/(revisions|tags)/(.+)")
+_REPOSITORY = re.compile(r"(.+?)/_(layers|manifests/revisions|manifests/tags|uploads)/(.+)")
 _LINK = re.compile(r"(\w+)/([0-9a-f]+)/link")
-_TAG = re.compile(r"([^/]+)/current/link")
+_TAG = re.compile(r"([^/]+)/(current|index)/(?:(\w+)/([0-9a-f]+)/)?link")
 
 
 class Manifest(NamedTuple):
@@ -47,17 +50,37 @@ class Manifest(NamedTuple):
     subject: str
 
 
+class Tag(NamedTuple):
+    """What a tag names.
+
+    Attributes:
+        digest: The manifest's digest.
+        pushed: When it was last pushed; a push writes what the tag has ever named, then the tag.
+    """
+
+    digest: str
+    pushed: float
+
+
 @dataclass
 class Repository:
     """One repository.
 
     Attributes:
-        revisions: The digests of its manifests.
-        tags: What each of its tags names.
+        layers: The digests of the layers that are linked.
+        revisions: Those of its manifests, with the time of their last push.
+        tags: Its tags.
+        dead_tags: Tags that name nothing now, with the last manifest that each of them named.
+        uploads: The keys of uploads, and the time of the last one, by upload.
+        started: The uploads that can be resumed, which the registry itself deletes in the end.
     """
 
-    revisions: set[str] = field(default_factory=set)
-    tags: dict[str, str] = field(default_factory=dict)
+    layers: set[str] = field(default_factory=set)
+    revisions: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, Tag] = field(default_factory=dict)
+    dead_tags: dict[str, Tag] = field(default_factory=dict)
+    uploads: dict[str, tuple[list[str], float]] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
 
 
 class Walk:
@@ -67,57 +90,91 @@ class Walk:
         objects: The bucket.
 
     Attributes:
+        now: The time at which it began, by the server's clock.
         blobs: The size of each blob, by digest.
+        recent: When a blob, or a link to it as a layer, was last written, by digest.
+        swept: The copies of deleted blobs, by digest.
         repositories: The repositories, by name.
         manifests: The manifests that were read, by digest.
+        aliases: Blobs that are linked under a digest of another algorithm than their own.
         unclear: What could not be understood.
         damaged: Blobs whose content does not match their digest.
+        latest: When something was last pushed or begun.
     """
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self.now = 0.0
         self.blobs: dict[str, int] = {}
-        self.repositories: dict[str, Repository] = defaultdict(Repository)
+        self.recent: dict[str, float] = defaultdict(float)
+        self.swept: dict[str, Entry] = {}
         self.manifests: dict[str, Manifest] = {}
-        self.unclear: list[str] = []
+        self.aliases: set[str] = set()
         self.damaged: set[str] = set()
         self._list_repositories()
         # After the links, as a push writes a blob before its link: none seems to be missing.
         for entry in objects.list(f"{ROOT}blobs/"):
             if digest := _digest(_BLOB, entry.key[len(f"{ROOT}blobs/") :]):
                 self.blobs[digest] = entry.size
-        tagged = {x for r in self.repositories.values() for x in r.tags.values()}
-        self._read_manifests(tagged.union(*(r.revisions for r in self.repositories.values())))
+                self.recent[digest] = max(self.recent[digest], entry.modified)
+        for entry in objects.list(SWEPT):
+            if digest := _digest(_BLOB, entry.key[len(SWEPT) :]):
+                self.swept[digest] = entry
+        self._read_new_manifests()
+
+    def look_again(self) -> None:
+        """List the repositories again, and read the manifests that are new."""
+        self._list_repositories()
+        self._read_new_manifests()
 
     def _list_repositories(self) -> None:
-        links: dict[str, dict[str, Entry]] = defaultdict(dict)
+        self.repositories: dict[str, Repository] = defaultdict(Repository)
+        self.unclear: list[str] = []
+        self.latest = 0.0
+        foreign: dict[str, str] = {}
+        currents: dict[str, dict[str, Entry]] = defaultdict(dict)
         for entry in self._objects.list(f"{ROOT}repositories/"):
+            self.now = self.now or self._objects.now
             match = _REPOSITORY.fullmatch(entry.key, len(f"{ROOT}repositories/"))
             if not match:
                 continue
             name, kind, rest = match.groups()
-            if kind == "tags":
-                if tag := _TAG.fullmatch(rest):
-                    links[name][tag[1]] = entry
+            repository = self.repositories[name]
+            self.latest = max(self.latest, entry.modified)
+            if kind == "uploads":
+                _add_upload(repository, rest, entry)
+            elif kind == "manifests/tags":
+                _add_tag(repository, rest, entry, currents[name])
             elif digest := _digest(_LINK, rest):
-                self.repositories[name].revisions.add(digest)
-        self._resolve(links)
+                if kind == "manifests/revisions":
+                    repository.revisions[digest] = entry.modified
+                else:
+                    repository.layers.add(digest)
+                    self.recent[digest] = max(self.recent[digest], entry.modified)
+                    if not digest.startswith("sha256:"):
+                        foreign[entry.key] = digest
+        self.now = self.now or self._objects.now
+        self._resolve(currents)
+        for key, content in self._read(foreign):
+            self.aliases |= {foreign[key], content}
 
-    def _resolve(self, links: dict[str, dict[str, Entry]]) -> None:
+    def _resolve(self, currents: dict[str, dict[str, Entry]]) -> None:
         """Find what each tag names: most links are told by their MD5, and the others are read."""
-        unknown: dict[str, tuple[dict[str, str], str]] = {}
-        for name, entries in links.items():
+        unknown: dict[str, tuple[dict[str, Tag], str, float]] = {}
+        for name, entries in currents.items():
             repository = self.repositories[name]
             hashes = {_md5(digest): digest for digest in repository.revisions}
             for tag, entry in entries.items():
+                last = repository.dead_tags.pop(tag, Tag("", 0))
+                pushed = max(last.pushed, entry.modified)
                 if entry.etag in hashes:
-                    repository.tags[tag] = hashes[entry.etag]
+                    repository.tags[tag] = Tag(hashes[entry.etag], pushed)
                 else:
-                    unknown[entry.key] = repository.tags, tag
+                    unknown[entry.key] = repository.tags, tag, pushed
         for key, content in self._read(unknown):
-            tags, tag = unknown[key]
+            tags, tag, pushed = unknown[key]
             if DIGEST.fullmatch(content):
-                tags[tag] = sys.intern(content)
+                tags[tag] = Tag(sys.intern(content), pushed)
             elif content:
                 self.unclear.append(f"{key} names no digest")
 
@@ -129,13 +186,18 @@ class Walk:
 
         return self._objects.each(read, keys)
 
-    def _read_manifests(self, digests: Iterable[str]) -> None:
-        """Read manifests; a missing one is no blob from now on."""
+    def _read_new_manifests(self) -> None:
+        tagged = {x.digest for r in self.repositories.values() for x in r.tags.values()}
+        self.read_manifests(tagged.union(*(r.revisions for r in self.repositories.values())))
+
+    def read_manifests(self, digests: Iterable[str]) -> None:
+        """Read manifests that were not read yet; a missing one is no blob from now on."""
+        new = [digest for digest in digests if digest not in self.manifests]
 
         def read(digest: str) -> tuple[str, bytes | None]:
             return digest, self._objects.get(blob_key(digest))
 
-        for digest, content in self._objects.each(read, digests):
+        for digest, content in self._objects.each(read, new):
             if content is None:
                 self.blobs.pop(digest, None)
                 continue
@@ -147,6 +209,24 @@ class Walk:
                 self.manifests[digest] = parse_manifest(content)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 self.unclear.append(f"the manifest {digest}: {error!r}")
+
+
+def _add_tag(repository: Repository, rest: str, entry: Entry, currents: dict[str, Entry]) -> None:
+    if not (match := _TAG.fullmatch(rest)):
+        return
+    tag, kind, algorithm, value = match.groups()
+    if kind == "current":
+        currents[tag] = entry
+    elif tag not in repository.dead_tags or repository.dead_tags[tag].pushed < entry.modified:
+        repository.dead_tags[tag] = Tag(sys.intern(f"{algorithm}:{value}"), entry.modified)
+
+
+def _add_upload(repository: Repository, rest: str, entry: Entry) -> None:
+    upload, _, file = rest.partition("/")
+    keys, latest = repository.uploads.get(upload, ([], 0.0))
+    repository.uploads[upload] = ([*keys, entry.key], max(latest, entry.modified))
+    if file == "startedat":
+        repository.started.add(upload)
 
 
 def parse_manifest(content: bytes) -> Manifest:
@@ -195,6 +275,11 @@ def blob_key(digest: str) -> str:
     """Return the key of a blob's content."""
     algorithm, _, value = digest.partition(":")
     return f"{ROOT}blobs/{algorithm}/{value[:2]}/{value}/data"
+
+
+def swept_key(digest: str) -> str:
+    """Return the key of a deleted blob's copy."""
+    return SWEPT + digest.replace(":", "/")
 
 
 def link_key(repository: str, kind: str, digest: str) -> str:

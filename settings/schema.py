@@ -8,7 +8,6 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from settings.commands import Ask
-from settings.schedule import Schedule
 from settings.section import LISTED, FixableError, Flag, Number, Section, Text
 from settings.types import (
     Cpu,
@@ -55,6 +54,7 @@ class RegistrySettings(Section):
         parallel_uploads: Layers that may be uploaded to one pod at a time; more wait. It sets the
             registry's memory limit.
         redirect: Let clients download layers from the S3 server itself, which they must reach.
+        read_only: Refuse pushes and deletes.
         proxy_image: Caddy, the auth proxy in the same pod.
         resources: What the scheduler reserves for the registry in each pod.
     """
@@ -63,6 +63,7 @@ class RegistrySettings(Section):
     replicas: Annotated[Number, Field(ge=1, le=20)] = 1
     parallel_uploads: Annotated[Number, Field(ge=1, le=1000)] = 16
     redirect: Flag = False
+    read_only: Flag = False
     proxy_image: Image = "docker.io/library/caddy:2.11.9"
     resources: Resources = Resources()
 
@@ -226,19 +227,6 @@ class WebhookSettings(Section):
     url: WebhookUrl
     headers: Annotated[dict[HeaderName, Text], Field(repr=False)] = {}  # noqa: RUF012 - pydantic copies it
     actions: Annotated[list[WebhookAction], LISTED] = ["push", "delete"]  # noqa: RUF012
-
-
-class MaintenanceSettings(Section):
-    """The CronJob that looks after the storage.
-
-    Attributes:
-        enabled: Whether there is one.
-        schedule: When it runs, in UTC:
-            https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
-    """
-
-    enabled: Flag = True
-    schedule: Schedule = "17 * * * *"
 
 
 class ScriptsSettings(Section):

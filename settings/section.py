@@ -86,6 +86,13 @@ def _number(value: object) -> object:
     return int(str(value))
 
 
+def _positive(number: int) -> int:
+    if number < 1:
+        # No command with the least number: it may be the one that deletes the most.
+        raise FixableError("expected a whole number of 1 or more")
+    return number
+
+
 _WORDS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -108,6 +115,7 @@ def _listed(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(_text)]
 Number = Annotated[int, BeforeValidator(_number)]
+Positive = Annotated[Number, AfterValidator(_positive)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 LISTED = BeforeValidator(_listed)
 """For fields that are lists."""

@@ -11,8 +11,23 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from components.registry.caddy import AUDIT_LOG, error, error_routes, logging, matches, respond
+from components.credentials import SMOKE_TEST_USER
+from components.registry.caddy import (
+    AUDIT_LOG,
+    READ_ONLY,
+    error,
+    error_routes,
+    logging,
+    matches,
+)
 from components.registry.oci_routes import OPERATIONS, PATHS, RIGHTS, Operation
+from components.registry.side_servers import (
+    maintenance_server,
+    metrics_server,
+    probe_server,
+    redirect_server,
+    to_registry,
+)
 from components.registry.user_rules import (
     LOG_SKIP,
     REPOSITORY,
@@ -24,18 +39,6 @@ from components.registry.user_rules import (
 PORT = 5000
 """The port for clients."""
 
-REDIRECT_PORT = 5080
-"""The port that redirects every request to HTTPS."""
-
-PROBE_PORT = 5081
-"""The port for the kubelet."""
-
-REGISTRY_ADDRESS = "127.0.0.1:5001"
-"""Where the registry listens: nothing outside of its pod reaches it."""
-
-READY_PATH = "/ready"
-"""The path on :data:`PROBE_PORT` that says whether the storage answers signed requests."""
-
 SHUTDOWN_DELAY_SECONDS = 5
 """How long a stopping pod still takes requests, until every ingress controller knows of it."""
 
@@ -44,12 +47,22 @@ HSTS_SECONDS = 31536000
 
 
 def auth_proxy_config(
-    *, users: Sequence[ProxyUser], parallel_uploads: int, tls: bool, tcp_route: bool
+    *,
+    users: Sequence[ProxyUser],
+    maintenance: ProxyUser,
+    read_only: bool,
+    metrics: bool,
+    parallel_uploads: int,
+    tls: bool,
+    tcp_route: bool,
 ) -> str:
     """Return the configuration, in JSON.
 
     Args:
         users: Everybody who may log in.
+        maintenance: The only user of the maintenance's port.
+        read_only: Whether only the smoke test may push.
+        metrics: Whether metrics are served.
         parallel_uploads: How many uploads the registry takes at a time; more wait.
         tls: Whether clients come through TLS.
         tcp_route: Whether the ingress controller passes connections on, and tells the client's
@@ -61,7 +74,11 @@ def auth_proxy_config(
         "protocols": ["h1", "h2c"],
         "automatic_https": {"disable": True},
         "logs": {"default_logger_name": AUDIT_LOG},
-        "routes": _routes(users, parallel_uploads, tls),
+        "routes": [
+            *_routes(users, tls),
+            *(_refuse_writes() if read_only else []),
+            *_serve(parallel_uploads),
+        ],
         "errors": {"routes": error_routes()},
     }
     if tcp_route:
@@ -73,20 +90,32 @@ def auth_proxy_config(
             "source": "static",
             "ranges": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
         }
-    servers = {"registry": server, "probe": _probe_server()}
+    servers = {
+        "registry": server,
+        "probe": probe_server(),
+        "maintenance": maintenance_server(maintenance),
+    }
+    if metrics:
+        servers["metrics"] = metrics_server()
     if tcp_route:
-        servers["redirect"] = _redirect_server()
+        servers["redirect"] = redirect_server()
     config = {
         "admin": {"disabled": True, "config": {"persist": False}},
         "logging": logging(),
         # No grace period: it would cut uploads when users change. The pod's own ends the process.
-        "apps": {"http": {"shutdown_delay": f"{SHUTDOWN_DELAY_SECONDS}s", "servers": servers}},
+        "apps": {
+            "http": {
+                "shutdown_delay": f"{SHUTDOWN_DELAY_SECONDS}s",
+                "servers": servers,
+                **({"metrics": {}} if metrics else {}),
+            }
+        },
     }
     return json.dumps(config, indent=1) + "\n"
 
 
-def _routes(users: Sequence[ProxyUser], parallel_uploads: int, tls: bool) -> list[dict[str, Any]]:
-    """Return the steps of a request; each either ends it or lets it pass to the next."""
+def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
+    """Return the steps before the last; each either ends a request or lets it pass to the next."""
     headers = {"X-Content-Type-Options": ["nosniff"]}
     if tls:
         headers["Strict-Transport-Security"] = [f"max-age={HSTS_SECONDS}"]
@@ -120,7 +149,18 @@ def _routes(users: Sequence[ProxyUser], parallel_uploads: int, tls: bool) -> lis
         },
         *authenticate(users),
         *authorize(users),
-        *_serve(parallel_uploads),
+    ]
+
+
+def _refuse_writes() -> list[dict[str, Any]]:
+    """Return the step that refuses all pushes and deletes but those of the smoke test."""
+    writes = [f"{x.kind} {method}" for x in OPERATIONS if x.right == "push" for method in x.methods]
+    smoke_test = {"vars": {"{http.auth.user.id}": [SMOKE_TEST_USER]}}
+    return [
+        {
+            "match": [{"vars": {"operation": writes}, "not": [smoke_test]}],
+            "handle": [error(READ_ONLY)],
+        }
     ]
 
 
@@ -162,63 +202,4 @@ def _handlers(operation: Operation, parallel_uploads: int) -> list[dict[str, Any
     if not {"POST", "PUT", "PATCH"} & set(operation.methods):
         # Zero would be no limit.
         handlers.append({"handler": "request_body", "max_size": 1})
-    return [*handlers, _registry(transport)]
-
-
-def _registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:
-    """Return the handler that passes a request on to the registry."""
-    return {
-        "handler": "reverse_proxy",
-        "upstreams": [{"dial": REGISTRY_ADDRESS}],
-        "transport": {"protocol": "http", "compression": False, **transport},
-        "headers": {
-            "request": {
-                "delete": ["Authorization", "Upgrade"],
-                # The registry would read the query's parameters from a form, too.
-                "replace": {
-                    "Content-Type": [
-                        {
-                            "search_regexp": "^(?i:application/x-www-form-urlencoded|multipart/).*",
-                            "replace": "application/octet-stream",
-                        }
-                    ]
-                },
-            }
-        },
-        **more,
-    }
-
-
-def _probe_server() -> dict[str, Any]:
-    """Return the server that the kubelet asks whether the pod is ready.
-
-    It asks the registry for a blob that is nowhere, for which the registry sends the storage a
-    signed request. Any response but "no such blob" means that the storage does not work. The
-    registry's own health checks have no timeout, or send no signed requests.
-    """
-    ready = _registry(
-        {},
-        # The registry may be starting.
-        load_balancing={"try_duration": "3s"},
-        rewrite={"method": "HEAD", "uri": f"/v2/readiness/blobs/sha256:{'0' * 64}"},
-        handle_response=[
-            {"match": {"status_code": [404]}, "routes": [respond(200)]},
-            {"routes": [respond(503)]},
-        ],
-    )
-    return {
-        "listen": [f":{PROBE_PORT}"],
-        "protocols": ["h1"],
-        "automatic_https": {"disable": True},
-        "routes": [{"match": [{"path": [READY_PATH]}], "handle": [ready]}],
-    }
-
-
-def _redirect_server() -> dict[str, Any]:
-    location = {"Location": ["https://{http.request.host}{http.request.uri}"]}
-    return {
-        "listen": [f":{REDIRECT_PORT}"],
-        "protocols": ["h1"],
-        "automatic_https": {"disable": True},
-        "routes": [respond(308, headers=location)],
-    }
+    return [*handlers, to_registry(transport)]

@@ -13,11 +13,16 @@ AUDIT_LOG, REFUSED_LOG = "audit", "refused"
 """The loggers of requests: those of users, and those with a wrong login."""
 
 
+READ_ONLY = 423
+"""The status of pushes while nobody may push: Locked (RFC 4918, section 11.3). Clients give up at
+once, and show the message."""
+
 _ERRORS = {
     401: ("UNAUTHORIZED", "authentication required"),
     403: ("DENIED", "requested access to the resource is denied"),
     404: ("UNSUPPORTED", "no such route"),
     405: ("UNSUPPORTED", "the operation is unsupported"),
+    READ_ONLY: ("DENIED", "the registry is read-only for a while: registry.readOnly"),
 }
 """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes"""
 

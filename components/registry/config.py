@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import yaml
 
-from components.registry.auth_proxy import REGISTRY_ADDRESS
+from components.registry.side_servers import METRICS_ADDRESS, METRICS_PATH, REGISTRY_ADDRESS
 from settings.schema import CHUNK_BYTES, WebhookSettings
 from settings.types import WebhookAction
 
@@ -22,6 +22,7 @@ def registry_config(
     redirect: bool,
     http_secret: str,
     webhooks: Mapping[str, WebhookSettings],
+    metrics: bool,
 ) -> str:
     """Return config.yml for CNCF distribution 3.1.
 
@@ -36,6 +37,7 @@ def registry_config(
         redirect: Whether clients download layers from the S3 server itself, by signed URLs.
         http_secret: Signs the state of uploads; the same in every replica.
         webhooks: Who is told of changes, by name.
+        metrics: Whether the auth proxy can get metrics.
     """
     config: dict[str, Any] = {
         "version": "0.1",
@@ -75,6 +77,12 @@ def registry_config(
             "relativeurls": True,
         },
     }
+    if metrics:
+        # It serves profiles, too: nothing outside of the pod reaches it.
+        config["http"]["debug"] = {
+            "addr": METRICS_ADDRESS,
+            "prometheus": {"enabled": True, "path": METRICS_PATH},
+        }
     if webhooks:
         endpoints = [_endpoint(name, webhook) for name, webhook in webhooks.items()]
         config["notifications"] = {"endpoints": endpoints}

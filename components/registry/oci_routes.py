@@ -29,6 +29,9 @@ PATHS = {
 """Regular expressions of paths and queries, as a client sends them, by kind of route. No reference
 contains a slash, so the last segments tell the kind, and the rest is the repository."""
 
+FORGET_PATH = rf"/v2/{_NAME}/(?:manifests|blobs)/{_DIGEST}"
+"""A regular expression of the paths by which the maintenance makes a pod forget a blob."""
+
 _MOUNT = "mount=[a-z0-9]+(?::|%3[Aa])[0-9a-f]+"
 _SOURCE = _NAME.replace("/", "(?:/|%2[Ff])")
 SOURCE_QUERY = f"(?:{_MOUNT}&)?from=(?P<source>{_SOURCE})(?:&{_MOUNT})?"
@@ -67,8 +70,9 @@ OPERATIONS = (
     Operation("manifests", ("GET",), "pull"),
     Operation("manifests", ("HEAD",), "pull", logged=False),
     Operation("manifests", ("PUT", "DELETE"), "push"),
-    # No DELETE: each replica remembers which blobs exist, and would let a later push do without
-    # what was deleted: https://github.com/distribution/distribution/issues/4868
+    # No DELETE but for the maintenance: each replica remembers which blobs exist, and would let a
+    # later push do without what was deleted:
+    # https://github.com/distribution/distribution/issues/4868
     Operation("blobs", ("GET",), "pull"),
     Operation("blobs", ("HEAD",), "pull", logged=False),
     Operation("uploads", ("POST",), "push", logged=False),

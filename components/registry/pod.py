@@ -8,14 +8,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod_security import restricted_container, restricted_pod
-from components.registry.auth_proxy import (
-    PORT,
-    PROBE_PORT,
-    READY_PATH,
-    REDIRECT_PORT,
-    SHUTDOWN_DELAY_SECONDS,
-)
+from components.registry.auth_proxy import PORT, SHUTDOWN_DELAY_SECONDS
 from components.registry.network_policies import LABELS
+from components.registry.side_servers import METRICS_PORT, PROBE_PORT, READY_PATH, REDIRECT_PORT
 from settings.schema import RegistrySettings
 
 NAME = "registry"
@@ -43,12 +38,14 @@ class PodArgs:
         config_secret: The Secret with config.yml.
         storage_key_secret: The Secret with the shared credentials file.
         proxy_secret: The Secret with the auth proxy's configuration.
+        metrics: Whether metrics are served.
     """
 
     settings: RegistrySettings
     config_secret: pulumi.Input[str]
     storage_key_secret: pulumi.Input[str]
     proxy_secret: pulumi.Input[str]
+    metrics: bool
 
 
 def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
@@ -80,7 +77,7 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
             }
         ],
         "init_containers": [_registry(args.settings)],
-        "containers": [_auth_proxy(args.settings)],
+        "containers": [_auth_proxy(args.settings, args.metrics)],
         "volumes": [
             # A directory, not a single file: only so is a changed Secret seen in a running pod.
             *volumes,
@@ -114,8 +111,10 @@ def _registry(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsDic
     }
 
 
-def _auth_proxy(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsDict:
+def _auth_proxy(settings: RegistrySettings, metrics: bool) -> kubernetes.core.v1.ContainerArgsDict:
     ports = {"http": PORT, "redirect": REDIRECT_PORT, "probe": PROBE_PORT}
+    if metrics:
+        ports["metrics"] = METRICS_PORT
     config = f"{_PROXY_CONFIG}/{PROXY_CONFIG_FILE}"
     return {
         "name": "auth-proxy",

@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
 from components.metadata import SKIP_AWAIT
-from components.registry.auth_proxy import PORT, REDIRECT_PORT, auth_proxy_config
+from components.registry.auth_proxy import PORT, auth_proxy_config
 from components.registry.config import credentials_file, registry_config
 from components.registry.network_policies import (
     LABELS,
@@ -19,6 +19,7 @@ from components.registry.network_policies import (
     registry_policy,
 )
 from components.registry.pod import NAME, PROXY_CONFIG_FILE, PodArgs, pod_spec
+from components.registry.side_servers import REDIRECT_PORT
 from components.registry.user_rules import ProxyUser
 from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
 from settings.schema import IngressSettings, RegistrySettings, WebhookSettings
@@ -40,8 +41,10 @@ class RegistryArgs:
         check_image: The storage check's image, with Python 3.9 or newer as ``python3``.
         storage: The storage that holds the images.
         users: Everybody who may log in.
+        maintenance: The user who makes the registry forget what is deleted.
         http_secret: Signs the state of uploads; secret.
         webhooks: Who is told of changes, by name.
+        metrics: Whether pods serve metrics.
     """
 
     settings: RegistrySettings
@@ -51,8 +54,10 @@ class RegistryArgs:
     check_image: str
     storage: StorageConnection
     users: Sequence[RegistryUser]
+    maintenance: RegistryUser
     http_secret: pulumi.Input[str]
     webhooks: Mapping[str, WebhookSettings]
+    metrics: bool
 
 
 class Registry(pulumi.ComponentResource):
@@ -110,7 +115,11 @@ class Registry(pulumi.ComponentResource):
             root_directory=storage.root_directory,
             redirect=self._args.settings.redirect,
             http_secret=self._args.http_secret,
-        ).apply(lambda args: registry_config(**args, webhooks=self._args.webhooks))
+        ).apply(
+            lambda args: registry_config(
+                **args, webhooks=self._args.webhooks, metrics=self._args.metrics
+            )
+        )
         credentials = pulumi.Output.all(
             access_key=storage.access_key, secret_key=storage.secret_key
         ).apply(lambda args: credentials_file(**args))
@@ -139,22 +148,31 @@ class Registry(pulumi.ComponentResource):
     def _proxy_config(self) -> pulumi.Output[str]:
         args = self._args
         tls = not isinstance(args.tls, TlsNone)
-        return pulumi.Output.all(*(user.password_hash for user in args.users)).apply(
-            lambda hashes: auth_proxy_config(
-                users=[
-                    ProxyUser(
-                        name=user.username,
-                        password_hash=password_hash,
-                        push=user.push,
-                        pull=user.pull,
-                    )
-                    for user, password_hash in zip(args.users, hashes, strict=True)
-                ],
+        users = [args.maintenance, *args.users]
+
+        def config(hashes: Sequence[Sequence[str]]) -> str:
+            maintenance, *others = (
+                ProxyUser(
+                    name=user.username,
+                    password_hash=current,
+                    previous_hash=previous,
+                    push=user.push,
+                    pull=user.pull,
+                )
+                for user, (current, previous) in zip(users, hashes, strict=True)
+            )
+            return auth_proxy_config(
+                users=others,
+                maintenance=maintenance,
+                read_only=args.settings.read_only,
+                metrics=args.metrics,
                 parallel_uploads=args.settings.parallel_uploads,
                 tls=tls,
                 tcp_route=tls and args.ingress.by_tcp_route,
             )
-        )
+
+        pairs = (pulumi.Output.all(user.password_hash, user.previous_hash) for user in users)
+        return pulumi.Output.all(*pairs).apply(config)
 
     def _deployment(self) -> kubernetes.apps.v1.Deployment:
         args = self._args
@@ -197,6 +215,7 @@ class Registry(pulumi.ComponentResource):
                             config_secret=config,
                             storage_key_secret=storage_key,
                             proxy_secret=proxy,
+                            metrics=args.metrics,
                         )
                     ),
                 },

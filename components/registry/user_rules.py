@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,14 @@ _BASE64 = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _DECOY = "??"
 """A user that cannot be configured. With the colon its name is 3 bytes: 4 digits in base64."""
 
+_NO_HASH = "$".join(
+    [
+        PASSWORD_HASH_PARAMETERS,
+        *(base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32)),
+    ]
+)
+"""A hash of no password."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyUser:
@@ -34,6 +42,7 @@ class ProxyUser:
     Attributes:
         name: The name to log in with.
         password_hash: The password's hash, as a PHC string.
+        previous_hash: That of the password of the generation before; empty for none.
         push: The repositories that the user may push to, delete from and pull from; ``*`` at the
             end of one stands for anything.
         pull: The repositories that the user may pull from.
@@ -41,6 +50,7 @@ class ProxyUser:
 
     name: str
     password_hash: str
+    previous_hash: str
     push: Sequence[str]
     pull: Sequence[str]
 
@@ -58,9 +68,6 @@ def authenticate(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
         "search_regexp": f"^{_BASIC}",
         "replace": f"Basic {base64.b64encode(f'{_DECOY}:'.encode()).decode()}",
     }
-    zeros = [base64.b64encode(bytes(size)).decode().rstrip("=") for size in (16, 32)]
-    accounts = {user.name: user.password_hash for user in users}
-    accounts[_DECOY] = "$".join([PASSWORD_HASH_PARAMETERS, *zeros])
     return [
         {
             # Several headers are joined by commas here.
@@ -73,23 +80,45 @@ def authenticate(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
                 {"handler": "headers", "request": {"replace": {"Authorization": [decoy_login]}}}
             ],
         },
-        {
-            "handle": [
-                {
-                    "handler": "authentication",
-                    "providers": {
-                        "http_basic": {
-                            "hash": {"algorithm": "argon2id"},
-                            "accounts": [
-                                {"username": name, "password": password}
-                                for name, password in accounts.items()
-                            ],
-                        }
-                    },
-                }
-            ]
-        },
+        _compare(users),
     ]
+
+
+def _compare(users: Sequence[ProxyUser]) -> dict[str, Any]:
+    """Return the step that compares a login with the passwords of both generations.
+
+    Caddy takes one password for each user, so a login that it refuses is compared anew.
+    """
+    current = {"handle": [_authentication({user.name: user.password_hash for user in users})]}
+    if not any(user.previous_hash for user in users):
+        return current
+    previous = _authentication({user.name: user.previous_hash or _NO_HASH for user in users})
+    noted = {"handler": "log_append", "key": "generation", "value": "previous"}
+    status = "{http.error.status_code}"
+    refused = {"match": [{"vars": {status: ["401"]}}], "handle": [previous, noted]}
+    # Errors of the steps that follow come here, too.
+    other = {
+        "match": [{"not": [{"vars": {status: ["401"]}}]}],
+        "handle": [{"handler": "error", "status_code": status}],
+    }
+    subroute = {"handler": "subroute", "routes": [current], "errors": {"routes": [refused, other]}}
+    return {"handle": [subroute]}
+
+
+def _authentication(accounts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the handler that only a correct login passes, of these users and their hashes."""
+    all_accounts = {**accounts, _DECOY: _NO_HASH}
+    return {
+        "handler": "authentication",
+        "providers": {
+            "http_basic": {
+                "hash": {"algorithm": "argon2id"},
+                "accounts": [
+                    {"username": name, "password": hashed} for name, hashed in all_accounts.items()
+                ],
+            }
+        },
+    }
 
 
 def _login_pattern(name: str) -> str:

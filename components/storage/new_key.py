@@ -1,4 +1,4 @@
-"""Hooks of Space and storage keys: new keys are known late, and older ones may be left."""
+"""Space and storage keys: new keys are known late, and older ones may be left."""
 
 from __future__ import annotations
 

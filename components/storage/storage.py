@@ -85,11 +85,13 @@ class SpaceArgs:
         settings: Its region, name prefix and fate on destroy.
         access: The URL of Spaces, and what creates the keys.
         key_name: The storage key's name; the registry's hostname says what the key is for.
+        rotation: The generation of the storage key; another one makes a new key.
     """
 
     settings: SpacesSettings
     access: Access
     key_name: str
+    rotation: int
 
 
 class Space(pulumi.ComponentResource):
@@ -146,6 +148,7 @@ class Space(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 replace_on_changes=["grants"],
+                replacement_trigger=args.rotation,
                 hooks=pulumi.ResourceHookBinding(before_create=[report_others(args.access)]),
             ),
         )

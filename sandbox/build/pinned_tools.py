@@ -186,6 +186,14 @@ TOOLS = (
 MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio")
 """A second S3 server, only for tests."""
 
+KUBE_STATE_METRICS = Tool(
+    "kube-state-metrics",
+    "k8s.io/kube-state-metrics/v2",
+    module="k8s.io/kube-state-metrics/v2",
+    cpu_seconds=150,
+)
+"""Metrics of Jobs and CronJobs, only for tests."""
+
 ACTIONLINT = Tool(
     "actionlint",
     "github.com/rhysd/actionlint/cmd/actionlint",

@@ -182,11 +182,13 @@ for login, method, path, expected in (
     except urllib.error.HTTPError as error:
         status = error.code
     assert status == expected, (method, path, status)
-for port in (5001, 5081):
+for port in (5001, 5081, 5082):  # The Service of the maintenance leads to the pods themselves.
     try:
-        urllib.request.urlopen(f"http://registry.registry.svc:{port}/v2/", timeout=3)
+        urllib.request.urlopen(f"http://registry-pods.registry.svc:{port}/v2/", timeout=3)
     except OSError as error:
         assert not isinstance(error, urllib.error.HTTPError), port
+    else:
+        raise AssertionError(port)
 print("done")
 """
     result = sandbox.kubectl(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import spaces
+from tests.sandbox.crane import Crane, logged_in
 from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, empty, use
 from tests.sandbox.helpers import Sandbox, second_stack
 
@@ -142,6 +144,58 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         stack.pulumi("up", "--yes", "--skip-preview")
         pull(stack, namespace, tmp_path / "again")
     sandbox.api("DELETE", f"spaces/keys/{key['access_key']}")
+    empty(versitygw.owner, space)
+
+
+def test_nothing_is_lost_in_a_move_while_clients_push(
+    sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
+) -> None:
+    hostname = f"busy.{sandbox.layout.domain}"
+    pushed: list[str] = []
+    refusals: list[str] = []
+    stopping = threading.Event()
+
+    def work(crane: Crane) -> None:
+        number = 0
+        while not stopping.is_set():
+            number += 1
+            try:
+                crane.push(f"team/app:{number}")
+            except AssertionError as error:
+                refusals.append(str(error))
+            else:
+                pushed.append(f"team/app:{number}")
+
+    with stack_with_a_space(sandbox, "busy", "retain") as stack:
+        # Nobody made a certificate for this hostname.
+        stack.config(tls__mode="none")
+        stack.pulumi("up", "--yes", "--skip-preview")
+        space = stack.bucket
+        crane = logged_in(stack, hostname, tmp_path / "crane", stack.password)
+        worker = threading.Thread(target=work, args=(crane,))
+        worker.start()
+        try:
+            copy(versitygw.owner, space, BUCKET)
+            assert not refusals
+            stack.config(registry__readOnly=True)
+            stack.pulumi("up", "--yes", "--skip-preview")
+            before = len(pushed)
+            assert "registry.readOnly" in crane.push("team/late:1", fails=True).stderr
+            crane.pull(pushed[0])
+            copy(versitygw.owner, space, BUCKET)
+            assert len(pushed) == before > 3, "nothing was pushed while it was read-only"
+            stack.pulumi("config", "rm", "storage")
+            use(stack, versitygw)
+            stack.pulumi("up", "--yes", "--skip-preview")
+            stack.pulumi("config", "rm", "--path", "registry.readOnly")
+            stack.pulumi("up", "--yes", "--skip-preview")
+            crane.push("team/new:1")
+        finally:
+            stopping.set()
+            worker.join()
+        assert not [refusal for refusal in refusals if "registry.readOnly" not in refusal]
+        for image in pushed:
+            crane.pull(image)
     empty(versitygw.owner, space)
 
 

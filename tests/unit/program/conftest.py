@@ -125,9 +125,15 @@ def _run(
                 "report_ingress",
                 lambda hostname, tls_mode: engine.requests.append((hostname, tls_mode)),
             ),
+            mock.patch.object(private_registry, "report_usage", engine.reported.append),
             # A cluster with nothing in the way.
             mock.patch.object(preflight, "check", lambda *_: (CLUSTER_UID, [])),
             mock.patch.object(Cluster, "ask"),
+            mock.patch.object(
+                preflight,
+                "knows_prometheus_operator",
+                lambda settings, _: settings.monitoring.enabled,
+            ),
             mock.patch.object(
                 preflight, "dns_addresses", lambda settings, _: settings.dns.addresses
             ),

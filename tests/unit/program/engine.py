@@ -112,6 +112,8 @@ class Engine(MockMonitor):
     messages: list[str] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     """The hostnames that the program sends a request to, and whether by TLS."""
+    reported: list[dict[str, str]] = field(default_factory=list)
+    """The storages whose usage is shown."""
     state: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_previews: dict[str, bool] = field(default_factory=dict)
     """Whether a hook runs in previews, too, by its name."""

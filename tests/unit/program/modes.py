@@ -72,6 +72,8 @@ MODES: dict[str, dict[str, Any]] = {
         "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},
     },
     "redirect": {"registry": {"redirect": True}},
+    "read-only": {"registry": {"readOnly": True}},
+    "rotation": {"rotation": 3, "users": {"ci": {"push": ["team-a/*"]}}},
     "ingress-without-tcp-route": {"ingress": {"tcpRoute": False}},
     "ingress-nginx": {
         "ingress": {
@@ -100,7 +102,25 @@ MODES: dict[str, dict[str, Any]] = {
         }
     },
     "maintenance-off": {"maintenance": {"enabled": False}},
-    "maintenance-daily": {"maintenance": {"schedule": "0 3 * * *"}},
+    "maintenance-look-only": {
+        "maintenance": {"schedule": "0 3 * * *", "collect": False, "keepDays": 30}
+    },
+    "retention": {
+        "retention": {
+            "dryRun": False,
+            "untaggedDays": 14,
+            "rules": {
+                "team": {
+                    "repositories": ["team/*"],
+                    "last": 10,
+                    "days": 30,
+                    "matching": ["^v[0-9]"],
+                },
+                "rest": {"repositories": ["*"], "days": 90},
+            },
+        }
+    },
+    "monitoring": {"monitoring": {"enabled": True, "namespace": "prometheus"}},
     "nodes": {
         "nodes": {
             "configure": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 
@@ -10,15 +11,29 @@ import pytest
 
 from components.credentials import hash_password
 from components.registry.auth_proxy import auth_proxy_config
-from components.registry.oci_routes import PATHS, SOURCE_QUERY
+from components.registry.oci_routes import FORGET_PATH, PATHS, SOURCE_QUERY
 from components.registry.user_rules import ProxyUser, _glob, _login_pattern
 from tests.unit.conftest import Golden
 
 SALT = "AAECAwQFBgcICQoLDA0ODw=="
 ADMIN = ProxyUser(
-    name="admin", password_hash=hash_password("Passw0rd", SALT), push=["*"], pull=["*"]
+    name="admin",
+    password_hash=hash_password("Passw0rd", SALT),
+    previous_hash="",
+    push=["*"],
+    pull=["*"],
 )
-TEAM = ProxyUser(name="ci", password_hash="$", push=["team-a/*"], pull=["team-a/*", "base"])
+MAINTENANCE = ProxyUser(
+    name="maintenance", password_hash="$argon2id$", previous_hash="", push=[], pull=[]
+)
+TEAM = ProxyUser(
+    name="ci",
+    password_hash="$",
+    previous_hash="",
+    push=["team-a/*"],
+    pull=["team-a/*", "base"],
+)
+SMOKE_TEST = dataclasses.replace(ADMIN, name="smoke_test", push=["smoke-test"], pull=[])
 DIGEST = "sha256:" + "0" * 64
 UPLOAD = "0" * 8 + "-0000-4000-8000-" + "0" * 12
 
@@ -28,7 +43,15 @@ def kinds(uri: str) -> list[str]:
 
 
 def test_the_configuration_is_the_golden_one(golden: Golden) -> None:
-    config = auth_proxy_config(users=[ADMIN, TEAM], parallel_uploads=16, tls=True, tcp_route=True)
+    config = auth_proxy_config(
+        users=[ADMIN, TEAM],
+        maintenance=MAINTENANCE,
+        read_only=False,
+        metrics=False,
+        parallel_uploads=16,
+        tls=True,
+        tcp_route=True,
+    )
     golden("auth-proxy.json", config)
 
 
@@ -71,6 +94,14 @@ def test_a_route_of_the_specification_is_of_one_kind(uri: str, kind: str) -> Non
 )  # fmt: skip
 def test_everything_else_is_no_route(uri: str) -> None:
     assert kinds(uri) == []
+
+
+@pytest.mark.parametrize("route", ["manifests", "blobs"])
+def test_the_maintenance_names_blobs_by_their_digests_only(route: str) -> None:
+    assert re.fullmatch(FORGET_PATH, f"/v2/team/app/{route}/{DIGEST}")
+    for path in ("v1.0", f"{DIGEST}?x", f"x/{DIGEST}", f"../{DIGEST}", f"{DIGEST}/"):
+        assert not re.fullmatch(FORGET_PATH, f"/v2/team/app/{route}/{path}"), path
+    assert not re.fullmatch(FORGET_PATH, f"/v2/team/app/tags/{DIGEST}")
 
 
 @pytest.mark.parametrize("name", ["a", "ab", "abc", "admin", "smoke_test", "x" * 32])
@@ -124,10 +155,20 @@ def test_the_source_of_a_mount_is_known_as_clients_write_it(query: str) -> None:
 
 
 def test_no_login_is_compared_with_caddys_own_slow_hash() -> None:
-    config = json.loads(
-        auth_proxy_config(users=[ADMIN], parallel_uploads=1, tls=True, tcp_route=True)
+    config = auth_proxy_config(
+        users=[dataclasses.replace(ADMIN, previous_hash=ADMIN.password_hash), SMOKE_TEST],
+        maintenance=dataclasses.replace(ADMIN, name="maintenance"),
+        read_only=False,
+        metrics=False,
+        parallel_uploads=1,
+        tls=True,
+        tcp_route=True,
     )
-    text = json.dumps(config["apps"]["http"]["servers"]["registry"]["routes"])
-    (provider,) = re.findall(r'"accounts": (\[.*?\])', text)
-    for account in json.loads(provider):
+    ours, previous, maintenance = map(
+        json.loads, re.findall(r'"accounts": (\[.*?\])', config, re.DOTALL)
+    )
+    assert [account["username"] for account in ours] == ["admin", "smoke_test", "??"]
+    assert [account["username"] for account in previous] == ["admin", "smoke_test", "??"]
+    assert [account["username"] for account in maintenance] == ["maintenance", "??"]
+    for account in ours + previous + maintenance:
         assert account["password"].startswith("$argon2id$v=19$m=8,t=1,p=1$"), account["username"]

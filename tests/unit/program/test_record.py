@@ -25,7 +25,7 @@ SETTINGS, ACCESS = load(
 )
 SPACE = place(SETTINGS.storage, ACCESS.spaces_endpoint)
 OTHER_SPACE = {**SPACE, "region": "fra1"}
-RECORDED: dict[str, Any] = {"storage": SPACE, "namespace": "registry"}
+RECORDED: dict[str, Any] = {"storage": SPACE, "namespace": "registry", "rotation": 1}
 
 BY_PULUMI = {"managedFields": [{"manager": "pulumi-kubernetes-0a1b2c3d"}]}
 BY_KUBECTL = {"managedFields": [{"manager": "kubectl-create"}]}
@@ -113,6 +113,14 @@ def test_a_cluster_that_cannot_be_asked_stops_the_update_only(
     else:
         with pytest.raises(NotReadyError):
             compare(RECORDED, "images")
+
+
+def test_an_older_generation_of_passwords_is_refused_and_a_newer_one_is_not() -> None:
+    compare({**RECORDED, "rotation": 1})
+    compare({key: value for key, value in RECORDED.items() if key != "rotation"})
+    with pytest.raises(SettingsError, match="are of generation 2") as refused:
+        compare({**RECORDED, "rotation": 2})
+    assert refused.value.problems[0].fix == "pulumi config set rotation 3"
 
 
 def test_the_engine_compares_before_it_updates_the_record_in_previews_too(run: Run) -> None:

@@ -24,6 +24,7 @@ def test_the_registrys_configuration_is_the_golden_one(golden: Golden) -> None:
         redirect=False,
         http_secret="00ff",
         webhooks={},
+        metrics=False,
     )
     golden("config.yml", text)
 
@@ -38,6 +39,7 @@ def test_each_storage_gets_requests_in_its_own_form() -> None:
         redirect=True,
         http_secret="0",
         webhooks={},
+        metrics=False,
     )
     s3 = yaml.safe_load(text)["storage"]["s3"]
     assert s3["secure"] is False, "no TLS where the storage has none"

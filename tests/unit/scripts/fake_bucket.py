@@ -1,4 +1,4 @@
-"""A bucket in memory, and what a push to CNCF distribution leaves in it.
+"""A bucket in memory with a clock, and what a push to CNCF distribution leaves in it.
 
 https://github.com/distribution/distribution/blob/v3.1.2/registry/storage/paths.go
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.objects import Entry, Objects
+from scripts.objects import Entry, Objects, StorageError
 from scripts.walk import blob_key, link_key, tag_key
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -23,22 +23,46 @@ def digest_of(content: bytes) -> str:
 
 
 class FakeBucket(Objects):
-    """A bucket in memory."""
+    """A bucket in memory.
+
+    Attributes:
+        stored: The content of each object.
+        modified: When it was written; now, if a test stores it by itself.
+        read: The keys that were read.
+        clock: The server's time, which tests move.
+        before: Is called with a method and a key before each request.
+    """
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
+        self.modified: dict[str, float] = {}
         self.read: list[str] = []
+        self.clock = 1_000_000.0
+        self.before: Callable[[str, str], None] = self.nothing
+
+    def nothing(self, method: str, key: str) -> None:
+        """Do what happens before a request by default."""
+
+    def _request(self, method: str, key: str) -> None:
+        self.before(method, key)
+        self.now = float(int(self.clock))
 
     def each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        return [function(item) for item in items]
+        return [function(item) for item in list(items)]
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        for key, content in sorted(self.stored.items()):
+        self._request("LIST", prefix)
+        for key in sorted(self.stored):
             if key.startswith(prefix):
-                md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-                yield Entry(key, len(content), md5)
+                yield self._stored_entry(key)
+
+    def _stored_entry(self, key: str) -> Entry:
+        content = self.stored[key]
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return Entry(key, len(content), self.modified.setdefault(key, self.clock), md5)
 
     def get(self, key: str) -> bytes | None:
+        self._request("GET", key)
         self.read.append(key)
         return self.stored.get(key)
 
@@ -46,11 +70,28 @@ class FakeBucket(Objects):
         content = self.get(key)
         return None if content is None else hashlib.sha256(content).hexdigest()
 
-    def exists(self, key: str) -> bool:
-        return key in self.stored
+    def head(self, key: str) -> Entry | None:
+        self._request("HEAD", key)
+        if key not in self.stored:
+            return None
+        entry = self._stored_entry(key)
+        return entry._replace(modified=float(int(entry.modified)))
 
-    def put(self, key: str, content: bytes) -> None:
-        self.stored[key] = content
+    def put(self, key: str, content: bytes) -> str:
+        self._request("PUT", key)
+        self.stored[key], self.modified[key] = content, self.clock
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+    def delete(self, key: str) -> None:
+        self._request("DELETE", key)
+        self.stored.pop(key, None)
+
+    def copy(self, source: str, target: str, size: int) -> None:
+        self._request("COPY", source)
+        if source not in self.stored:
+            raise StorageError(f"no {source}")
+        assert len(self.stored[source]) == size
+        self.stored[target], self.modified[target] = self.stored[source], self.clock
 
     def push(self, name: str, pushed: Image, tag: str = "") -> None:
         """Write what the registry does."""
@@ -65,7 +106,7 @@ class FakeBucket(Objects):
             self.put(tag_key(name, tag, pushed.digest), pushed.digest.encode())
             self.put(tag_key(name, tag), pushed.digest.encode())
 
-    def delete(self, name: str, digest: str) -> None:
+    def delete_manifest(self, name: str, digest: str) -> None:
         """Delete what the registry does for a manifest: its link, and the tags that name it."""
         del self.stored[link_key(name, "_manifests/revisions", digest)]
         for key, content in list(self.stored.items()):

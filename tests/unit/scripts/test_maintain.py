@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
-from scripts import maintain
+from scripts import collection_state, maintain, tag_history, usage_history
+from scripts.maintain import Task
 from scripts.objects import StorageError
+from scripts.registry_pods import Pods
+from scripts.retention import Retention
 from scripts.tag_history import load
 from scripts.walk import blob_key, link_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
+from tests.unit.scripts.fake_registry import TIMES
 
 LAYER = digest_of(A.layers[1])
 
@@ -24,18 +29,28 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> FakeBucket:
     return bucket
 
 
+def run(bucket: FakeBucket) -> bool:
+    task = Task("stack", Pods("nobody.invalid:1", "", ""), Retention(), False, False, TIMES)
+    return maintain.maintain(bucket, task)
+
+
 def test_a_whole_bucket_is_shown_and_its_tags_are_remembered(
     bucket: FakeBucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket.push("r", OF_BOTH, "both")
     before = dict(bucket.stored)
-    assert maintain.maintain(bucket)
+    assert run(bucket)
     output = capsys.readouterr().out
     assert output.startswith("repository")
     assert "compared 4 blobs with their digests" in output
     assert load(bucket).tags == {"r": {"a": A.digest, "both": OF_BOTH.digest}}
     assert before.items() <= bucket.stored.items()
-    assert len(bucket.stored) == len(before) + 1
+    assert bucket.stored.keys() - before.keys() == {
+        tag_history.KEY,
+        collection_state.KEY,
+        usage_history.KEY,
+        usage_history.TABLE_KEY,
+    }
 
 
 @pytest.mark.parametrize(
@@ -74,7 +89,7 @@ def test_what_is_lost_is_a_failure(
     message: str,
 ) -> None:
     harm(bucket.stored)
-    assert not maintain.maintain(bucket)
+    assert not run(bucket)
     assert f"FAILED: {message}\n" in capsys.readouterr().out
     assert tag_key("r", "a") in bucket.stored
 
@@ -87,7 +102,7 @@ def test_the_child_of_an_index_and_a_signature_belong_to_their_image(
     bucket.push("s", signature)
     for lost in (digest_of(C.layers[0]), digest_of(b"signature")):
         del bucket.stored[blob_key(lost)]
-    assert not maintain.maintain(bucket)
+    assert not run(bucket)
     output = capsys.readouterr().out
     assert f"s:both: its layer {digest_of(C.layers[0])} is not in the bucket" in output
     assert f"s:both: its layer {digest_of(b'signature')} is not in the bucket" in output
@@ -96,7 +111,7 @@ def test_the_child_of_an_index_and_a_signature_belong_to_their_image(
 def test_what_no_tag_holds_is_not_lost(bucket: FakeBucket) -> None:
     bucket.push("r", B)
     del bucket.stored[blob_key(digest_of(B.layers[0]))]
-    assert maintain.maintain(bucket)
+    assert run(bucket)
 
 
 def test_an_image_that_is_just_being_deleted_is_not_lost(
@@ -104,7 +119,7 @@ def test_an_image_that_is_just_being_deleted_is_not_lost(
 ) -> None:
     del bucket.stored[link_key("r", "_manifests/revisions", A.digest)]
     monkeypatch.setattr("time.sleep", lambda _: bucket.delete_tag("r", "a"))
-    assert maintain.maintain(bucket)
+    assert run(bucket)
 
 
 def test_a_blob_of_another_size_is_compared_first_and_the_sample_is_limited(
@@ -112,14 +127,40 @@ def test_a_blob_of_another_size_is_compared_first_and_the_sample_is_limited(
 ) -> None:
     monkeypatch.setattr(maintain, "SAMPLE_BYTES", 1)
     bucket.stored[blob_key(LAYER)] += b"more"
-    assert not maintain.maintain(bucket)
+    assert not run(bucket)
     output = capsys.readouterr().out
     assert "compared 1 blobs" in output
     assert f"its layer {LAYER} has other content" in output
 
 
+def arguments(folder: Path) -> list[str]:
+    (folder / "stack").write_text("stack")
+    (folder / "password").write_text("secret")
+    options = {
+        "stack-file": str(folder / "stack"),
+        "pods": "pods:1",
+        "username": "maintenance",
+        "password-file": str(folder / "password"),
+        "keep-days": "7",
+        "retention": '{"rules": [], "untagged_days": null}',
+    }
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def test_a_run_remembers_its_stack(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(maintain, "objects_of", lambda _: nullcontext(bucket))
+    monkeypatch.setattr("sys.argv", ["maintain", *arguments(tmp_path)])
+    assert maintain.main() == 0
+    assert collection_state.load(bucket).collectors.keys() == {"stack"}
+
+
 def test_storage_that_fails_changes_nothing_and_is_a_failure(
-    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bucket: FakeBucket,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     def refuse(_: object) -> None:
         raise StorageError("GET /: 403")
@@ -127,7 +168,7 @@ def test_storage_that_fails_changes_nothing_and_is_a_failure(
     before = dict(bucket.stored)
     monkeypatch.setattr(bucket, "list", refuse)
     monkeypatch.setattr(maintain, "objects_of", lambda _: nullcontext(bucket))
-    monkeypatch.setattr("sys.argv", ["maintain"])
+    monkeypatch.setattr("sys.argv", ["maintain", *arguments(tmp_path)])
     assert maintain.main() == 1
     assert capsys.readouterr().out == "FAILED: GET /: 403\n"
     assert bucket.stored == before

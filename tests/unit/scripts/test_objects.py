@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
-import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from scripts.objects import Objects, StorageError, add_arguments, objects_of
+from scripts.objects import Objects, StorageError
 from scripts.s3 import Bucket, Key
 
 PAGE = 2
+DATE = "Wed, 26 Nov 2025 12:00:00 GMT"
+NOON = 1764158400.0
 
 
 class Server(ThreadingHTTPServer):
@@ -39,7 +39,9 @@ class Handler(BaseHTTPRequestHandler):
         key = unquote(parts.path).removeprefix("/images").removeprefix("/")
         query = {name: values[0] for name, values in parse_qs(parts.query, True).items()}
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.server.requests.append(f"{self.command} {key}")
+        source = unquote(self.headers.get("x-amz-copy-source", ""))
+        part = self.headers.get("x-amz-copy-source-range", "")
+        self.server.requests.append(f"{self.command} {key} {part}".strip())
         failure = self.server.failures.pop(0) if self.server.failures else ""
         if failure == "hang up":
             self.close_connection = True
@@ -48,11 +50,20 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif failure.isdigit():
             self.respond(int(failure), b"<Error><Code>SlowDown</Code></Error>")
+        elif failure:
+            self.respond(200, failure.encode())
         elif "list-type" in query:
             self.respond(200, self.page(query))
-        elif self.command == "PUT":
+        elif "uploads" in query:
+            self.respond(200, b"<R><UploadId>one</UploadId></R>")
+        elif self.command == "PUT" and source:
+            self.server.stored[key] = self.server.stored[source.removeprefix("/images/")]
+            self.respond(200, b"<CopyResult><ETag>e</ETag></CopyResult>")
+        elif self.command in {"PUT", "POST"}:
             self.server.stored[key] = body
             self.respond(200, b"")
+        elif self.command == "DELETE":
+            self.respond(204 if self.server.stored.pop(key, None) else 404, b"")
         elif key in self.server.stored:
             self.respond(200, self.server.stored[key])
         else:
@@ -62,7 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         start = int(query.get("continuation-token", 0))
         keys = [key for key in sorted(self.server.stored) if key.startswith(query["prefix"])]
         rows = "".join(
-            f"<Contents><Key>{key}</Key><ETag>&quot;e&quot;</ETag><Size>{len(self.server.stored[key])}</Size></Contents>"
+            f"<Contents><Key>{key}</Key><LastModified>2025-11-26T11:59:58.5Z</LastModified>"
+            f"<ETag>&quot;e&quot;</ETag><Size>{len(self.server.stored[key])}</Size></Contents>"
             for key in keys[start : start + PAGE]
         )
         more = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>"
@@ -72,12 +84,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def respond(self, status: int, body: bytes, length: int | None = None) -> None:
         self.send_response_only(status)
+        self.send_header("Date", DATE)
+        self.send_header("Last-Modified", DATE)
+        self.send_header("ETag", '"e"')
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_HEAD = do_PUT = handle_any  # noqa: N815 - http.server's names
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - http.server's names
 
     def log_message(self, *_: object) -> None:
         pass
@@ -108,7 +123,8 @@ def test_a_listing_goes_on_to_its_last_page_and_leaves_the_folder_out(
     server.stored = {f"k3s/{name}": b"12" for name in [*names, "b/1"]} | {"a/9": b""}
     listed = list(objects.list("a/"))
     assert [entry.key for entry in listed] == names
-    assert listed[0][1:] == (2, "e")
+    assert listed[0][1:] == (2, NOON - 1.5, "e")
+    assert objects.now == NOON, "its clock is the server's"
 
 
 @pytest.mark.parametrize("failure", ["500", "503", "hang up", "cut"])
@@ -137,13 +153,43 @@ def test_a_refusal_is_an_error_at_once(server: Server, objects: Objects) -> None
     assert len(server.requests) == 1
 
 
-def test_what_is_not_there_is_told_from_an_error(objects: Objects) -> None:
+def test_a_copy_that_fails_after_its_status_was_sent_is_an_error(
+    server: Server, objects: Objects
+) -> None:
+    server.stored = {"k3s/a": b"content"}
+    server.failures = ["<Error><Code>InternalError</Code></Error>"]
+    with pytest.raises(StorageError, match="InternalError"):
+        objects.copy("a", "b", 7)
+
+
+def test_a_large_object_is_copied_in_parts(
+    server: Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.objects.PART_BYTES", 3)
+    server.stored = {"k3s/a": b"content"}
+    objects.copy("a", "b", 7)
+    ranges = [re.sub(".*=", "", request) for request in server.requests[1:-1]]
+    assert ranges == ["0-2", "3-5", "6-6"]
+    assert server.stored["k3s/b"].count(b"<PartNumber>") == 3
+
+
+def test_a_small_object_is_copied_at_once(server: Server, objects: Objects) -> None:
+    server.stored = {"k3s/a": b"content"}
+    objects.copy("a", "b", 7)
+    assert server.stored["k3s/b"] == b"content"
+    assert len(server.requests) == 1
+
+
+def test_what_is_not_there_is_told_from_an_error(server: Server, objects: Objects) -> None:
     assert objects.get("a") is None
+    assert objects.head("a") is None
     assert objects.sha256("a") is None
-    assert not objects.exists("a")
-    objects.put("a", b"content")
-    assert objects.exists("a")
+    objects.delete("a")
+    assert objects.put("a", b"content") == "e"
+    assert objects.head("a") == ("a", 7, NOON, "e")
     assert objects.get("a") == b"content"
+    objects.delete("a")
+    assert not server.stored
 
 
 def test_the_content_is_hashed_without_being_kept(server: Server, objects: Objects) -> None:
@@ -152,35 +198,3 @@ def test_the_content_is_hashed_without_being_kept(server: Server, objects: Objec
         # https://csrc.nist.gov/CSRC/media/Projects/Cryptographic-Standards-and-Guidelines/documents/examples/SHA256.pdf
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
-
-
-def test_a_file_names_the_bucket(server: Server, tmp_path: Path) -> None:
-    connection = {
-        "endpoint": f"http://127.0.0.1:{server.server_port}",
-        "region": "r",
-        "bucket": "images",
-        "access_key": "a",
-        "secret_key": "s",
-        "path_style": "true",
-        "root_directory": "folder",
-    }
-    file = tmp_path / "storage.json"
-    file.write_text(json.dumps(connection))
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    server.stored = {"folder/a": b"content"}
-    with objects_of(parser.parse_args([f"--storage={file}"])) as objects:
-        assert objects.get("a") == b"content"
-
-
-def test_without_a_file_the_selected_stack_names_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    pulumi = tmp_path / "pulumi"
-    pulumi.write_text("#!/bin/sh\necho 'error: no stack selected' >&2\nexit 1\n")
-    pulumi.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    with pytest.raises(StorageError, match="error: no stack selected"):
-        objects_of(parser.parse_args([]))

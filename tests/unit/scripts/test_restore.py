@@ -8,7 +8,7 @@ from scripts import tag_history
 from scripts.objects import StorageError
 from scripts.restore import Restore, RestoreError
 from scripts.tag_history import load, save
-from scripts.walk import Walk, blob_key, tag_key
+from scripts.walk import Walk, blob_key, swept_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
 
 HOUR = 3600
@@ -36,7 +36,7 @@ def bucket() -> FakeBucket:
 
 
 def test_an_image_that_was_deleted_comes_back_with_its_tag(bucket: FakeBucket) -> None:
-    bucket.delete("r", A.digest)
+    bucket.delete_manifest("r", A.digest)
     assert restored(bucket, "a") == [
         f"r@{A.digest} is back",
         f"r:a names {A.digest}, as on 1970-01-01 01:00 UTC",
@@ -76,7 +76,7 @@ def test_an_index_comes_back_with_its_children() -> None:
     bucket.push("r", OF_BOTH, "a")
     look(bucket, 1)
     for deleted in (OF_BOTH, A, C):
-        bucket.delete("r", deleted.digest)
+        bucket.delete_manifest("r", deleted.digest)
     restored(bucket, "a")
     assert bucket.pulls("r", OF_BOTH, "a")
 
@@ -87,23 +87,31 @@ def test_the_signature_of_an_image_comes_back_with_it(bucket: FakeBucket) -> Non
     bucket.push("r", signature, tag)
     look(bucket, 2)
     for deleted in (A, signature):
-        bucket.delete("r", deleted.digest)
+        bucket.delete_manifest("r", deleted.digest)
     restored(bucket, "a")
     assert bucket.pulls("r", signature, tag)
 
 
 def test_an_image_comes_back_by_its_digest(bucket: FakeBucket) -> None:
-    bucket.delete("r", A.digest)
+    bucket.delete_manifest("r", A.digest)
     assert restored(bucket, A.digest) == [f"r@{A.digest} is back"]
     assert bucket.pulls("r", A)
-    assert not bucket.exists(tag_key("r", "a"))
+    assert tag_key("r", "a") not in bucket.stored
+
+
+@pytest.mark.parametrize("deleted", [A.digest, digest_of(A.layers[1])])
+def test_a_blob_that_was_deleted_comes_back_from_its_copy(bucket: FakeBucket, deleted: str) -> None:
+    bucket.delete_manifest("r", A.digest)
+    bucket.put(swept_key(deleted), bucket.stored.pop(blob_key(deleted)))
+    restored(bucket, "a")
+    assert bucket.pulls("r", A, "a")
 
 
 @pytest.mark.parametrize("missing", [A.digest, digest_of(A.layers[1])])
 def test_an_image_that_is_gone_for_good_is_refused_and_nothing_is_written(
     bucket: FakeBucket, missing: str
 ) -> None:
-    bucket.delete("r", A.digest)
+    bucket.delete_manifest("r", A.digest)
     del bucket.stored[blob_key(missing)]
     before = dict(bucket.stored)
     with pytest.raises(RestoreError, match=f"r:a was last seen on 1970-01-01.*{missing}"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.usage import GIB, Row, Usage, managed_usd, spaces_usd, table, usage
-from scripts.walk import Walk, blob_key
+from scripts.walk import Walk, blob_key, swept_key
 from tests.unit.conftest import Golden
 from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket, digest_of
 
@@ -20,6 +20,7 @@ def test_bytes_are_those_of_one_repository_or_shared_or_unneeded() -> None:
     bucket.push("one", B, "")
     bucket.push("two", C, "c")
     bucket.put(blob_key(digest_of(b"nobody's")), b"nobody's")
+    bucket.put(swept_key(digest_of(b"copy")), b"copy")
     result = usage(Walk(bucket))
     config, shared, own = A.layers
     one = Row(
@@ -31,9 +32,9 @@ def test_bytes_are_those_of_one_repository_or_shared_or_unneeded() -> None:
         untagged=size(*B.layers, B.manifest),
     )
     two = Row("two", 1, 1, size(C.layers[0], C.manifest), size(shared), 0)
-    assert result == Usage([one, two], size(shared), size(b"nobody's"))
+    assert result == Usage([one, two], size(shared), size(b"nobody's"), size(b"copy"))
     blobs = [content for key, content in bucket.stored.items() if key.endswith("/data")]
-    assert result.total == size(*blobs)
+    assert result.total == size(*blobs, b"copy")
 
 
 def test_what_a_tag_holds_in_another_repository_is_not_untagged() -> None:
@@ -74,5 +75,5 @@ def test_the_table_is_the_golden_one(golden: Golden) -> None:
         Row("team/application", 12, 345, 3 * GIB, 700 * 2**20, 5000),
         Row("a", 1, 1, 1023, 0, 0),
     ]
-    text = table(Usage(rows, 700 * 2**20, 2**40))
+    text = table(Usage(rows, 700 * 2**20, 2**40, 0))
     golden("usage.txt", f"{text}\n")

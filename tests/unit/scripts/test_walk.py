@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from scripts.walk import ROOT, Walk, blob_key, link_key, parse_manifest, tag_key
+from scripts.walk import ROOT, SWEPT, Walk, blob_key, link_key, parse_manifest, swept_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
 
 FIRST, SECOND = f"sha256:{'0' * 64}", f"sha256:{'1' * 64}"
@@ -18,8 +18,9 @@ def test_a_walk_finds_blobs_layers_manifests_and_tags() -> None:
     walk = Walk(bucket)
     assert walk.blobs == {digest_of(x): len(x) for x in [*A.layers, A.manifest]}
     repository = walk.repositories["team/app"]
-    assert repository.revisions == {A.digest}
-    assert repository.tags == {"1.2": A.digest}
+    assert repository.layers == {digest_of(layer) for layer in A.layers}
+    assert repository.revisions == {A.digest: bucket.clock}
+    assert repository.tags == {"1.2": (A.digest, bucket.clock)}
     assert walk.manifests[A.digest].layers == tuple(digest_of(layer) for layer in A.layers)
 
 
@@ -29,7 +30,7 @@ def test_a_tag_names_what_its_own_link_says_however_often_it_was_pushed() -> Non
         bucket.push("r", pushed, "a")
     # As if the last push had not been the only one to write its history.
     del bucket.stored[tag_key("r", "a", A.digest)]
-    assert Walk(bucket).repositories["r"].tags["a"] == A.digest
+    assert Walk(bucket).repositories["r"].tags["a"].digest == A.digest
 
 
 def test_the_links_of_tags_are_told_by_their_md5_and_are_not_read() -> None:
@@ -44,7 +45,52 @@ def test_a_tag_is_known_whose_manifest_is_gone() -> None:
     bucket = FakeBucket()
     bucket.push("r", A, "a")
     del bucket.stored[link_key("r", "_manifests/revisions", A.digest)]
-    assert Walk(bucket).repositories["r"].tags["a"] == A.digest
+    assert Walk(bucket).repositories["r"].tags["a"].digest == A.digest
+
+
+def test_a_push_that_has_begun_counts_as_one() -> None:
+    bucket = FakeBucket()
+    bucket.push("r", A, "a")
+    bucket.clock += 50
+    bucket.put(tag_key("r", "a", B.digest), B.digest.encode())
+    assert Walk(bucket).repositories["r"].tags["a"] == (A.digest, bucket.clock)
+
+
+def test_a_deleted_tag_has_its_last_image() -> None:
+    bucket = FakeBucket()
+    bucket.put(tag_key("r", "a", SECOND), b"")
+    bucket.clock -= 10
+    bucket.put(tag_key("r", "a", FIRST), b"")
+    assert Walk(bucket).repositories["r"].dead_tags["a"].digest == SECOND
+
+
+def test_copies_of_deleted_blobs_are_told_from_blobs() -> None:
+    bucket = FakeBucket()
+    bucket.put(swept_key(FIRST), b"123")
+    walk = Walk(bucket)
+    assert walk.swept[FIRST].size == 3
+    assert not walk.blobs
+    assert swept_key(FIRST) == f"{SWEPT}sha256/{'0' * 64}"
+
+
+def test_a_second_look_sees_what_was_pushed_since() -> None:
+    bucket = FakeBucket()
+    walk = Walk(bucket)
+    bucket.push("r", OF_BOTH, "a")
+    walk.look_again()
+    assert walk.manifests.keys() == {OF_BOTH.digest, A.digest, C.digest}
+
+
+def test_the_time_is_that_at_which_the_walk_began() -> None:
+    bucket = FakeBucket()
+    bucket.push("r", OF_BOTH, "a")
+    began = bucket.clock
+
+    def tick(*_: str) -> None:
+        bucket.clock += 1
+
+    bucket.before = tick
+    assert Walk(bucket).now == began + 1
 
 
 def test_a_tag_that_names_no_digest_is_not_understood() -> None:

@@ -49,8 +49,10 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"storage": S3, "storage.zzz": "x"},
             "storage.zzz",
-            "unknown key; known are hostname, namespace, adminUser, pullUser, users, storage, "
-            "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, scripts",
+            "unknown key; known are hostname, namespace, adminUser, pullUser, users, rotation, "
+            "storage, "
+            "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, "
+            "retention, monitoring, scripts",
         ),
         ({"scripts": {"zzz": "x"}}, "scripts.zzz", "unknown key; known are image"),
         (
@@ -74,8 +76,8 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"registry": ["x"]},
             "registry",
-            "expected an object of image, replicas, parallelUploads, redirect, proxyImage, "
-            "resources",
+            "expected an object of image, replicas, parallelUploads, redirect, readOnly, "
+            "proxyImage, resources",
         ),
         (
             {"registry": '{"replicas": 2}'},

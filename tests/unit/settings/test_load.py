@@ -54,8 +54,10 @@ def test_the_message_has_every_problem_with_key_value_expectation_and_fix() -> N
         "3 problems in the configuration of this stack; nothing was changed.\n"
         "\n"
         "  zzz = [not shown]\n"
-        "      unknown key; known are hostname, namespace, adminUser, pullUser, users, storage, "
-        "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, scripts\n"
+        "      unknown key; known are hostname, namespace, adminUser, pullUser, users, rotation, "
+        "storage, "
+        "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, "
+        "retention, monitoring, scripts\n"
         "      fix: pulumi config rm zzz\n"
         '  hostname = "http://a.b"\n'
         "      expected a hostname in lowercase letters, such as registry.example.com: "

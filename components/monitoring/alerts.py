@@ -1,0 +1,105 @@
+"""The alerts, as Prometheus and the PrometheusRule of its operator have them.
+
+https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.maintenance import NAME as MAINTENANCE
+
+REGISTRY, AUTH_PROXY = "registry", "auth-proxy"
+"""What the label ``component`` of metrics holds."""
+
+WRONG_LOGINS = (
+    'caddy_http_request_duration_seconds_count{SELECTOR, server="registry", '
+    'handler=~"authentication|subroute", code="401"}'
+)
+"""Requests that the step refuses which compares logins; with two generations it is a subroute.
+Requests without a login do not come so far."""
+
+RUNBOOK = "docs/monitoring.md in the repository of this program"
+
+
+def alert_groups(namespace: str) -> list[dict[str, Any]]:
+    """Return the groups of alerts.
+
+    Those of the maintenance need the metrics of kube-state-metrics.
+
+    Args:
+        namespace: The registry's namespace.
+    """
+    return [
+        {
+            "name": f"registry-{namespace}",
+            "rules": [
+                {
+                    "alert": name,
+                    "expr": expression.replace("NAMESPACE", namespace),
+                    "for": duration,
+                    "labels": {"severity": severity},
+                    "annotations": {"summary": summary, "runbook": f"{RUNBOOK}: {name}"},
+                }
+                for name, expression, duration, severity, summary in _ALERTS
+            ],
+        }
+    ]
+
+
+_SELECTOR = 'namespace="NAMESPACE"'
+_JOBS = f'{_SELECTOR}, job_name=~"{MAINTENANCE}-.+"'
+_RESPONSES = f"registry_http_requests_total{{{_SELECTOR}"
+
+_ALERTS = (
+    (
+        "RegistryDown",
+        f'(sum(up{{{_SELECTOR}, component="{AUTH_PROXY}"}}) or vector(0)) == 0',
+        "5m",
+        "critical",
+        "No pod of the registry serves metrics: nobody can push or pull.",
+    ),
+    (
+        "RegistryFails",
+        f'sum(rate({_RESPONSES}, code=~"5.."}}[5m])) / sum(rate({_RESPONSES}}}[5m])) > 0.05',
+        "5m",
+        "critical",
+        "More than 5 % of the registry's responses are errors of its own; mostly the storage's.",
+    ),
+    (
+        "RegistryStorageSlow",
+        "histogram_quantile(0.95, sum by (le) (rate("
+        f"registry_storage_action_seconds_bucket{{{_SELECTOR}}}[10m]))) > 5",
+        "15m",
+        "warning",
+        "One in twenty requests of the registry to its storage takes longer than 5 s.",
+    ),
+    (
+        "RegistryWrongLogins",
+        f"sum(rate({WRONG_LOGINS.replace('SELECTOR', _SELECTOR)}[5m])) > 5",
+        "15m",
+        "warning",
+        "More than 5 logins a second are wrong.",
+    ),
+    (
+        "RegistryMaintenanceFails",
+        # Failed Jobs stay for a while, so only the last one counts.
+        f"max(kube_job_status_start_time{{{_JOBS}}} * on (namespace, job_name) "
+        f"(sum by (namespace, job_name) (kube_job_status_failed{{{_JOBS}}}) > bool 0)) > "
+        f"(max(kube_job_status_start_time{{{_JOBS}}} * on (namespace, job_name) "
+        f"(kube_job_status_succeeded{{{_JOBS}}} > bool 0)) or vector(0))",
+        "0m",
+        "critical",
+        "The last run of the maintenance has failed: an image has lost something, or nothing is "
+        "collected. Its log says which.",
+    ),
+    (
+        "RegistryMaintenanceMissing",
+        f'time() - max(kube_cronjob_next_schedule_time{{{_SELECTOR}, cronjob="{MAINTENANCE}"}}) '
+        "> 3600",
+        "10m",
+        "warning",
+        "The maintenance should have started more than an hour ago.",
+    ),
+)
+"""Name, expression, how long it must hold, severity, and what it means."""

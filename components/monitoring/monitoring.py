@@ -1,0 +1,108 @@
+"""Who may get metrics, and the objects for Prometheus's operator and Grafana."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.metadata import labels
+from components.monitoring.alerts import AUTH_PROXY, REGISTRY, alert_groups
+from components.monitoring.dashboard import dashboard
+from components.registry.network_policies import LABELS as REGISTRY_LABELS
+from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
+from settings.monitoring import MonitoringSettings
+
+NAME = "registry-monitoring"
+"""The name of all objects."""
+
+LABELS = labels("monitoring")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitoringArgs:
+    """What is monitored, and by whom.
+
+    Attributes:
+        settings: Where Prometheus is.
+        namespace: The registry's namespace.
+        operator: Whether the cluster knows the kinds of Prometheus's operator.
+    """
+
+    settings: MonitoringSettings
+    namespace: pulumi.Output[str]
+    operator: bool
+
+
+class Monitoring(pulumi.ComponentResource):
+    """Lets Prometheus get metrics, and tells its operator of them, of alerts and a dashboard."""
+
+    def __init__(
+        self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("registry:index:Monitoring", name, None, opts)
+        self._name, self._namespace = name, args.namespace
+        child = pulumi.ResourceOptions(parent=self)
+        prometheus = {"kubernetes.io/metadata.name": args.settings.namespace}
+        kubernetes.networking.v1.NetworkPolicy(
+            f"{name}-policy",
+            metadata={"name": NAME, "namespace": args.namespace},
+            spec={
+                "pod_selector": {"match_labels": REGISTRY_LABELS},
+                "policy_types": ["Ingress"],
+                "ingress": [
+                    {
+                        "from_": [{"namespace_selector": {"match_labels": prometheus}}],
+                        "ports": [{"protocol": "TCP", "port": METRICS_PORT}],
+                    }
+                ],
+            },
+            opts=child,
+        )
+        kubernetes.core.v1.ConfigMap(
+            f"{name}-dashboard",
+            # Grafana's sidecar looks for this label:
+            # https://github.com/grafana/helm-charts/blob/main/charts/grafana/README.md
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                name=NAME, namespace=args.namespace, labels={**LABELS, "grafana_dashboard": "1"}
+            ),
+            data={"registry.json": dashboard()},
+            opts=child,
+        )
+        if args.operator:
+            self._custom_resource("PodMonitor", pod_monitor())
+            groups = args.namespace.apply(lambda namespace: {"groups": alert_groups(namespace)})
+            self._custom_resource("PrometheusRule", groups)
+        self.register_outputs({})
+
+    def _custom_resource(self, kind: str, spec: pulumi.Input[dict[str, Any]]) -> None:
+        kubernetes.apiextensions.CustomResource(
+            f"{self._name}-{kind.lower()}",
+            api_version="monitoring.coreos.com/v1",
+            kind=kind,
+            metadata={"name": NAME, "namespace": self._namespace, "labels": LABELS},
+            spec=spec,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def pod_monitor() -> dict[str, Any]:
+    """Return the spec of the PodMonitor.
+
+    https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.PodMonitor
+    """
+    return {
+        "selector": {"matchLabels": REGISTRY_LABELS},
+        "podMetricsEndpoints": [
+            {
+                "port": "metrics",
+                "path": path,
+                "interval": "30s",
+                # Without it, both would have the same labels.
+                "relabelings": [{"targetLabel": "component", "replacement": component}],
+            }
+            for component, path in ((REGISTRY, METRICS_PATH), (AUTH_PROXY, PROXY_METRICS_PATH))
+        ],
+    }

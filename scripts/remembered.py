@@ -1,0 +1,44 @@
+"""What the maintenance remembers from run to run, as JSON beside the registry's own folder.
+
+Plain Python 3.9 with nothing installed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from scripts.objects import Objects, StorageError
+
+Remembered = TypeVar("Remembered")
+
+
+def read(
+    objects: Objects, key: str, parse: Callable[[Any], Remembered], without: str
+) -> Remembered | None:
+    """Return what an object holds; None if there is no such object.
+
+    Args:
+        objects: The bucket.
+        key: The object's key.
+        parse: Makes it of what the JSON holds.
+        without: What happens once the object is deleted.
+
+    Raises:
+        StorageError: If it cannot be read. It is not begun anew: that would forget things unasked.
+    """
+    content = objects.get(key)
+    if content is None:
+        return None
+    try:
+        return parse(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{key} cannot be read ({error!r}); fix: delete this object; {without}"
+        ) from error
+
+
+def write(objects: Objects, key: str, value: object) -> str:
+    """Write an object, and return its ETag."""
+    return objects.put(key, json.dumps(value, separators=(",", ":")).encode())

@@ -1,0 +1,53 @@
+"""How the usage has changed: one object in the bucket.
+
+Plain Python 3.9 with nothing installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from scripts.objects import Objects
+from scripts.remembered import read, write
+from scripts.usage import Usage, table
+
+KEY = "maintenance/usage.json"
+"""Beside the registry's own folder."""
+
+TABLE_KEY = "maintenance/usage.txt"
+"""The table of the last run, which `pulumi up` shows."""
+
+DAYS = 400
+"""How many days are kept."""
+
+SHARED, UNNEEDED = "(shared)", "(needed by nothing)"
+"""What belongs to no repository alone; no repository has such a name."""
+
+History = Mapping[str, Mapping[str, int]]
+"""Bytes by repository, by day as in 2026-11-25."""
+
+
+def load(objects: Objects) -> History:
+    """Return the usage of past days; raises what :func:`scripts.remembered.read` does."""
+
+    def parse(days: dict[str, dict[str, int]]) -> History:
+        return {day: {name: int(size) for name, size in x.items()} for day, x in days.items()}
+
+    return read(objects, KEY, parse, "the usage of past days is forgotten then") or {}
+
+
+def record(objects: Objects, usage: Usage, now: float) -> None:
+    """Note the usage of a day, of which the last run counts.
+
+    Args:
+        objects: The bucket.
+        usage: The usage.
+        now: The time, in seconds since 1970.
+    """
+    day = f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m-%d}"
+    sizes = {row.name: row.own for row in usage.rows}
+    sizes |= {SHARED: usage.shared, UNNEEDED: usage.unneeded + usage.copies}
+    days = {**load(objects), day: sizes}
+    write(objects, KEY, {day: days[day] for day in sorted(days)[-DAYS:]})
+    objects.put(TABLE_KEY, f"{table(usage)}\n".encode())

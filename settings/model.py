@@ -1,0 +1,224 @@
+"""All settings, and what must hold between their sections."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from settings.commands import Ask
+from settings.maintenance import MaintenanceSettings, RetentionSettings
+from settings.monitoring import MonitoringSettings
+from settings.schema import (
+    DnsSettings,
+    IngressSettings,
+    NodesSettings,
+    PullSecretsSettings,
+    RegistrySettings,
+    ScriptsSettings,
+    UserSettings,
+    WebhookSettings,
+)
+from settings.section import FixableError, Positive, Section, drop_empty, kinds
+from settings.storage import S3Settings, SpacesSettings
+from settings.tls import TlsAcme, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
+from settings.types import Hostname, Label, NamedUser, Namespace, User
+
+
+class Settings(Section):
+    """All settings of this program; each is a key of the stack's configuration.
+
+    Attributes:
+        hostname: The name by which clients reach the registry.
+        namespace: The namespace that is created for the registry.
+        admin_user: The user who may push and pull everything.
+        pull_user: The user who may only pull, and everything.
+        users: More users by name, and what they may push and pull.
+        rotation: The generation of all passwords and keys; a greater one makes new ones. Passwords
+            of the generation before stay valid.
+        storage: Where images are kept.
+        registry: The workload.
+        ingress: How requests reach the registry.
+        tls: Who terminates TLS, and with which certificate.
+        dns: How the hostname leads to the ingress controller.
+        nodes: How the cluster's nodes pull.
+        pull_secrets: How pods pull on nodes that are not configured to.
+        webhooks: Who is told of pushes and deletes, by name.
+        maintenance: The CronJob that looks after the storage.
+        retention: Which tags and manifests stay.
+        monitoring: Metrics for Prometheus.
+        scripts: The pods that run one of scripts/.
+    """
+
+    hostname: Hostname
+    namespace: Namespace = "registry"
+    admin_user: User = "admin"
+    pull_user: User = "pull"
+    users: dict[NamedUser, UserSettings] = {}  # noqa: RUF012 - pydantic copies it
+    rotation: Positive = 1
+    storage: Annotated[SpacesSettings | S3Settings, Field(discriminator="kind")] = SpacesSettings()
+    registry: RegistrySettings = RegistrySettings()
+    ingress: IngressSettings = IngressSettings()
+    tls: Annotated[TlsSettings, Field(discriminator="mode")] = TlsSecret()
+    dns: DnsSettings = DnsSettings()
+    nodes: NodesSettings = NodesSettings()
+    pull_secrets: PullSecretsSettings = PullSecretsSettings()
+    webhooks: dict[Label, WebhookSettings] = {}  # noqa: RUF012 - pydantic copies it
+    maintenance: MaintenanceSettings = MaintenanceSettings()
+    retention: RetentionSettings = RetentionSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    scripts: ScriptsSettings = ScriptsSettings()
+
+    @property
+    def nodes_namespace(self) -> str:
+        """The namespace of what configures nodes, which may do what the registry's may not."""
+        return f"{self.namespace}-nodes"
+
+    @field_validator("storage", "tls", mode="before")
+    @classmethod
+    def _default_kind(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[str(info.field_name)]
+        section = drop_empty(value)
+        first = {str(field.discriminator): next(iter(kinds(field)))}
+        return first | section if isinstance(section, dict) else section
+
+    @field_validator("users", "webhooks", mode="before")
+    @classmethod
+    def _default_nobody(cls, named: object) -> object:
+        return {} if named in (None, "") else named
+
+    @field_validator("pull_user")
+    @classmethod
+    def _tell_from_admin(cls, pull_user: str, info: ValidationInfo) -> str:
+        admin = info.data.get("admin_user", "")
+        if pull_user.lower() == admin.lower():
+            raise FixableError("expected another name than adminUser's", f"{admin[:59]}-pull")
+        return pull_user
+
+    @field_validator("users")
+    @classmethod
+    def _tell_from_others(
+        cls, users: dict[str, UserSettings], info: ValidationInfo
+    ) -> dict[str, UserSettings]:
+        for field, key in (("admin_user", "adminUser"), ("pull_user", "pullUser")):
+            name = info.data.get(field, "").lower()
+            if name in users:
+                raise FixableError(
+                    f"expected another name than {key}'s",
+                    key=("users", name),
+                    fixes={(key,): Ask.VALUE},
+                )
+        prefix = f"{info.data.get('hostname')}/"
+        for name, user in users.items():
+            if any(pattern.startswith(prefix) for pattern in user.pull):
+                own = [pattern for pattern in user.pull if pattern not in user.push]
+                raise FixableError(
+                    "expected repositories without the hostname",
+                    {
+                        "push": [pattern.removeprefix(prefix) for pattern in user.push],
+                        "pull": [pattern.removeprefix(prefix) for pattern in own],
+                    },
+                    key=("users", name),
+                )
+        return users
+
+    @field_validator("registry")
+    @classmethod
+    def _redirect_to_what_clients_reach(
+        cls, registry: RegistrySettings, info: ValidationInfo
+    ) -> RegistrySettings:
+        endpoint = getattr(info.data.get("storage"), "endpoint", "")
+        if registry.redirect and re.search(r"//[^.]+$|\.svc([.:]|$)", endpoint):
+            raise FixableError(
+                "expected false: nodes and other clients do not know the cluster's own hostnames, "
+                "such as that of storage.endpoint",
+                False,
+                key=("registry", "redirect"),
+            )
+        return registry
+
+    @field_validator("ingress")
+    @classmethod
+    def _keep_apart(cls, ingress: IngressSettings, info: ValidationInfo) -> IngressSettings:
+        if ingress.controller_namespace == info.data.get("namespace"):
+            raise FixableError(
+                "expected another namespace than that of the ingress controller, since this "
+                "program creates it",
+                key=("namespace",),
+            )
+        return ingress
+
+    @field_validator("tls")
+    @classmethod
+    def _suit_the_controller(cls, tls: TlsSettings, info: ValidationInfo) -> TlsSettings:
+        ingress = info.data.get("ingress")
+        controller = ingress.controller if ingress else "traefik"
+        if controller != "traefik" and isinstance(tls, TlsAcme | TlsLetsEncrypt):
+            raise FixableError(
+                f"expected another mode with ingress.controller {controller}: this one needs "
+                "Traefik",
+                "certManager",
+                key=("tls", "mode"),
+            )
+        if controller == "haproxy" and not isinstance(tls, TlsNone) and tls.client_ca:
+            raise FixableError(
+                "expected none with ingress.controller haproxy: it would not ask for certificates",
+                None,
+                key=("tls", "clientCa"),
+            )
+        return tls
+
+    @field_validator("dns")
+    @classmethod
+    def _hold_the_hostname(cls, dns: DnsSettings, info: ValidationInfo) -> DnsSettings:
+        hostname = info.data.get("hostname", "")
+        if dns.zone and hostname and not f".{hostname}".endswith(f".{dns.zone}"):
+            raise FixableError(
+                f"expected a domain that {hostname} is in",
+                hostname.partition(".")[2],
+                key=("dns", "zone"),
+            )
+        return dns
+
+    @field_validator("nodes")
+    @classmethod
+    def _mirror_another_name(cls, nodes: NodesSettings, info: ValidationInfo) -> NodesSettings:
+        if nodes.mirror_prefix and nodes.mirror_prefix == info.data.get("hostname"):
+            raise FixableError(
+                "expected another name than hostname: image references may start with that anyway",
+                None,
+                key=("nodes", "mirrorPrefix"),
+            )
+        return nodes
+
+    @field_validator("pull_secrets")
+    @classmethod
+    def _name_other_namespaces(
+        cls, pull_secrets: PullSecretsSettings, info: ValidationInfo
+    ) -> PullSecretsSettings:
+        namespace = info.data.get("namespace")
+        created = (namespace, f"{namespace}-nodes")
+        others = [name for name in dict.fromkeys(pull_secrets.namespaces) if name not in created]
+        if others != pull_secrets.namespaces:
+            raise FixableError(
+                "expected each namespace once, and none that this program creates",
+                others or None,
+                key=("pullSecrets", "namespaces"),
+            )
+        return pull_secrets
+
+    @field_validator("retention")
+    @classmethod
+    def _need_the_maintenance(
+        cls, retention: RetentionSettings, info: ValidationInfo
+    ) -> RetentionSettings:
+        maintenance = info.data.get("maintenance")
+        for field in ("enabled", "collect"):
+            if not retention.dry_run and not getattr(maintenance, field, True):
+                raise FixableError(
+                    "expected true: the maintenance deletes what retention lets go",
+                    True,
+                    key=("maintenance", field),
+                )
+        return retention

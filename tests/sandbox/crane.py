@@ -1,0 +1,52 @@
+"""crane, as a client of any stack in the sandbox."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.sandbox.helpers import Result, Sandbox
+
+
+class Crane(NamedTuple):
+    """A client with a login.
+
+    Attributes:
+        stack: The stack.
+        hostname: Its registry.
+        folder: The folder of the login, and of the names that the client knows.
+    """
+
+    stack: Sandbox
+    hostname: str
+    folder: Path
+
+    def run(self, *arguments: str, stdin: str = "", fails: bool = False) -> Result:
+        """Run crane with names that only it knows; certificates are not verified."""
+        (self.folder / "hosts").write_text(f"{self.stack.layout.node_ip} {self.hostname}\n")
+        hosts = 'mount --bind "$0" /etc/hosts && exec crane --insecure "$@"'
+        command = ["unshare", "--mount", "sh", "-c", hosts, str(self.folder / "hosts"), *arguments]
+        home = ["env", f"DOCKER_CONFIG={self.folder}"]
+        return self.stack.run(*home, *command, stdin=stdin, fails=fails)
+
+    def push(self, image: str, *, fails: bool = False) -> Result:
+        """Push a new image: ``team/app:1``, of a layer that nobody else has."""
+        file = self.folder / f"{image.replace('/', '-')}.tar.gz"
+        file.write_bytes(os.urandom(10_000))
+        target = f"--new_tag={self.hostname}/{image}"
+        return self.run("append", f"--new_layer={file}", target, fails=fails)
+
+    def pull(self, image: str, *, fails: bool = False) -> Result:
+        """Pull an image, and forget it."""
+        file = str(self.folder / "pulled.tar")
+        return self.run("pull", f"{self.hostname}/{image}", file, fails=fails)
+
+
+def logged_in(stack: Sandbox, hostname: str, folder: Path, password: str) -> Crane:
+    """Return a client that has logged in as the admin."""
+    folder.mkdir()
+    crane = Crane(stack, hostname, folder)
+    login = ("auth", "login", hostname, "--username=admin", "--password-stdin")
+    crane.run(*login, stdin=password)
+    return crane

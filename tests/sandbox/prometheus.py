@@ -1,0 +1,185 @@
+"""A real Prometheus with kube-state-metrics, in a pod of the sandbox's cluster."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from components.monitoring.alerts import AUTH_PROXY, REGISTRY
+from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
+from sandbox.build import images, toolchain
+from sandbox.build.pinned_tools import KUBE_STATE_METRICS
+from tests.sandbox.helpers import Sandbox, eventually
+
+NAMESPACE = "monitoring"
+KUBE_STATE_METRICS_PORT = 8080
+
+
+def unpacked(sandbox: Sandbox) -> Path:
+    """Return the folder of Debian's Prometheus, with promtool, and of kube-state-metrics."""
+    folder = sandbox.layout.state / "prometheus"
+    if not folder.exists():
+        folder.mkdir(mode=0o755)
+        download = "apt-get -qq -o APT::Sandbox::User=root download prometheus"
+        unpack = "dpkg-deb --extract prometheus_*.deb ."
+        sandbox.run("sh", "-c", f'cd "$0" && {download} && {unpack}', folder)
+        toolchain.build(sandbox.layout.tools, [KUBE_STATE_METRICS], [])
+        shutil.copy(sandbox.layout.tools / "kube-state-metrics", folder)
+        # It knows the CronJob's time zone only if somebody has it.
+        goroot = sandbox.run("go", "env", "GOROOT").stdout.strip()
+        shutil.copy(Path(goroot) / "lib" / "time" / "zoneinfo.zip", folder)
+    return folder
+
+
+def config(namespace: str) -> dict[str, Any]:
+    """Return what docs/monitoring.md says, and what scrapes kube-state-metrics."""
+    pods = {"names": [f"registry-pods.{namespace}.svc"], "type": "A", "port": METRICS_PORT}
+    return {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["/config/alerts.yml"],
+        "scrape_configs": [
+            *(
+                {
+                    "job_name": component,
+                    "metrics_path": path,
+                    "dns_sd_configs": [pods],
+                    "relabel_configs": [
+                        {"target_label": "namespace", "replacement": namespace},
+                        {"target_label": "component", "replacement": component},
+                    ],
+                }
+                for component, path in ((REGISTRY, METRICS_PATH), (AUTH_PROXY, PROXY_METRICS_PATH))
+            ),
+            {
+                "job_name": "kube-state-metrics",
+                "honor_labels": True,
+                "static_configs": [{"targets": [f"127.0.0.1:{KUBE_STATE_METRICS_PORT}"]}],
+            },
+        ],
+    }
+
+
+def at_once(groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a file of alerts that fire without waiting."""
+    return {
+        "groups": [
+            {**group, "rules": [{**rule, "for": "0s"} for rule in group["rules"]]}
+            for group in groups
+        ]
+    }
+
+
+def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
+    """Start both, and wait until Prometheus has seen the registry."""
+    folder = unpacked(sandbox)
+    metadata = {"name": "prometheus", "namespace": NAMESPACE}
+    volumes = [
+        {"name": "binaries", "hostPath": {"path": str(folder)}},
+        {"name": "config", "configMap": {"name": "prometheus"}},
+        {"name": "data", "emptyDir": {}},
+    ]
+    common: dict[str, Any] = {
+        "image": images.PYTHON,
+        "imagePullPolicy": "Never",
+        "volumeMounts": [
+            {"name": "binaries", "mountPath": "/opt"},
+            {"name": "config", "mountPath": "/config"},
+            {"name": "data", "mountPath": "/data"},
+        ],
+    }
+    sandbox.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "prometheus"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "view",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE}],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata,
+            "data": {
+                "prometheus.yml": yaml.safe_dump(config("registry")),
+                "alerts.yml": yaml.safe_dump(at_once(groups)),
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": metadata,
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "containers": [
+                    {
+                        **common,
+                        "name": "prometheus",
+                        "command": [
+                            "/opt/usr/bin/prometheus",
+                            "--config.file=/config/prometheus.yml",
+                            "--storage.tsdb.path=/data",
+                        ],
+                        "readinessProbe": {
+                            "httpGet": {"path": "/-/ready", "port": 9090},
+                            "periodSeconds": 1,
+                        },
+                    },
+                    {
+                        **common,
+                        "name": "kube-state-metrics",
+                        "command": ["/opt/kube-state-metrics", "--resources=jobs,cronjobs"],
+                        "env": [{"name": "ZONEINFO", "value": "/opt/zoneinfo.zip"}],
+                    },
+                ],
+                "volumes": volumes,
+            },
+        },
+    )
+    wait = ("wait", "--for=condition=Ready", "pod/prometheus", f"--namespace={NAMESPACE}")
+    sandbox.kubectl(*wait, "--timeout=60s")
+    eventually("both are scraped", lambda: len(query(sandbox, "up == 1")) == 3)
+
+
+def stop(sandbox: Sandbox) -> None:
+    sandbox.kubectl("delete", "namespace", NAMESPACE)
+    sandbox.kubectl("delete", "clusterrolebinding", "prometheus")
+
+
+def query(sandbox: Sandbox, expression: str) -> list[dict[str, Any]]:
+    """Return what an expression gives now."""
+    return list(_get(sandbox, f"query?query={quote(expression)}")["result"])
+
+
+def firing(sandbox: Sandbox) -> set[str]:
+    """Return the names of the alerts that fire."""
+    alerts = _get(sandbox, "alerts")["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
+def _get(sandbox: Sandbox, path: str) -> dict[str, Any]:
+    pod = f"/api/v1/namespaces/{NAMESPACE}/pods/prometheus:9090/proxy/api/v1/{path}"
+    data: dict[str, Any] = json.loads(sandbox.kubectl("get", f"--raw={pod}").stdout)["data"]
+    return data
+
+
+def fetched(sandbox: Sandbox, address: str, path: str) -> str:
+    """Return the status of a request from Prometheus's namespace to a pod's metrics port."""
+    script = (
+        "import sys, urllib.request, urllib.error\n"
+        "try: print(urllib.request.urlopen(sys.argv[1], timeout=5).status)\n"
+        "except urllib.error.HTTPError as error: print(error.code)"
+    )
+    url = f"http://{address}:{METRICS_PORT}{path}"
+    where = ("exec", "prometheus", f"--namespace={NAMESPACE}", "--container=prometheus", "--")
+    return sandbox.kubectl(*where, "python3", "-c", script, url).stdout.strip()

@@ -1,0 +1,82 @@
+"""A proxy in front of the S3 server, which holds, fails or counts requests."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Hook = Callable[[str, str], int]
+"""Is called with method and path before a request is passed on. What it returns is responded with
+instead, if it is not 0; it may also take its time."""
+
+
+class Proxy(ThreadingHTTPServer):
+    """Passes requests on as they are, so that their signatures hold.
+
+    Args:
+        port: The S3 server's.
+    """
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = port
+        self.hook: Hook = lambda method, path: 0  # noqa: ARG005 - nothing happens by default
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
+
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed or gave up."""
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Proxy
+
+    def handle_any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        status = self.server.hook(self.command, self.path)
+        if status:
+            self.respond(status, {}, b"<Error><Code>SlowDown</Code></Error>")
+            return
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.upstream, timeout=60)
+        try:
+            connection.request(self.command, self.path, body, dict(self.headers.items()))
+            response = connection.getresponse()
+            content = response.read()
+            self.respond(response.status, dict(response.getheaders()), content)
+        finally:
+            connection.close()
+
+    def respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        lengths = {"content-length", "transfer-encoding", "connection"}
+        for name, value in headers.items():
+            if name.lower() not in lengths or (self.command == "HEAD" and name != "Connection"):
+                self.send_header(name, value)
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -1,0 +1,81 @@
+"""What `up` shows of the storage's usage."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pulumi
+import pytest
+
+from components.maintenance import report_usage
+from scripts.usage_history import TABLE_KEY
+from tests.unit.program.conftest import CONFIG, Run
+
+
+class Storage(BaseHTTPRequestHandler):
+    """An S3 server with the table of the last run, in a folder of the bucket."""
+
+    def do_GET(self) -> None:
+        there = self.path == f"/images/k3s/{TABLE_KEY}"
+        self.send_response(200 if there else 404)
+        self.send_header("Last-Modified", "Wed, 25 Nov 2026 12:17:01 GMT")
+        self.end_headers()
+        self.wfile.write(b"repository  tags\n" if there else b"<Error/>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def connection() -> Iterator[dict[str, str]]:
+    with HTTPServer(("127.0.0.1", 0), Storage) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield {
+            "endpoint": f"http://127.0.0.1:{server.server_port}",
+            "region": "r",
+            "bucket": "images",
+            "access_key": "a",
+            "secret_key": "hunter2",
+            "path_style": "true",
+            "root_directory": "k3s",
+        }
+        server.shutdown()
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    logged: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", logged.append)
+    return logged
+
+
+def test_the_table_of_the_last_run_is_shown_with_its_time(
+    connection: dict[str, str], messages: list[str]
+) -> None:
+    report_usage(connection)
+    assert messages == ["the storage on Wed, 25 Nov 2026 12:17:01 GMT:\n\nrepository  tags\n"]
+
+
+def test_before_the_first_run_there_is_nothing_to_show(
+    connection: dict[str, str], messages: list[str]
+) -> None:
+    report_usage({**connection, "root_directory": ""})
+    assert not messages
+
+
+def test_storage_that_this_machine_does_not_reach_is_no_failure(
+    connection: dict[str, str], messages: list[str]
+) -> None:
+    report_usage({**connection, "endpoint": "http://127.0.0.1:1"})
+    (message,) = messages
+    assert message.startswith("the usage of the storage is not shown: ")
+    assert "hunter2" not in message
+
+
+def test_only_an_update_with_a_maintenance_shows_it(run: Run) -> None:
+    (reported,) = run().reported
+    assert reported["bucket"] == "registry-storages"
+    assert not run(preview=True).reported
+    assert not run({**CONFIG, "maintenance": {"enabled": False}}).reported
