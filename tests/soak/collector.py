@@ -21,6 +21,9 @@ TIMES = Times(keep=3, grace=3, quiet=0, patience=0)
 RETENTION = Retention(untagged_days=2 / DAY)
 PAUSE_SECONDS = 0.2
 
+RECHECK_SECONDS = 4
+"""Longer than a registry that has little of the processor takes to delete an image."""
+
 
 def run(objects: Objects, pods: Pods, times: Times = TIMES) -> dict[str, object]:
     """Collect once; what is lost is looked for once more, as the maintenance does."""
@@ -28,7 +31,7 @@ def run(objects: Objects, pods: Pods, times: Times = TIMES) -> dict[str, object]
     state, walk = load(objects), Walk(objects)
     collection = Collection(objects, walk, state, settings)
     if collection.health.lost:
-        time.sleep(1)
+        time.sleep(RECHECK_SECONDS)
         state, walk = load(objects), Walk(objects)
         collection = Collection(objects, walk, state, settings)
     lost = list(collection.health.lost)

@@ -114,7 +114,7 @@ def test_a_fault_at_any_request_breaks_nothing_and_is_made_up_for(
     monkeypatch.setattr("scripts.objects.REQUEST_SECONDS", 0.3)
     registry = Registry(servers)
     with Proxy(servers.s3_port) as proxy:
-        for request in range(0, REQUESTS, 1 if operations >= LONG else 15):
+        for request in range(0, REQUESTS, 1 if operations >= LONG else 30):
             registry.change(request)
             fault(servers, proxy, request)
             registry.check()

@@ -11,6 +11,7 @@ from scripts.objects import Objects
 from scripts.walk import blob_key, link_key
 from tests.soak import collector
 from tests.soak.client import Client, Image, RefusedError, image
+from tests.soak.conftest import LONG
 from tests.soak.proxy import Proxy
 from tests.soak.servers import HOSTS, Servers
 
@@ -22,8 +23,8 @@ HELD_SECONDS = 6
 FIRST_SECONDS = 4
 """When the first pushes begin. After 8 s images are deleted, and after 11 s their layers."""
 
-PHASES = 8
-"""Pushes begin in so many seconds, one after the other."""
+PHASES, SHORT_PHASES = range(8), range(4, 6)
+"""In which seconds after that pushes begin, in a long soak and in a short one."""
 
 REQUESTS = 16
 """More than a push of one image with two blobs sends to the storage once they are linked."""
@@ -84,10 +85,13 @@ class Holder:
         return self._names.get(parts[-2], "")
 
 
-def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(servers: Servers) -> None:
+def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(
+    servers: Servers, operations: int
+) -> None:
+    phases = PHASES if operations >= LONG else SHORT_PHASES
     images = {
         f"p{phase}n{number}": (build(f"p{phase}n{number}"), number)
-        for phase in range(PHASES)
+        for phase in phases
         for number in range(1, REQUESTS + 1)
     }
     holder = Holder(images)
@@ -117,7 +121,7 @@ def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(servers:
         threads = []
         with servers.objects() as objects:
             started = time.monotonic()
-            for phase in range(PHASES):
+            for phase in phases:
                 while time.monotonic() - started < FIRST_SECONDS + phase:
                     collector.run(objects, servers.pods(), TIMES)
                     time.sleep(0.2)
@@ -130,8 +134,8 @@ def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(servers:
                 time.sleep(0.5)
             report = collector.run(objects, servers.pods(), TIMES)
     assert not report["lost"]
-    assert holder.held > PHASES * REQUESTS / 2
-    assert len(acknowledged) > PHASES * REQUESTS / 2
+    assert holder.held > len(phases) * REQUESTS / 2
+    assert len(acknowledged) > len(phases) * REQUESTS / 2
     broken = []
     for host in HOSTS:
         servers.stop(host)
