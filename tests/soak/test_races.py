@@ -11,7 +11,6 @@ from scripts.objects import Objects
 from scripts.walk import blob_key, link_key
 from tests.soak import collector
 from tests.soak.client import Client, Image, RefusedError, image
-from tests.soak.conftest import LONG
 from tests.soak.proxy import Proxy
 from tests.soak.servers import HOSTS, Servers
 
@@ -23,8 +22,8 @@ HELD_SECONDS = 6
 FIRST_SECONDS = 4
 """When the first pushes begin. After 8 s images are deleted, and after 11 s their layers."""
 
-PHASES, SHORT_PHASES = range(8), range(4, 6)
-"""In which seconds after that pushes begin, in a long soak and in a short one."""
+PHASES = 8
+"""Pushes begin in so many seconds, one after the other."""
 
 REQUESTS = 16
 """More than a push of one image with two blobs sends to the storage once they are linked."""
@@ -85,13 +84,10 @@ class Holder:
         return self._names.get(parts[-2], "")
 
 
-def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(
-    servers: Servers, operations: int
-) -> None:
-    phases = PHASES if operations >= LONG else SHORT_PHASES
+def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(servers: Servers) -> None:
     images = {
         f"p{phase}n{number}": (build(f"p{phase}n{number}"), number)
-        for phase in phases
+        for phase in range(PHASES)
         for number in range(1, REQUESTS + 1)
     }
     holder = Holder(images)
@@ -121,7 +117,7 @@ def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(
         threads = []
         with servers.objects() as objects:
             started = time.monotonic()
-            for phase in phases:
+            for phase in range(PHASES):
                 while time.monotonic() - started < FIRST_SECONDS + phase:
                     collector.run(objects, servers.pods(), TIMES)
                     time.sleep(0.2)
@@ -134,8 +130,8 @@ def test_a_push_that_hangs_at_any_request_is_whole_from_the_next_run_on(
                 time.sleep(0.5)
             report = collector.run(objects, servers.pods(), TIMES)
     assert not report["lost"]
-    assert holder.held > len(phases) * REQUESTS / 2
-    assert len(acknowledged) > len(phases) * REQUESTS / 2
+    assert holder.held > PHASES * REQUESTS / 2
+    assert len(acknowledged) > PHASES * REQUESTS / 2
     broken = []
     for host in HOSTS:
         servers.stop(host)
