@@ -14,12 +14,10 @@ import pulumi_kubernetes as kubernetes
 from components.credentials import RegistryUser
 from components.metadata import SKIP_AWAIT, labels
 from components.registry.network_policies import LABELS as REGISTRY_LABELS
-from components.registry.network_policies import dns_rule, server_rules
+from components.registry.network_policies import dns_rule, policy, server_rules
 from components.registry.side_servers import MAINTENANCE_PORT
 from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
-from scripts.storage_arguments import bucket_of
-from scripts.usage_history import TABLE_KEY
 from settings.maintenance import MaintenanceSettings, RetentionSettings
 
 NAME = "maintenance"
@@ -114,6 +112,10 @@ def report_usage(connection: Mapping[str, str]) -> None:
     Args:
         connection: The output storage_connection.
     """
+    # Imported here: previews do without.
+    from scripts.storage_arguments import bucket_of
+    from scripts.usage_history import TABLE_KEY
+
     folder = connection["root_directory"]
     key = f"{folder}/{TABLE_KEY}" if folder else TABLE_KEY
     try:
@@ -127,7 +129,7 @@ def report_usage(connection: Mapping[str, str]) -> None:
 
 
 def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions) -> None:
-    """Let the maintenance connect to each of the registry's pods, and to the storage."""
+    """Allow the maintenance to connect to each of the registry's pods, and to the storage."""
     port: kubernetes.networking.v1.NetworkPolicyPortArgsDict = {
         "protocol": "TCP",
         "port": MAINTENANCE_PORT,
@@ -156,8 +158,11 @@ def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions)
         },
         opts=opts,
     )
-    specs: dict[str, kubernetes.networking.v1.NetworkPolicySpecArgsDict] = {
-        "policy": {
+    policy(
+        f"{name}-policy",
+        NAME,
+        args.namespace,
+        {
             "pod_selector": {"match_labels": LABELS},
             "policy_types": ["Egress"],
             "egress": [
@@ -166,24 +171,19 @@ def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions)
                 {"to": [{"pod_selector": {"match_labels": REGISTRY_LABELS}}], "ports": [port]},
             ],
         },
-        "registry-policy": {
+        opts,
+    )
+    policy(
+        f"{name}-registry-policy",
+        f"{NAME}-registry",
+        args.namespace,
+        {
             "pod_selector": {"match_labels": REGISTRY_LABELS},
             "policy_types": ["Ingress"],
-            "ingress": [
-                {"from_": [{"pod_selector": {"match_labels": LABELS}}], "ports": [port]},
-            ],
+            "ingress": [{"from_": [{"pod_selector": {"match_labels": LABELS}}], "ports": [port]}],
         },
-    }
-    for purpose, spec in specs.items():
-        kubernetes.networking.v1.NetworkPolicy(
-            f"{name}-{purpose}",
-            metadata={
-                "name": NAME if purpose == "policy" else f"{NAME}-registry",
-                "namespace": args.namespace,
-            },
-            spec=spec,
-            opts=opts,
-        )
+        opts,
+    )
 
 
 def _arguments(args: MaintenanceArgs) -> list[pulumi.Input[str]]:

@@ -6,11 +6,10 @@ Plain Python 3.9 with nothing installed.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from scripts.objects import Objects, StorageError
-from scripts.remembered import read, write
+from scripts.remembered import date, read, write
 from scripts.retention import Untagged
 
 KEY = "maintenance/collection.json"
@@ -65,15 +64,11 @@ class State:
         seen = {x: moment for x, moment in self.collectors.items() if now - moment < keep}
         self.collectors = {**seen, stack: now}
         return [
-            f"{other} looked after this bucket, too, on {_date(moment)}; fix: destroy one of the "
+            f"{other} looked after this bucket, too, on {date(moment)}; fix: destroy one of the "
             f"two stacks, and wait for {keep / 86400:.0f} days"
             for other, moment in seen.items()
             if other != stack
         ]
-
-
-def _date(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
 def load(objects: Objects) -> State:

@@ -1,4 +1,4 @@
-"""Give back what was pushed again while it was being deleted, and list what is lost.
+"""Restore what was pushed again while it was being deleted, and list what is lost.
 
 Plain Python 3.9 with nothing installed.
 """
@@ -37,7 +37,7 @@ def heal(
     decide: Callable[[], Mapping[str, Decision]],
     unlinked: Iterable[str],
 ) -> Health:
-    """Give back what is needed and was deleted.
+    """Restore what is needed and was deleted.
 
     A push that is under way can refer to a blob or link that was deleted just after it asked for
     it. So blobs come back from their copies, and links from what is remembered of them.
@@ -54,9 +54,9 @@ def heal(
     while True:
         decisions = decide()
         layers = {x for repository in walk.repositories.values() for x in repository.layers}
-        _note_new(objects, walk, (layers | needed(walk, decisions, 0)) - walk.blobs.keys())
-        missing = (layers | needed(walk, decisions, 0)) - walk.blobs.keys()
-        back = missing & walk.swept.keys()
+        wanted = layers | needed(walk, decisions, 0)
+        _note_new(objects, walk, wanted - walk.blobs.keys())
+        back = (wanted - walk.blobs.keys()) & walk.swept.keys()
         if not back:
             break
         objects.each(lambda digest: _copy_back(objects, walk, digest), back)
@@ -85,7 +85,7 @@ def _copy_back(objects: Objects, walk: Walk, digest: str) -> None:
 
 
 def _heal_tags(objects: Objects, walk: Walk, state: State) -> list[str]:
-    """Give back tags that were pushed while they were deleted: what they have named is newer."""
+    """Restore tags that were pushed while they were deleted: what they have named is newer."""
     healed = []
     for name, tags in state.retired.items():
         for tag, moment in tags.items():
@@ -98,7 +98,7 @@ def _heal_tags(objects: Objects, walk: Walk, state: State) -> list[str]:
 
 
 def _heal_manifests(objects: Objects, walk: Walk, state: State) -> list[str]:
-    """Give back the links of manifests that are there: they went after the manifests did.
+    """Restore the links of manifests that are there: they went after the manifests did.
 
     So these were pushed again, or something needed them.
     """
@@ -114,7 +114,7 @@ def _heal_manifests(objects: Objects, walk: Walk, state: State) -> list[str]:
 
 
 def _heal_layers(objects: Objects, walk: Walk, decisions: Mapping[str, Decision]) -> list[str]:
-    """Give back the links of layers that are needed."""
+    """Restore the links of layers that are needed."""
     healed = []
     for name, decision in decisions.items():
         linked = walk.repositories[name].layers

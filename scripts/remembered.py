@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from scripts.objects import Objects, StorageError
@@ -37,6 +38,15 @@ def read(
         raise StorageError(
             f"{key} cannot be read ({error!r}); fix: delete this object; {without}"
         ) from error
+
+
+def date(moment: float) -> str:
+    """Return a time as text, such as 2026-11-25 12:17 UTC.
+
+    Args:
+        moment: In seconds since 1970.
+    """
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 
 def write(objects: Objects, key: str, value: object) -> str:

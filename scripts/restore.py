@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from scripts.objects import Objects, StorageError
+from scripts.remembered import date
 from scripts.storage_arguments import add_arguments, objects_of
 from scripts.tag_history import Gone, load
 from scripts.walk import DIGEST, blob_key, link_key, parse_manifest, swept_key, tag_key
@@ -50,7 +51,7 @@ class Restore:
         versions = self._versions(tag)
         version = next((x for x in versions if x.digest != current and x.seen <= before), None)
         if version is None:
-            known = [f"{x.digest} until {_date(x.seen)}" for x in versions] or ["nothing"]
+            known = [f"{x.digest} until {date(x.seen)}" for x in versions] or ["nothing"]
             raise RestoreError(
                 f"{self._repository}:{tag} is not known to have named anything else; it is known "
                 f"to have named {', '.join(known)}"
@@ -59,12 +60,12 @@ class Restore:
             yield from self.digest(version.digest)
         except RestoreError as error:
             raise RestoreError(
-                f"{self._repository}:{tag} was last seen on {_date(version.seen)}: {error}"
+                f"{self._repository}:{tag} was last seen on {date(version.seen)}: {error}"
             ) from error
         content = version.digest.encode()
         self._objects.put(tag_key(self._repository, tag, version.digest), content)
         self._objects.put(tag_key(self._repository, tag), content)
-        yield f"{self._repository}:{tag} names {version.digest}, as on {_date(version.seen)}"
+        yield f"{self._repository}:{tag} names {version.digest}, as on {date(version.seen)}"
 
     def digest(self, digest: str) -> Iterator[str]:
         """Bring back an image, with the tags that attach signatures to it, and say what was done.
@@ -127,10 +128,6 @@ class Restore:
             if copy is None:
                 raise RestoreError(f"{name} is not in the bucket")
             copies[digest] = copy.size
-
-
-def _date(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _moment(text: str) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from settings.schedule import Schedule
-from settings.section import LISTED, FixableError, Flag, Number, Positive, Section, Text
+from settings.section import LISTED, NAMED, FixableError, Flag, Number, Positive, Section, Text
 from settings.types import Label, RepositoryPattern
 
 
@@ -81,12 +81,7 @@ class RetentionSettings(Section):
 
     dry_run: Flag = True
     untagged_days: Positive | None = None
-    rules: dict[Label, RetentionRule] = {}  # noqa: RUF012 - pydantic copies it
-
-    @field_validator("rules", mode="before")
-    @classmethod
-    def _default_none(cls, rules: object) -> object:
-        return {} if rules in (None, "") else rules
+    rules: Annotated[dict[Label, RetentionRule], NAMED] = {}  # noqa: RUF012 - pydantic copies it
 
     @field_validator("rules")
     @classmethod

@@ -20,7 +20,7 @@ from settings.schema import (
     UserSettings,
     WebhookSettings,
 )
-from settings.section import FixableError, Positive, Section, drop_empty, kinds
+from settings.section import NAMED, FixableError, Positive, Section, drop_empty, kinds
 from settings.storage import S3Settings, SpacesSettings
 from settings.tls import TlsAcme, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
 from settings.types import Hostname, Label, NamedUser, Namespace, User
@@ -55,7 +55,7 @@ class Settings(Section):
     namespace: Namespace = "registry"
     admin_user: User = "admin"
     pull_user: User = "pull"
-    users: dict[NamedUser, UserSettings] = {}  # noqa: RUF012 - pydantic copies it
+    users: Annotated[dict[NamedUser, UserSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
     rotation: Positive = 1
     storage: Annotated[SpacesSettings | S3Settings, Field(discriminator="kind")] = SpacesSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -64,7 +64,7 @@ class Settings(Section):
     dns: DnsSettings = DnsSettings()
     nodes: NodesSettings = NodesSettings()
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
-    webhooks: dict[Label, WebhookSettings] = {}  # noqa: RUF012 - pydantic copies it
+    webhooks: Annotated[dict[Label, WebhookSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
     maintenance: MaintenanceSettings = MaintenanceSettings()
     retention: RetentionSettings = RetentionSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
@@ -82,11 +82,6 @@ class Settings(Section):
         section = drop_empty(value)
         first = {str(field.discriminator): next(iter(kinds(field)))}
         return first | section if isinstance(section, dict) else section
-
-    @field_validator("users", "webhooks", mode="before")
-    @classmethod
-    def _default_nobody(cls, named: object) -> object:
-        return {} if named in (None, "") else named
 
     @field_validator("pull_user")
     @classmethod

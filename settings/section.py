@@ -113,12 +113,18 @@ def _listed(value: object) -> object:
     return value
 
 
+def _named(value: object) -> object:
+    return {} if value in (None, "") else value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Number = Annotated[int, BeforeValidator(_number)]
 Positive = Annotated[Number, AfterValidator(_positive)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 LISTED = BeforeValidator(_listed)
 """For fields that are lists."""
+NAMED = BeforeValidator(_named)
+"""For fields that are mappings by name; nothing is none."""
 
 
 def trim(text: str) -> str:

@@ -12,6 +12,7 @@ from components.metadata import labels
 from components.monitoring.alerts import AUTH_PROXY, REGISTRY, alert_groups
 from components.monitoring.dashboard import dashboard
 from components.registry.network_policies import LABELS as REGISTRY_LABELS
+from components.registry.network_policies import policy
 from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
 from settings.monitoring import MonitoringSettings
 
@@ -46,10 +47,11 @@ class Monitoring(pulumi.ComponentResource):
         self._name, self._namespace = name, args.namespace
         child = pulumi.ResourceOptions(parent=self)
         prometheus = {"kubernetes.io/metadata.name": args.settings.namespace}
-        kubernetes.networking.v1.NetworkPolicy(
+        policy(
             f"{name}-policy",
-            metadata={"name": NAME, "namespace": args.namespace},
-            spec={
+            NAME,
+            args.namespace,
+            {
                 "pod_selector": {"match_labels": REGISTRY_LABELS},
                 "policy_types": ["Ingress"],
                 "ingress": [
@@ -59,7 +61,7 @@ class Monitoring(pulumi.ComponentResource):
                     }
                 ],
             },
-            opts=child,
+            child,
         )
         kubernetes.core.v1.ConfigMap(
             f"{name}-dashboard",

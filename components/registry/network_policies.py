@@ -97,15 +97,15 @@ def network_policies(
             ],
         }
     return [
-        _policy(
+        policy(
             f"{name}-closed",
             "closed",
-            args,
+            args.namespace,
             {"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
             opts,
         ),
         *(
-            _policy(f"{name}-{purpose}-policy", purpose, args, spec, opts)
+            policy(f"{name}-{purpose}-policy", purpose, args.namespace, spec, opts)
             for purpose, spec in specs.items()
         ),
     ]
@@ -125,10 +125,10 @@ def registry_policy(
     urls = (args.storage_endpoint, *args.webhooks)
     # Most of them are on the same port.
     servers = {json.dumps(rule): rule for url in urls for rule in server_rules(url)}.values()
-    return _policy(
+    return policy(
         f"{name}-policy",
         "registry",
-        args,
+        args.namespace,
         {
             "pod_selector": {"match_labels": LABELS},
             "policy_types": ["Ingress", "Egress"],
@@ -145,20 +145,20 @@ def registry_policy(
     )
 
 
-def _policy(
+def policy(
     name: str,
     purpose: str,
-    args: NetworkPoliciesArgs,
+    namespace: pulumi.Input[str],
     spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict,
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Resource:
-    """Create a policy.
+    """Create a policy with the name of its purpose.
 
     Fields that the API server would fill in are written out: of an object whose creation was
     interrupted, it takes another creation only with the very same lists.
     """
     return kubernetes.networking.v1.NetworkPolicy(
-        name, metadata={"name": purpose, "namespace": args.namespace}, spec=spec, opts=opts
+        name, metadata={"name": purpose, "namespace": namespace}, spec=spec, opts=opts
     )
 
 

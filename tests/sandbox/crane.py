@@ -37,10 +37,9 @@ class Crane(NamedTuple):
         target = f"--new_tag={self.hostname}/{image}"
         return self.run("append", f"--new_layer={file}", target, fails=fails)
 
-    def pull(self, image: str, *, fails: bool = False) -> Result:
+    def pull(self, image: str) -> Result:
         """Pull an image, and forget it."""
-        file = str(self.folder / "pulled.tar")
-        return self.run("pull", f"{self.hostname}/{image}", file, fails=fails)
+        return self.run("pull", f"{self.hostname}/{image}", str(self.folder / "pulled.tar"))
 
 
 def logged_in(stack: Sandbox, hostname: str, folder: Path, password: str) -> Crane:

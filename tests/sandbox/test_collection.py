@@ -86,9 +86,7 @@ def job(sandbox: Sandbox, name: str, script: str) -> str:
     # Python takes the script for -m, and leaves the arguments to it.
     container["command"] = ["python3", "-c", script, *container["command"][3:]]
     metadata = {"name": name, "namespace": "registry"}
-    sandbox.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata} | template | {
-        "metadata": metadata
-    })  # fmt: skip
+    sandbox.apply({"apiVersion": "batch/v1", "kind": "Job", **template, "metadata": metadata})
     try:
         wait = ("wait", "--for=jsonpath={.status.conditions[*].status}=True", f"job/{name}")
         sandbox.kubectl(*wait, "--timeout=180s", NAMESPACE)
