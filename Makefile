@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
 
-.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images sbom pins bench bench-compare preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -58,6 +58,10 @@ bench-compare: venv ## compare it with the seed's registry and a plain one; a pl
 	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
 	@$(VENV)/python -m bench.compare --rounds=$(or $(ROUNDS),10)
 	@$(VENV)/python -m bench.plot
+
+dashboard: venv ## draw docs/dashboard.svg from what a sandbox's Prometheus has
+	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	@$(VENV)/python -m bench.dashboard
 
 images: venv ## compare the tags of the default images with the digests in tests/gate/images.toml
 	@$(VENV)/python -m tests.gate.images

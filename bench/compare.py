@@ -23,11 +23,12 @@ import yaml
 
 from bench.__main__ import ROOT, run, sandbox, timed
 from sandbox import lifecycle
-from sandbox.build import images
+from sandbox.build import debian, images
 from sandbox.cloud import spaces
 from sandbox.enclosure import enclosure
 from sandbox.engine import engine
 from sandbox.layout import REGION, Layout
+from tests.sandbox.crane import with_own_hosts
 
 NAME = "sandbox-bench"
 CSV = ROOT / "docs" / "performance.csv"
@@ -64,16 +65,8 @@ def main() -> None:
                             file.flush()
                     # Each round is of new bytes, 1.2 GB of them.
                     spaces_data = str(layout.state / "cloud" / "spaces")
-                    run(
-                        layout,
-                        "find",
-                        spaces_data,
-                        "-path",
-                        "*/blobs/*",
-                        "-name",
-                        "data",
-                        "-delete",
-                    )
+                    blobs = ("-path", "*/blobs/*", "-name", "data")
+                    run(layout, "find", spaces_data, *blobs, "-delete")
     finally:
         sandbox(layout, "wipe")
 
@@ -117,8 +110,7 @@ def one_round(
 
 def crane(layout: Layout, folder: Path, *arguments: str, stdin: str = "") -> str:
     """Run crane with names that only it knows; certificates are not verified."""
-    hosts = 'mount --bind "$0" /etc/hosts && exec crane --insecure "$@"'
-    command = ["unshare", "--mount", "sh", "-c", hosts, str(folder / "hosts"), *arguments]
+    command = [*with_own_hosts(folder / "hosts"), *arguments]
     return run(layout, *command, stdin=stdin, DOCKER_CONFIG=str(folder))
 
 
@@ -129,8 +121,7 @@ def deploy(layout: Layout, folder: Path) -> dict[str, str]:
     hosts = layout.hosts | dict.fromkeys(registries.values(), layout.node_ip)
     lines = "".join(f"{ip} {name}\n" for name, ip in hosts.items())
     (folder / "hosts").write_text(f"127.0.0.1 localhost\n{lines}")
-    download = 'cd "$0" && apt-get -qq -o APT::Sandbox::User=root download docker-registry'
-    run(layout, "sh", "-c", f"{download} && dpkg-deb --extract *.deb .", str(folder))
+    debian.unpack("docker-registry", folder)
     password = engine.outputs(layout)["password"]
     for name, cost in (("seed", 5), ("plain", HTPASSWD_COST)):
         users = f"admin:{bcrypt(layout, password, cost)}\n"

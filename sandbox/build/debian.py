@@ -57,21 +57,40 @@ def install(needed: Mapping[str, str] = _PACKAGES) -> None:
         raise PackagesMissingError(f"packages are missing; as root, on Debian or Ubuntu: {line}")
     with step(f"installing Debian packages: {' '.join(packages)}"):
         say(f"installing Debian packages: {' '.join(packages)}")
-        install_argv = ["install", "--yes", "--no-install-recommends", *packages]
-        # Lists that are missing or older than the mirror are updated once.
-        if _apt(*install_argv) and (_apt("update") or (error := _apt(*install_argv))):
+        if error := _with_lists("install", "--yes", "--no-install-recommends", *packages):
             raise PackagesMissingError(f"`{line}` failed:\n{error}")
+
+
+def unpack(package: str, folder: Path) -> None:
+    """Unpack a package into an existing folder, and install nothing.
+
+    Raises:
+        PackagesMissingError: apt-get failed.
+    """
+    if error := _with_lists("download", package, folder=folder):
+        raise PackagesMissingError(f"`apt-get download {package}` failed:\n{error}")
+    (file,) = folder.glob(f"{package}_*.deb")
+    subprocess.run(["dpkg-deb", "--extract", file, folder], check=True)
+    file.unlink()
 
 
 def _has(need: str) -> bool:
     return Path(need).exists() if need.startswith("/") else shutil.which(need) is not None
 
 
-def _apt(*args: str) -> str:
+def _with_lists(*args: str, folder: Path | None = None) -> str:
+    """Run apt-get, once more with new lists if they are missing or older than the mirror."""
+    error = _apt(*args, folder=folder)
+    return error and (_apt("update") or _apt(*args, folder=folder))
+
+
+def _apt(*args: str, folder: Path | None = None) -> str:
     """Run apt-get; return its output if it fails, else nothing."""
-    # Another apt-get, such as that of a second `up`, is waited for.
+    # Another apt-get, such as that of a second `up`, is waited for. Root may write to any folder.
+    options = (f"DPkg::Lock::Timeout={_LOCK_SECONDS}", "APT::Sandbox::User=root")
     result = subprocess.run(
-        ["apt-get", "--quiet=2", "-o", f"DPkg::Lock::Timeout={_LOCK_SECONDS}", *args],
+        ["apt-get", "--quiet=2", *(word for x in options for word in ("-o", x)), *args],
+        cwd=folder,
         env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -194,6 +194,31 @@ KUBE_STATE_METRICS = Tool(
 )
 """Metrics of Jobs and CronJobs, only for tests."""
 
+_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
+
+PROMETHEUS_OPERATOR = tuple(
+    Tool(name, f"{_OPERATOR}/cmd/{command}", "prometheus-operator", _OPERATOR, cpu_seconds=seconds)
+    for name, command, seconds in (
+        ("prometheus-operator", "operator", 150),
+        ("prometheus-config-reloader", "prometheus-config-reloader", 10),
+    )
+)
+"""What makes a Prometheus of PodMonitors and PrometheusRules, only for tests."""
+
+PROMETHEUS_OPERATOR_CRDS = tuple(
+    Copy(
+        f"monitoring-{kind}.yaml",
+        "prometheus-operator",
+        _OPERATOR,
+        f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml",
+    )
+    for kind in (
+        *("podmonitors", "probes", "prometheuses"),
+        *("prometheusrules", "scrapeconfigs", "servicemonitors"),
+    )
+)
+"""Those that it needs to make one."""
+
 ACTIONLINT = Tool(
     "actionlint",
     "github.com/rhysd/actionlint/cmd/actionlint",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox import lifecycle
+from tests.sandbox.crane import Crane, logged_in
 from tests.sandbox.existing_buckets import minio, versitygw
 from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
 
@@ -41,3 +43,9 @@ def pull_password(sandbox: Sandbox) -> str:
 @pytest.fixture(scope="session")
 def ssl_context(sandbox: Sandbox) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(sandbox.layout.pki / "ca.crt"))
+
+
+@pytest.fixture
+def crane(sandbox: Sandbox, tmp_path: Path) -> Crane:
+    """Return a client that has logged in as the admin."""
+    return logged_in(sandbox, sandbox.registry, tmp_path / "crane", sandbox.password)

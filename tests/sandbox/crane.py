@@ -24,11 +24,9 @@ class Crane(NamedTuple):
 
     def run(self, *arguments: str, stdin: str = "", fails: bool = False) -> Result:
         """Run crane with names that only it knows; certificates are not verified."""
-        (self.folder / "hosts").write_text(f"{self.stack.layout.node_ip} {self.hostname}\n")
-        hosts = 'mount --bind "$0" /etc/hosts && exec crane --insecure "$@"'
-        command = ["unshare", "--mount", "sh", "-c", hosts, str(self.folder / "hosts"), *arguments]
         home = ["env", f"DOCKER_CONFIG={self.folder}"]
-        return self.stack.run(*home, *command, stdin=stdin, fails=fails)
+        command = [*home, *with_own_hosts(self.folder / "hosts"), *arguments]
+        return self.stack.run(*command, stdin=stdin, fails=fails)
 
     def push(self, image: str, *, fails: bool = False) -> Result:
         """Push a new image: ``team/app:1``, of a layer that nobody else has."""
@@ -42,9 +40,16 @@ class Crane(NamedTuple):
         return self.run("pull", f"{self.hostname}/{image}", str(self.folder / "pulled.tar"))
 
 
+def with_own_hosts(hosts: Path) -> list[str]:
+    """Return what starts crane with a hosts file of its own; it verifies no certificate."""
+    script = 'mount --bind "$0" /etc/hosts && exec crane --insecure "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(hosts)]
+
+
 def logged_in(stack: Sandbox, hostname: str, folder: Path, password: str) -> Crane:
     """Return a client that has logged in as the admin."""
     folder.mkdir()
+    (folder / "hosts").write_text(f"{stack.layout.node_ip} {hostname}\n")
     crane = Crane(stack, hostname, folder)
     login = ("auth", "login", hostname, "--username=admin", "--password-stdin")
     crane.run(*login, stdin=password)

@@ -43,9 +43,11 @@ class ExistingBucket:
     secret_key: str
     owner: Any
 
-    def names(self) -> list[str]:
+    def images(self) -> list[str]:
+        """Return the names of all objects but the maintenance's, which may have run meanwhile."""
         pages = self.owner.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
-        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return [name for name in names if "maintenance/" not in name]
 
 
 def empty(owner: Any, bucket: str) -> None:
@@ -63,8 +65,9 @@ def versitygw(sandbox: Sandbox) -> Iterator[ExistingBucket]:
     owner.create_bucket(Bucket=BUCKET)
     grants = [{"bucket": BUCKET, "permission": "readwrite"}]
     key = sandbox.api("POST", "spaces/keys", {"name": "by-hand", "grants": grants})["key"]
-    endpoint = sandbox.layout.spaces_endpoint.replace("{{.Region}}", REGION)
-    bucket = ExistingBucket(endpoint, REGION, key["access_key"], key["secret_key"], owner)
+    bucket = ExistingBucket(
+        sandbox.s3_endpoint, REGION, key["access_key"], key["secret_key"], owner
+    )
     yield bucket
     sandbox.api("DELETE", f"spaces/keys/{bucket.access_key}")
     empty(owner, BUCKET)

@@ -127,12 +127,16 @@ class Sandbox:
             with error:
                 return error.code, dict(error.headers), error.read()
 
+    @property
+    def s3_endpoint(self) -> str:
+        return self.layout.spaces_endpoint.replace("{{.Region}}", REGION)
+
     def s3(self, access_key: str = "", secret_key: str = "") -> Any:
         """Return an S3 client, by default with the root key."""
         cloud = spaces.secrets(self.layout)
         return boto3.client(
             "s3",
-            endpoint_url=self.layout.spaces_endpoint.replace("{{.Region}}", REGION),
+            endpoint_url=self.s3_endpoint,
             region_name=REGION,
             aws_access_key_id=access_key or cloud.root_access_key,
             aws_secret_access_key=secret_key or cloud.root_secret_key,

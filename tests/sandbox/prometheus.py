@@ -13,11 +13,11 @@ import yaml
 
 from components.monitoring.alerts import AUTH_PROXY, REGISTRY
 from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
-from sandbox.build import images, toolchain
+from sandbox.build import debian, images, toolchain
 from sandbox.build.pinned_tools import KUBE_STATE_METRICS
 from tests.sandbox.helpers import Sandbox, eventually
 
-NAMESPACE = "monitoring"
+NAMESPACE, POD = "monitoring", "prometheus"
 KUBE_STATE_METRICS_PORT = 8080
 
 
@@ -26,9 +26,7 @@ def unpacked(sandbox: Sandbox) -> Path:
     folder = sandbox.layout.state / "prometheus"
     if not folder.exists():
         folder.mkdir(mode=0o755)
-        download = "apt-get -qq -o APT::Sandbox::User=root download prometheus"
-        unpack = "dpkg-deb --extract prometheus_*.deb ."
-        sandbox.run("sh", "-c", f'cd "$0" && {download} && {unpack}', folder)
+        debian.unpack("prometheus", folder)
         toolchain.build(sandbox.layout.tools, [KUBE_STATE_METRICS], [])
         shutil.copy(sandbox.layout.tools / "kube-state-metrics", folder)
         # It knows the CronJob's time zone only if somebody has it.
@@ -75,8 +73,27 @@ def at_once(groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def allow(sandbox: Sandbox) -> None:
+    """Create the namespace, and allow its pods to look around in the cluster."""
+    sandbox.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "prometheus"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "view",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE}],
+        },
+    )
+
+
 def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
     """Start both, and wait until Prometheus has seen the registry."""
+    allow(sandbox)
     folder = unpacked(sandbox)
     metadata = {"name": "prometheus", "namespace": NAMESPACE}
     volumes = [
@@ -94,18 +111,6 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
         ],
     }
     sandbox.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "prometheus"},
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": "view",
-            },
-            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE}],
-        },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -156,20 +161,30 @@ def stop(sandbox: Sandbox) -> None:
     sandbox.kubectl("delete", "clusterrolebinding", "prometheus")
 
 
-def query(sandbox: Sandbox, expression: str) -> list[dict[str, Any]]:
+def query(sandbox: Sandbox, expression: str, pod: str = POD) -> list[dict[str, Any]]:
     """Return what an expression gives now."""
-    return list(_get(sandbox, f"query?query={quote(expression)}")["result"])
+    return list(api(sandbox, f"query?query={quote(expression)}", pod)["result"])
+
+
+def query_of(target: Mapping[str, str]) -> str:
+    """Return the query of a line of the dashboard, as Grafana fills it in."""
+    variables = {"$namespace": "registry", "$__rate_interval": "1m"}
+    query = target["expr"]
+    for variable, value in variables.items():
+        query = query.replace(variable, value)
+    return query
 
 
 def firing(sandbox: Sandbox) -> set[str]:
     """Return the names of the alerts that fire."""
-    alerts = _get(sandbox, "alerts")["alerts"]
+    alerts = api(sandbox, "alerts")["alerts"]
     return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
 
-def _get(sandbox: Sandbox, path: str) -> dict[str, Any]:
-    pod = f"/api/v1/namespaces/{NAMESPACE}/pods/prometheus:9090/proxy/api/v1/{path}"
-    data: dict[str, Any] = json.loads(sandbox.kubectl("get", f"--raw={pod}").stdout)["data"]
+def api(sandbox: Sandbox, path: str, pod: str = POD) -> dict[str, Any]:
+    """Send a request to Prometheus's API, and return its data."""
+    url = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9090/proxy/api/v1/{path}"
+    data: dict[str, Any] = json.loads(sandbox.kubectl("get", f"--raw={url}").stdout)["data"]
     return data
 
 

@@ -157,7 +157,7 @@ def test_an_attacker_inside_the_registrys_pod_reaches_only_dns_and_the_storage(
     sandbox.kubectl(
         "wait", "--namespace=registry", "--for=jsonpath={.status.phase}=Running", "pod/attacker"
     )
-    bucket = f"{sandbox.layout.spaces_endpoint.replace('{{.Region}}', 'nyc3')}/{sandbox.bucket}"
+    bucket = f"{sandbox.s3_endpoint}/{sandbox.bucket}"
     probe = ["exec", "--namespace=registry", "attacker", "--", "python3", "-c", FETCH]
     eventually(
         "the storage is reached",

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import yaml
 
 from sandbox.cloud import spaces
-from sandbox.layout import REGION
 from tests.gate.workflows import ROOT
 from tests.sandbox.helpers import Sandbox
 
@@ -26,8 +25,7 @@ def backend() -> str:
 
 def test_a_space_keeps_the_state(sandbox: Sandbox, tmp_path: Path) -> None:
     s3, cloud = sandbox.s3(), spaces.secrets(sandbox.layout)
-    endpoint = sandbox.layout.spaces_endpoint.replace("{{.Region}}", REGION)
-    url = backend().replace("https://nyc3.digitaloceanspaces.com", endpoint)
+    url = backend().replace("https://nyc3.digitaloceanspaces.com", sandbox.s3_endpoint)
     assert urlsplit(url).netloc == BUCKET
     other = replace(sandbox, stack="state")
     other.environment.update(

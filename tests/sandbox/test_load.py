@@ -6,28 +6,16 @@ import gzip
 import io
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.sandbox.crane import Crane
 from tests.sandbox.helpers import Sandbox, eventually
 
 REGISTRY = "--selector=app.kubernetes.io/component=registry"
-
-
-@pytest.fixture
-def crane(sandbox: Sandbox, tmp_path: Path) -> Callable[..., None]:
-    """Return a function that runs crane as the admin."""
-    login = ["auth", "login", sandbox.registry, "--username=admin", "--password-stdin"]
-    home = ["env", f"DOCKER_CONFIG={tmp_path}", "crane"]
-    sandbox.run(*home, *login, stdin=sandbox.password)
-
-    def run(*arguments: str) -> None:
-        sandbox.run(*home, *arguments)
-
-    return run
 
 
 @pytest.fixture
@@ -58,11 +46,11 @@ def layer(path: Path, size: int) -> Path:
 
 @pytest.mark.usefixtures("three_uploads_at_a_time")
 def test_uploads_beyond_the_parallel_ones_wait(
-    sandbox: Sandbox, crane: Callable[..., None], tmp_path: Path
+    sandbox: Sandbox, crane: Crane, tmp_path: Path
 ) -> None:
     def push(number: int) -> None:
         file = layer(tmp_path / f"{number}.tar.gz", 40 * 2**20)
-        crane("append", f"--new_layer={file}", f"--new_tag={sandbox.registry}/load/{number}:1")
+        crane.run("append", f"--new_layer={file}", f"--new_tag={sandbox.registry}/load/{number}:1")
 
     # All at once would take twice the memory limit.
     with ThreadPoolExecutor(10) as pool:
@@ -72,16 +60,16 @@ def test_uploads_beyond_the_parallel_ones_wait(
     assert registry["restartCount"] == 0, "it was killed"
 
 
-def test_no_client_notices_a_rollout(
-    sandbox: Sandbox, crane: Callable[..., None], tmp_path: Path
-) -> None:
+def test_no_client_notices_a_rollout(sandbox: Sandbox, crane: Crane, tmp_path: Path) -> None:
     stopped = False
 
     def push(number: int) -> int:
         count = 0
         while not stopped:
             file = layer(tmp_path / f"{number}-{count}.tar.gz", 100_000)
-            crane("append", f"--new_layer={file}", f"--new_tag={sandbox.registry}/load/{number}:1")
+            crane.run(
+                "append", f"--new_layer={file}", f"--new_tag={sandbox.registry}/load/{number}:1"
+            )
             count += 1
         return count
 

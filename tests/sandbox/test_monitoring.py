@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import ssl
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from components.monitoring.alerts import alert_groups
+from components.monitoring.dashboard import dashboard
+from sandbox.enclosure import enclosure
 from scripts.walk import blob_key
 from tests.sandbox import prometheus
 from tests.sandbox.clients import send
-from tests.sandbox.crane import Crane, logged_in
+from tests.sandbox.crane import Crane
 from tests.sandbox.helpers import Sandbox, eventually
 from tests.sandbox.test_cluster import client, fetch, grant
 
@@ -35,11 +41,6 @@ def up(sandbox: Sandbox) -> Iterator[str]:
     prometheus.stop(sandbox)
     sandbox.pulumi("config", "rm", "monitoring")
     sandbox.pulumi("up", "--yes", "--skip-preview")
-
-
-@pytest.fixture
-def crane(sandbox: Sandbox, tmp_path: Path) -> Crane:
-    return logged_in(sandbox, sandbox.registry, tmp_path / "crane", sandbox.password)
 
 
 def address(sandbox: Sandbox) -> str:
@@ -144,99 +145,65 @@ def test_storage_that_refuses_and_a_registry_that_is_gone_are_alerts(
     eventually("it is back", lambda: "RegistryDown" not in prometheus.firing(sandbox))
 
 
-SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
-    "RegistryDown": (
-        {'up{namespace="registry", component="auth-proxy"}': "0x20"},
-        {'up{namespace="registry", component="auth-proxy"}': "1x20"},
-    ),
-    "RegistryFails": (
-        {
-            'registry_http_requests_total{namespace="registry", code="200"}': "0+90x20",
-            'registry_http_requests_total{namespace="registry", code="503"}': "0+10x20",
-        },
-        {
-            'registry_http_requests_total{namespace="registry", code="200"}': "0+97x20",
-            'registry_http_requests_total{namespace="registry", code="503"}': "0+3x20",
-        },
-    ),
-    "RegistryStorageSlow": (
-        {
-            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+9x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x20",
-        },
-        {
-            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+10x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x20",
-        },
-    ),
-    "RegistryWrongLogins": (
-        {
-            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="authentication", code="401"}': "0+360x20"
-        },
-        {
-            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="authentication", code="401"}': "0+240x20"
-        },
-    ),
-    "RegistryMaintenanceFails": (
-        {
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x20",
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x20",
-            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-1"}': "1x20",
-            'kube_job_status_failed{namespace="registry", job_name="maintenance-2", '
-            'reason="BackoffLimitExceeded"}': "1x20",
-        },
-        {
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x20",
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x20",
-            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-2"}': "1x20",
-            'kube_job_status_failed{namespace="registry", job_name="maintenance-1", '
-            'reason="BackoffLimitExceeded"}': "1x20",
-        },
-    ),
-    "RegistryMaintenanceMissing": (
-        {
-            'kube_cronjob_next_schedule_time{namespace="registry", cronjob="maintenance"}': (
-                "-4000x30"
-            )
-        },
-        {
-            'kube_cronjob_next_schedule_time{namespace="registry", cronjob="maintenance"}': (
-                "-1000x30"
-            )
-        },
-    ),
-}
-"""For each alert series in which it fires after 20 minutes, and some in which it does not."""
-
-
-def alert_test(name: str, series: dict[str, str], *, fires: bool) -> dict[str, Any]:
-    (rule,) = [rule for group in GROUPS for rule in group["rules"] if rule["alert"] == name]
-    expected = {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
-    return {
-        "interval": "1m",
-        "input_series": [{"series": key, "values": values} for key, values in series.items()],
-        "alert_rule_test": [
-            {"eval_time": "20m", "alertname": name, "exp_alerts": [expected] if fires else []}
-        ],
-    }
-
-
-def test_promtool_accepts_the_alerts_and_each_fires_when_it_is_to_and_else_does_not(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    promtool = prometheus.unpacked(sandbox) / "usr" / "bin" / "promtool"
-    (tmp_path / "alerts.yml").write_text(yaml.safe_dump({"groups": GROUPS}))
-    checked = sandbox.run(promtool, "check", "rules", tmp_path / "alerts.yml").stdout
-    assert f"{len(SERIES)} rules found" in checked
-    tests = [
-        alert_test(name, series, fires=fires)
-        for name, both in SERIES.items()
-        for series, fires in zip(both, (True, False), strict=True)
+@contextmanager
+def storage_stopped(sandbox: Sandbox) -> Iterator[None]:
+    """Let the S3 server accept connections, and respond to nothing."""
+    processes = [
+        pid
+        for pid in enclosure.find_all(sandbox.layout)
+        if b"versitygw" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
-    file = {"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": tests}
-    (tmp_path / "test.yml").write_text(yaml.safe_dump(file))
-    assert "SUCCESS" in sandbox.run(promtool, "test", "rules", tmp_path / "test.yml").stdout
+    assert processes
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("up")
+def test_storage_that_is_slow_is_an_alert(
+    sandbox: Sandbox, crane: Crane, ssl_context: ssl.SSLContext
+) -> None:
+    crane.push("monitoring/slow:1")
+    url, login = f"https://{sandbox.registry}/v2/monitoring/slow/manifests/1", sandbox.password
+    get = partial(send, login=f"admin:{login}", ssl_context=ssl_context)
+    with ThreadPoolExecutor(60) as pool:
+        with storage_stopped(sandbox):
+            responses = pool.map(get, [url] * 60)
+            time.sleep(6)
+        assert {status for status, _ in responses} == {200}
+    fires(sandbox, "RegistryStorageSlow")
+
+
+@pytest.mark.usefixtures("up")
+def test_maintenance_that_cannot_start_is_an_alert(sandbox: Sandbox) -> None:
+    def started(when: str) -> None:
+        patch = json.dumps({"status": {"lastScheduleTime": when}})
+        which = ("cronjob", "maintenance", NAMESPACE, "--subresource=status", "--type=merge")
+        sandbox.kubectl("patch", *which, f"--patch={patch}")
+
+    now = datetime.now(UTC)
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "spec": {"hard": {"count/jobs.batch": "0"}},
+    }
+    sandbox.apply({**quota, "metadata": {"name": "no-jobs", "namespace": "registry"}})
+    enforced = "--for=jsonpath={.status.hard}"
+    sandbox.kubectl("wait", enforced, "resourcequota/no-jobs", NAMESPACE, "--timeout=30s")
+    try:
+        started((now - timedelta(hours=3)).isoformat(timespec="seconds"))
+        fires(sandbox, "RegistryMaintenanceMissing")
+    finally:
+        sandbox.kubectl("delete", "resourcequota", "no-jobs", NAMESPACE)
+        started(now.isoformat(timespec="seconds"))
+
+
+@pytest.mark.usefixtures("up")
+def test_each_line_of_the_dashboard_has_data(sandbox: Sandbox) -> None:
+    for panel in json.loads(dashboard())["panels"]:
+        for target in panel["targets"]:
+            assert prometheus.query(sandbox, prometheus.query_of(target)), target["expr"]

@@ -9,6 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 
 from sandbox.cloud import spaces
 from tests.sandbox.crane import Crane, logged_in
-from tests.sandbox.existing_buckets import BUCKET, ExistingBucket, empty, use
+from tests.sandbox.existing_buckets import BUCKET, MINIO_PORT, ExistingBucket, empty, use
 from tests.sandbox.helpers import Sandbox, second_stack
+from tests.sandbox.rclone import move
 
 S3 = {
     "storage.kind": "s3",
@@ -103,16 +105,6 @@ def pull(stack: Sandbox, namespace: str, folder: Path) -> None:
         stack.run("skopeo", "copy", "--src-tls-verify=false", creds, source, f"dir:{folder}")
 
 
-def copy(owner: Any, source: str, target: str) -> None:
-    """Copy a registry's objects as docs/storage.md says: links, then what they lead to."""
-    for part in ("repositories", "blobs"):
-        pages = owner.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=source, Prefix=f"docker/registry/v2/{part}/"):
-            for entry in page.get("Contents", []):
-                original = {"Bucket": source, "Key": entry["Key"]}
-                owner.copy_object(Bucket=target, Key=entry["Key"], CopySource=original)
-
-
 def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
     sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
 ) -> None:
@@ -121,7 +113,7 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         stack.pulumi("up", "--yes", "--skip-preview")
         push(stack, namespace)
         space = stack.bucket
-        copy(versitygw.owner, space, BUCKET)
+        move(sandbox, space, BUCKET, versitygw, tmp_path / "rclone.conf").copy()
         stack.pulumi("config", "rm", "storage")
         use(stack, versitygw)
         moved_from = stack.pulumi("config", "get", "--path", "storage.movedFrom").stdout.strip()
@@ -147,9 +139,10 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
     empty(versitygw.owner, space)
 
 
-def test_nothing_is_lost_in_a_move_while_clients_push(
-    sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
+def test_nothing_is_lost_in_a_move_to_another_server_while_clients_push(
+    sandbox: Sandbox, minio: ExistingBucket, tmp_path: Path
 ) -> None:
+    by_path = replace(minio, endpoint=f"http://{sandbox.layout.cloud_ip}:{MINIO_PORT}")
     hostname = f"busy.{sandbox.layout.domain}"
     pushed: list[str] = []
     refusals: list[str] = []
@@ -171,21 +164,23 @@ def test_nothing_is_lost_in_a_move_while_clients_push(
         stack.config(tls__mode="none")
         stack.pulumi("up", "--yes", "--skip-preview")
         space = stack.bucket
+        move_all = move(sandbox, space, BUCKET, by_path, tmp_path / "rclone.conf")
         crane = logged_in(stack, hostname, tmp_path / "crane", stack.password)
         worker = threading.Thread(target=work, args=(crane,))
         worker.start()
         try:
-            copy(versitygw.owner, space, BUCKET)
+            move_all.copy()
             assert not refusals
             stack.config(registry__readOnly=True)
             stack.pulumi("up", "--yes", "--skip-preview")
             before = len(pushed)
             assert "registry.readOnly" in crane.push("team/late:1", fails=True).stderr
             crane.pull(pushed[0])
-            copy(versitygw.owner, space, BUCKET)
+            move_all.copy()
+            move_all.check()
             assert len(pushed) == before > 3, "nothing was pushed while it was read-only"
             stack.pulumi("config", "rm", "storage")
-            use(stack, versitygw)
+            use(stack, by_path)
             stack.pulumi("up", "--yes", "--skip-preview")
             stack.pulumi("config", "rm", "--path", "registry.readOnly")
             stack.pulumi("up", "--yes", "--skip-preview")
@@ -196,7 +191,7 @@ def test_nothing_is_lost_in_a_move_while_clients_push(
         assert not [refusal for refusal in refusals if "registry.readOnly" not in refusal]
         for image in pushed:
             crane.pull(image)
-    empty(versitygw.owner, space)
+    empty(sandbox.s3(), space)
 
 
 def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(

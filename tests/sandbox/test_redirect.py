@@ -11,7 +11,6 @@ from functools import partial
 import pytest
 
 from sandbox.build import images
-from sandbox.layout import REGION
 from tests.sandbox.clients import send
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs
 
@@ -38,8 +37,7 @@ def test_clients_and_nodes_follow_the_redirect_to_the_storage(
     blob = f"https://{sandbox.registry}/v2/redirected/whoami/blobs/{digest}"
     status, headers = send(blob, login=login, ssl_context=ssl_context)
     assert status == 307
-    storage = sandbox.layout.spaces_endpoint.replace("{{.Region}}", REGION)
-    assert headers["Location"].startswith(f"{storage}/{sandbox.bucket}/")
+    assert headers["Location"].startswith(f"{sandbox.s3_endpoint}/{sandbox.bucket}/")
     assert send(blob, ssl_context=ssl_context)[0] == 401, "only users are given such a URL"
     token = base64.b64encode(login.encode()).decode()
     sandbox.apply(

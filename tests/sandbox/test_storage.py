@@ -35,7 +35,7 @@ def test_an_existing_bucket_keeps_the_images_in_the_configured_folder(
     stack.pulumi("up", "--yes", "--skip-preview")
     stack.pulumi("preview", "--expect-no-changes")
     stack.pulumi("refresh", "--yes", "--expect-no-changes")
-    names = versitygw.names()
+    names = versitygw.images()
     assert names, "the smoke test pushes an image, and deletes its manifest only"
     assert all(name.startswith("k3s/images/docker/registry/v2/") for name in names), names
 
@@ -100,7 +100,7 @@ def test_another_server_keeps_them_with_the_bucket_in_the_hostname(
     use(stack, minio, pathStyle=False, rootDirectory="")
     stack.pulumi("up", "--yes", "--skip-preview")
     stack.pulumi("preview", "--expect-no-changes")
-    names = minio.names()
+    names = minio.images()
     assert names, "the smoke test pushes an image, and deletes its manifest only"
     assert all(name.startswith("docker/registry/v2/") for name in names), names
 

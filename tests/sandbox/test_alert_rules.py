@@ -1,0 +1,111 @@
+"""Each alert by series that are made up, in Prometheus's own test tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.monitoring.alerts import alert_groups
+from tests.sandbox import prometheus
+from tests.sandbox.helpers import Sandbox
+
+GROUPS = alert_groups("registry")
+
+SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "RegistryDown": (
+        {'up{namespace="registry", component="auth-proxy"}': "0x20"},
+        {'up{namespace="registry", component="auth-proxy"}': "1x20"},
+    ),
+    "RegistryFails": (
+        {
+            'registry_http_requests_total{namespace="registry", code="200"}': "0+90x20",
+            'registry_http_requests_total{namespace="registry", code="503"}': "0+10x20",
+        },
+        {
+            'registry_http_requests_total{namespace="registry", code="200"}': "0+97x20",
+            'registry_http_requests_total{namespace="registry", code="503"}': "0+3x20",
+        },
+    ),
+    "RegistryStorageSlow": (
+        {
+            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+9x20",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x20",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x20",
+        },
+        {
+            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+10x20",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x20",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x20",
+        },
+    ),
+    "RegistryWrongLogins": (
+        {
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="authentication", code="401"}': "0+360x20"
+        },
+        {
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="authentication", code="401"}': "0+240x20"
+        },
+    ),
+    "RegistryMaintenanceFails": (
+        {
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x20",
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x20",
+            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-1"}': "1x20",
+            'kube_job_status_failed{namespace="registry", job_name="maintenance-2", '
+            'reason="BackoffLimitExceeded"}': "1x20",
+        },
+        {
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x20",
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x20",
+            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-2"}': "1x20",
+            'kube_job_status_failed{namespace="registry", job_name="maintenance-1", '
+            'reason="BackoffLimitExceeded"}': "1x20",
+        },
+    ),
+    "RegistryMaintenanceMissing": (
+        {
+            'kube_cronjob_next_schedule_time{namespace="registry", cronjob="maintenance"}': (
+                "-4000x30"
+            )
+        },
+        {
+            'kube_cronjob_next_schedule_time{namespace="registry", cronjob="maintenance"}': (
+                "-1000x30"
+            )
+        },
+    ),
+}
+"""For each alert series in which it fires after 20 minutes, and some in which it does not."""
+
+
+def alert_test(name: str, series: dict[str, str], *, fires: bool) -> dict[str, Any]:
+    (rule,) = [rule for group in GROUPS for rule in group["rules"] if rule["alert"] == name]
+    expected = {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+    return {
+        "interval": "1m",
+        "input_series": [{"series": key, "values": values} for key, values in series.items()],
+        "alert_rule_test": [
+            {"eval_time": "20m", "alertname": name, "exp_alerts": [expected] if fires else []}
+        ],
+    }
+
+
+def test_promtool_accepts_the_alerts_and_each_fires_when_it_is_to_and_else_does_not(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    promtool = prometheus.unpacked(sandbox) / "usr" / "bin" / "promtool"
+    (tmp_path / "alerts.yml").write_text(yaml.safe_dump({"groups": GROUPS}))
+    checked = sandbox.run(promtool, "check", "rules", tmp_path / "alerts.yml").stdout
+    assert f"{len(SERIES)} rules found" in checked
+    tests = [
+        alert_test(name, series, fires=fires)
+        for name, both in SERIES.items()
+        for series, fires in zip(both, (True, False), strict=True)
+    ]
+    file = {"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(file))
+    assert "SUCCESS" in sandbox.run(promtool, "test", "rules", tmp_path / "test.yml").stdout
