@@ -16,13 +16,20 @@ from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
 __all__ = ["minio", "versitygw"]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that destroy images last, and of these the ones that leave no registry."""
+    """Run the tests that destroy images last, and of these the ones that leave no registry.
+
+    With pytest-xdist, the tests of a file share a sandbox, and so do those that destroy images.
+    """
 
     def last(item: pytest.Item) -> tuple[bool, bool]:
         return item.get_closest_marker("destroys") is not None, item.path.name == "test_destroy.py"
 
     items.sort(key=last)
+    for item in items:
+        group = "destroys" if last(item)[0] else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -26,7 +27,9 @@ from sandbox.engine import engine
 from sandbox.layout import REGION, Layout
 
 ROOT = Path(__file__).parent.parent.parent
-NAME = "sandbox-test"
+NAME = f"sandbox-test{os.environ.get('PYTEST_XDIST_WORKER', '').removeprefix('gw')}"
+"""The sandbox of this process: pytest-xdist's workers gw0, gw1 ... have one each."""
+
 Result = subprocess.CompletedProcess[str]
 
 

@@ -17,9 +17,9 @@ from sandbox import lifecycle
 from sandbox.enclosure.enclosure import find_all
 from sandbox.engine import engine
 from sandbox.layout import Layout
-from tests.sandbox.helpers import ROOT, Sandbox, cli
+from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
 
-OTHER = "sandbox-test-b"
+OTHER = f"{NAME}-b"
 
 
 @pytest.fixture(scope="module")
