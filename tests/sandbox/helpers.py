@@ -200,6 +200,19 @@ def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> Non
         time.sleep(0.3)
 
 
+WAIT_UNTIL_ADMITTED = """
+import socket, time
+def wait_until_admitted(host, port):
+    for _ in range(50):
+        try:
+            return socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+"""
+"""For scripts in pods: the network policies' controller learns of a new pod a while after its
+start."""
+
+
 def pod(name: str, image: str, namespace: str = "default", **spec: object) -> dict[str, object]:
     """Return a pod that always pulls its image."""
     container = {"name": "main", "image": image, "imagePullPolicy": "Always"}

@@ -20,7 +20,7 @@ from sandbox.cloud import spaces
 from sandbox.layout import REGION
 from tests.sandbox.clients import send
 from tests.sandbox.existing_buckets import empty
-from tests.sandbox.helpers import Sandbox, eventually, second_stack
+from tests.sandbox.helpers import WAIT_UNTIL_ADMITTED, Sandbox, eventually, second_stack
 
 DIGEST = "sha256:" + "0" * 64
 UPLOAD = "00000000-0000-4000-8000-000000000000"
@@ -161,13 +161,8 @@ def test_requests_from_the_ingress_controllers_namespace_need_a_login_too(
     sandbox: Sandbox, logins: dict[str, str]
 ) -> None:
     script = """
-import base64, socket, sys, time, urllib.error, urllib.request
-for _ in range(50):  # The network policies' controller learns of a new pod a while after its start.
-    try:
-        socket.create_connection(("registry.registry.svc", 5000), timeout=1).close()
-        break
-    except OSError:
-        time.sleep(0.2)
+import base64, sys, urllib.error, urllib.request
+wait_until_admitted("registry.registry.svc", 5000)
 for login, method, path, expected in (
     ("", "GET", "/v2/", 401), ("", "DELETE", "/v2/a/manifests/1", 401),
     (sys.argv[1], "GET", "/v2/", 200), (sys.argv[1], "POST", "/v2/a/blobs/uploads/", 403),
@@ -194,7 +189,7 @@ print("done")
     result = sandbox.kubectl(
         "run", "neighbor", "--namespace=kube-system", "--restart=Never", "--rm", "--attach",
         "--quiet", f"--image={images.PYTHON}", "--image-pull-policy=Never", "--command", "--",
-        "python3", "-c", script, logins["pull"],
+        "python3", "-c", WAIT_UNTIL_ADMITTED + script, logins["pull"],
     )  # fmt: skip
     assert "done" in result.stdout
 

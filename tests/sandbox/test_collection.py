@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.walk import blob_key
-from tests.sandbox.helpers import Sandbox
+from tests.sandbox.helpers import WAIT_UNTIL_ADMITTED, Sandbox
 
 NAMESPACE = "--namespace=registry"
 
@@ -36,14 +36,9 @@ for _ in range(6):
 """Six runs with times of a second, so that each step of a collection takes one."""
 
 ATTACK = """
-import base64, socket, time, urllib.error, urllib.request
+import base64, urllib.error, urllib.request
 from pathlib import Path
-for _ in range(50):  # The network policies' controller learns of a new pod a while after its start.
-    try:
-        socket.create_connection(("registry-pods", 5082), timeout=1).close()
-        break
-    except OSError:
-        time.sleep(0.2)
+wait_until_admitted("registry-pods", 5082)
 password = Path("/script/secret/password").read_text()
 digest = "sha256:" + "0" * 64
 for user, secret, method, path, expected in (
@@ -156,4 +151,4 @@ def test_what_no_image_needs_goes_and_is_taken_anew(sandbox: Sandbox, tmp_path: 
 
 
 def test_the_maintenance_can_make_the_registry_forget_and_nothing_else(sandbox: Sandbox) -> None:
-    job(sandbox, "attack", ATTACK)
+    job(sandbox, "attack", WAIT_UNTIL_ADMITTED + ATTACK)

@@ -3,63 +3,44 @@
 from __future__ import annotations
 
 import base64
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from scripts.registry_pods import ForgetError, Memory, Pods
 from tests.unit.scripts.fake_bucket import FakeBucket
+from tests.unit.servers import Request, Result, Serve
 
 LAYER = Memory("team/app", "_layers", "sha256:aa")
 MANIFEST = Memory("team/app", "_manifests/revisions", "sha256:bb")
 
 
-class Server(ThreadingHTTPServer):
+class Pod:
     """A pod that responds with some statuses, then always with the same."""
 
-    daemon_threads = True
-    status = 404
-
-    def response(self) -> int:
-        return self.statuses.pop(0) if self.statuses else self.status
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[tuple[str, str]] = []
+    def __init__(self, serve: Serve) -> None:
+        self.status = 404
         self.statuses: list[int] = []
+        self.requests: list[tuple[str, str]] = []
+        self.port = serve(self.respond).rpartition(":")[2]
 
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_DELETE(self) -> None:
-        self.server.requests.append((self.path, self.headers["authorization"]))
-        self.send_response_only(self.server.response())
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def respond(self, request: Request) -> Result:
+        assert request.command == "DELETE"
+        self.requests.append((request.path, request.headers["authorization"]))
+        return (self.statuses.pop(0) if self.statuses else self.status), {}, ""
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as started:
-        thread = threading.Thread(target=started.serve_forever, args=(0.01,))
-        thread.start()
-        yield started
-        started.shutdown()
-        thread.join()
+def server(serve: Serve) -> Pod:
+    return Pod(serve)
 
 
-def pods(server: Server) -> Pods:
-    return Pods(f"localhost:{server.server_port}", "maintenance", "secret")
+def pods(server: Pod) -> Pods:
+    return Pods(f"localhost:{server.port}", "maintenance", "secret")
 
 
 @pytest.mark.parametrize("status", [404, 500])
 def test_a_layer_is_asked_for_as_a_manifest_and_a_manifest_as_a_layer_as_no_such_links_exist(
-    server: Server, status: int
+    server: Pod, status: int
 ) -> None:
     server.status = status
     pods(server).forget(FakeBucket(), [LAYER, MANIFEST])
@@ -76,14 +57,14 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("status", [502, 503])
-def test_a_pod_that_cannot_say_yet_is_asked_again(server: Server, status: int) -> None:
+def test_a_pod_that_cannot_say_yet_is_asked_again(server: Pod, status: int) -> None:
     server.statuses = [status, status]
     pods(server).forget(FakeBucket(), [LAYER])
     assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("status", [202, 401, 403, 405, 429])
-def test_a_refusal_is_final(server: Server, status: int) -> None:
+def test_a_refusal_is_final(server: Pod, status: int) -> None:
     server.status = status
     with pytest.raises(ForgetError):
         pods(server).forget(FakeBucket(), [LAYER])
@@ -91,7 +72,7 @@ def test_a_refusal_is_final(server: Server, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [202, 401, 403, 405, 429, 502, 503])
-def test_a_pod_that_says_anything_else_may_still_remember(server: Server, status: int) -> None:
+def test_a_pod_that_says_anything_else_may_still_remember(server: Pod, status: int) -> None:
     server.status = status
     with pytest.raises(ForgetError, match=rf"DELETE /v2/team/app/manifests/sha256:aa: {status}"):
         pods(server).forget(FakeBucket(), [LAYER])
