@@ -183,7 +183,7 @@ TOOLS = (
     Tool("whoami", "./whoami", folder="images"),
 )
 
-MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio")
+MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio", cpu_seconds=210)
 """A second S3 server, only for tests."""
 
 KUBE_STATE_METRICS = Tool(
@@ -248,7 +248,9 @@ COPIES = (
     ),
 )
 
-CERT_MANAGER = Tool("cert-manager", ".", module="github.com/cert-manager/cert-manager")
+CERT_MANAGER = Tool(
+    "cert-manager", ".", module="github.com/cert-manager/cert-manager", cpu_seconds=190
+)
 """Only for tests: it takes minutes to build."""
 
 CERT_MANAGER_SOLVER = Tool("cert-manager-solver", "./solver", folder="cert-manager")
