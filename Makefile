@@ -15,7 +15,7 @@ up: venv ## bring up everything in the sandbox, ending with a smoke test and the
 test: check ## test everything: lint, types, unit tests, a short soak, and a sandbox of the tests' own
 	@$(VENV)/python -m tests.sandbox.tools
 	$(VENV)/pytest tests/soak
-	$(VENV)/pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder tests/sandbox
+	$(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
 check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff format --check --quiet .

@@ -1,4 +1,7 @@
-"""One sandbox for all tests, started as a user does, and wiped at the end."""
+"""A sandbox for all tests of a process, started as a user does, and wiped at the end.
+
+`make test` runs two processes, each with some of the files.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,9 @@ from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
 __all__ = ["minio", "versitygw"]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that destroy images last, and of these the ones that leave no registry.
-
-    With pytest-xdist, the tests of a file share a sandbox, and so do those that destroy images.
-    """
-
-    def last(item: pytest.Item) -> tuple[bool, bool]:
-        return item.get_closest_marker("destroys") is not None, item.path.name == "test_destroy.py"
-
-    items.sort(key=last)
-    for item in items:
-        group = "destroys" if last(item)[0] else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Run the tests last that leave no registry."""
+    items.sort(key=lambda item: item.path.name == "test_destroy.py")
 
 
 @pytest.fixture(scope="session")

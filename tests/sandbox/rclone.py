@@ -51,7 +51,10 @@ class Move(NamedTuple):
             folder.mkdir()
             debian.unpack("rclone", folder)
         path = f"PATH={folder / 'usr' / 'bin'}:{os.environ['PATH']}"
-        self.sandbox.run("env", path, f"RCLONE_CONFIG={self.config}", "sh", "-ec", lines)
+        # AWS's SDK refuses a machine's bundle together with a transport of the program's own, which
+        # rclone has, as others do: https://github.com/wal-g/wal-g/issues/1762
+        environment = ("--unset=AWS_CA_BUNDLE", path, f"RCLONE_CONFIG={self.config}")
+        self.sandbox.run("env", *environment, "sh", "-ec", lines)
 
 
 def move(sandbox: Sandbox, old: str, new: str, server: ExistingBucket, config: Path) -> Move:

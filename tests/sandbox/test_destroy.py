@@ -1,4 +1,4 @@
-"""The destruction of a registry: not by mistake, and then completely."""
+"""The destruction of a registry: not by mistake, and then completely. Runs after all else."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import json
 
 import pytest
 
+from tests.sandbox.existing_buckets import empty
 from tests.sandbox.helpers import Sandbox
+from tests.sandbox.test_doctor import doctor, fix, healthy
 
-pytestmark = pytest.mark.destroys
 
-
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def bucket(sandbox: Sandbox) -> str:
     """The Space that is about to be deleted."""
     return sandbox.bucket
+
+
+def test_the_doctor_brings_a_space_back_that_was_deleted(sandbox: Sandbox) -> None:
+    before = sandbox.bucket
+    empty(sandbox.s3(), before)
+    (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage-bucket is gone")]
+    fix(sandbox, line)
+    del sandbox.__dict__["bucket"]
+    assert sandbox.bucket != before
+    assert healthy(sandbox)
 
 
 def test_destroy_refuses_while_there_are_images_and_leaves_the_registry_usable(
@@ -27,6 +37,7 @@ def test_destroy_refuses_while_there_are_images_and_leaves_the_registry_usable(
     sandbox.pulumi("up", "--yes", "--expect-no-changes")
 
 
+@pytest.mark.usefixtures("bucket")
 def test_destroy_with_force_leaves_nothing_in_cluster_and_cloud(sandbox: Sandbox) -> None:
     sandbox.config(storage__onDestroy="delete")
     sandbox.pulumi("up", "--yes", "--skip-preview")

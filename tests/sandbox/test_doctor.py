@@ -120,15 +120,3 @@ def test_an_image_that_lost_a_layer(sandbox: Sandbox) -> None:
     fix(sandbox, line.partition(", and push")[0])
     eventually("the registry is back", lambda: sandbox.http("GET", "/v2/", login=True)[0] == 200)
     sandbox.run("skopeo", "copy", *login, source, image)
-
-
-@pytest.mark.destroys
-def test_a_deleted_space(sandbox: Sandbox) -> None:
-    s3, bucket = sandbox.s3(), sandbox.bucket
-    for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-        s3.delete_object(Bucket=bucket, Key=item["Key"])
-    s3.delete_bucket(Bucket=bucket)
-    (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage-bucket is gone")]
-    fix(sandbox, line)
-    del sandbox.__dict__["bucket"]
-    assert sandbox.bucket != bucket

@@ -18,7 +18,6 @@ import pytest
 
 from components.monitoring.alerts import alert_groups
 from components.monitoring.dashboard import dashboard
-from sandbox.enclosure import enclosure
 from scripts.walk import blob_key
 from tests.sandbox import prometheus
 from tests.sandbox.clients import send
@@ -148,10 +147,11 @@ def test_storage_that_refuses_and_a_registry_that_is_gone_are_alerts(
 @contextmanager
 def storage_stopped(sandbox: Sandbox) -> Iterator[None]:
     """Let the S3 server accept connections, and respond to nothing."""
+    spaces = f"posix\0{sandbox.layout.state}/".encode()
     processes = [
-        pid
-        for pid in enclosure.find_all(sandbox.layout)
-        if b"versitygw" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if spaces in path.read_bytes()
     ]
     assert processes
     for pid in processes:
