@@ -27,6 +27,7 @@ def operator(sandbox: Sandbox) -> Iterator[None]:
     shutil.copy(tools / "prometheus-config-reloader", folder)
     crds = [f"--filename={tools / copy.name}" for copy in PROMETHEUS_OPERATOR_CRDS]
     sandbox.kubectl("apply", "--server-side", *crds)
+    sandbox.kubectl("wait", "--for=condition=Established", *crds)
     log = (sandbox.layout.logs / "prometheus-operator.log").open("wb")
     with log, subprocess.Popen(
         [
