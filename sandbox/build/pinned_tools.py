@@ -194,16 +194,37 @@ KUBE_STATE_METRICS = Tool(
 )
 """Metrics of Jobs and CronJobs, only for tests."""
 
+_PROMETHEUS = "github.com/prometheus/prometheus"
 _OPERATOR = "github.com/prometheus-operator/prometheus-operator"
 
-PROMETHEUS_OPERATOR = tuple(
-    Tool(name, f"{_OPERATOR}/cmd/{command}", "prometheus-operator", _OPERATOR, cpu_seconds=seconds)
-    for name, command, seconds in (
-        ("prometheus-operator", "operator", 150),
-        ("prometheus-config-reloader", "prometheus-config-reloader", 10),
-    )
+PROMETHEUS = (
+    *(
+        Tool(
+            name,
+            f"{_PROMETHEUS}/cmd/{name}",
+            "prometheus",
+            _PROMETHEUS,
+            cpu_seconds=seconds,
+            replacements=(Replacement(_PROMETHEUS, "prometheus"),),
+        )
+        for name, seconds in (("prometheus", 200), ("promtool", 20))
+    ),
+    *(
+        Tool(
+            name,
+            f"{_OPERATOR}/cmd/{command}",
+            "prometheus-operator",
+            _OPERATOR,
+            cpu_seconds=seconds,
+        )
+        for name, command, seconds in (
+            ("prometheus-operator", "operator", 150),
+            ("prometheus-config-reloader", "prometheus-config-reloader", 10),
+        )
+    ),
 )
-"""What makes a Prometheus of PodMonitors and PrometheusRules, only for tests."""
+"""Prometheus, and the operator that makes one of PodMonitors and PrometheusRules; only for
+tests."""
 
 PROMETHEUS_OPERATOR_CRDS = tuple(
     Copy(

@@ -13,23 +13,24 @@ import yaml
 
 from components.monitoring.alerts import AUTH_PROXY, REGISTRY
 from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
-from sandbox.build import debian, images, toolchain
-from sandbox.build.pinned_tools import KUBE_STATE_METRICS
+from sandbox.build import images, toolchain
+from sandbox.build.pinned_tools import KUBE_STATE_METRICS, PROMETHEUS, PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox.helpers import Sandbox, eventually
 
 NAMESPACE, POD = "monitoring", "prometheus"
 KUBE_STATE_METRICS_PORT = 8080
 
 
-def unpacked(sandbox: Sandbox) -> Path:
-    """Return the folder of Debian's Prometheus, with promtool, and of kube-state-metrics."""
+def binaries(sandbox: Sandbox) -> Path:
+    """Return the folder with all programs, and what they need; to build them takes minutes."""
     folder = sandbox.layout.state / "prometheus"
     if not folder.exists():
+        tools = (KUBE_STATE_METRICS, *PROMETHEUS)
+        toolchain.build(sandbox.layout.tools, tools, PROMETHEUS_OPERATOR_CRDS)
         folder.mkdir(mode=0o755)
-        debian.unpack("prometheus", folder)
-        toolchain.build(sandbox.layout.tools, [KUBE_STATE_METRICS], [])
-        shutil.copy(sandbox.layout.tools / "kube-state-metrics", folder)
-        # It knows the CronJob's time zone only if somebody has it.
+        for tool in tools:
+            shutil.copy(sandbox.layout.tools / tool.name, folder)
+        # kube-state-metrics knows the CronJob's time zone only if somebody has it.
         goroot = sandbox.run("go", "env", "GOROOT").stdout.strip()
         shutil.copy(Path(goroot) / "lib" / "time" / "zoneinfo.zip", folder)
     return folder
@@ -94,7 +95,7 @@ def allow(sandbox: Sandbox) -> None:
 def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
     """Start both, and wait until Prometheus has seen the registry."""
     allow(sandbox)
-    folder = unpacked(sandbox)
+    folder = binaries(sandbox)
     metadata = {"name": "prometheus", "namespace": NAMESPACE}
     volumes = [
         {"name": "binaries", "hostPath": {"path": str(folder)}},
@@ -131,7 +132,7 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
                         **common,
                         "name": "prometheus",
                         "command": [
-                            "/opt/usr/bin/prometheus",
+                            "/opt/prometheus",
                             "--config.file=/config/prometheus.yml",
                             "--storage.tsdb.path=/data",
                         ],

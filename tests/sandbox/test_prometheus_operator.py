@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ from typing import Any
 
 from components.monitoring.alerts import alert_groups
 from components.registry.side_servers import METRICS_PORT
-from sandbox.build import images, toolchain
-from sandbox.build.pinned_tools import PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_CRDS
+from sandbox.build import images
+from sandbox.build.pinned_tools import PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox import prometheus
 from tests.sandbox.helpers import Sandbox, eventually
 
@@ -20,18 +19,16 @@ STATEFUL_SET, POD = "statefulset/prometheus-all", "prometheus-all-0"
 
 @contextmanager
 def operator(sandbox: Sandbox) -> Iterator[None]:
-    """Run it on the machine instead of in a pod; to build it takes minutes the first time."""
+    """Run it on the machine instead of in a pod."""
     tools, pki = sandbox.layout.tools, sandbox.layout.pki
-    toolchain.build(tools, PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_CRDS)
-    folder = prometheus.unpacked(sandbox)
-    shutil.copy(tools / "prometheus-config-reloader", folder)
+    programs = prometheus.binaries(sandbox)
     crds = [f"--filename={tools / copy.name}" for copy in PROMETHEUS_OPERATOR_CRDS]
     sandbox.kubectl("apply", "--server-side", *crds)
     sandbox.kubectl("wait", "--for=condition=Established", *crds)
     log = (sandbox.layout.logs / "prometheus-operator.log").open("wb")
     with log, subprocess.Popen(
         [
-            tools / "prometheus-operator",
+            programs / "prometheus-operator",
             f"--apiserver=https://{sandbox.layout.node_ip}:6443",
             f"--ca-file={pki / 'ca.crt'}",
             f"--cert-file={pki / 'kubelet-client.crt'}",
@@ -70,17 +67,17 @@ def all_that_is_monitored(sandbox: Sandbox) -> dict[str, Any]:
         "spec": {
             "image": images.PYTHON,
             "imagePullPolicy": "Never",
-            "version": "v2.42.0",
+            "version": "v3.16.0",
             "evaluationInterval": "1s",
             "podMonitorSelector": {},
             "podMonitorNamespaceSelector": {},
             "ruleSelector": {},
             "ruleNamespaceSelector": {},
             "volumes": [
-                {"name": "binaries", "hostPath": {"path": str(prometheus.unpacked(sandbox))}}
+                {"name": "binaries", "hostPath": {"path": str(prometheus.binaries(sandbox))}}
             ],
             "containers": [
-                replaced("prometheus", "usr/bin/prometheus"),
+                replaced("prometheus", "prometheus"),
                 replaced("config-reloader", reloader),
             ],
             "initContainers": [replaced("init-config-reloader", reloader)],

@@ -10,7 +10,7 @@ from sandbox.build.pinned_tools import (
     CONFORMANCE,
     KUBE_STATE_METRICS,
     MINIO,
-    PROMETHEUS_OPERATOR,
+    PROMETHEUS,
     TOOLS,
 )
 from tests.sandbox.helpers import NAME, ROOT
@@ -19,5 +19,5 @@ if __name__ == "__main__":
     tools = lifecycle.claim(ROOT, NAME).tools
     debian.install()
     rare = (MINIO, KUBE_STATE_METRICS, CERT_MANAGER, CERT_MANAGER_SOLVER, CONFORMANCE)
-    toolchain.build(tools, (*TOOLS, *rare, *PROMETHEUS_OPERATOR))
+    toolchain.build(tools, (*TOOLS, *rare, *PROMETHEUS))
     images.build(tools)
