@@ -3,8 +3,10 @@
 PYTHON ?= python3
 VENV := venv/bin
 SANDBOX := $(VENV)/python -m sandbox
+# Files go to the two sandboxes in order: the one that destroys the registry is the last.
+SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test test-long check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -12,10 +14,14 @@ help: ## show this
 up: venv ## bring up everything in the sandbox, ending with a smoke test and the login line
 	@$(SANDBOX) up
 
-test: check ## test everything: lint, types, unit tests, a short soak, and a sandbox of the tests' own
+test: check ## test everything but what takes long: lint, types, unit tests, a short soak, and two sandboxes
 	@$(VENV)/python -m tests.sandbox.tools
 	$(VENV)/pytest tests/soak
-	$(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
+	$(SANDBOX_TESTS) -m 'not long'
+
+test-long: venv ## test what takes long, in the same two sandboxes
+	@$(VENV)/python -m tests.sandbox.tools
+	$(SANDBOX_TESTS) -m long
 
 check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff format --check --quiet .
@@ -45,7 +51,7 @@ conformance: venv ## run the tests of the OCI distribution specification in the 
 upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE=<revision>; images must still pull
 	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
 
-gate: actionlint zizmor checkov mutation test upgrade ## everything that a change must pass
+gate: actionlint zizmor checkov mutation test test-long upgrade ## everything that a change must pass
 
 soak: venv ## collect beside 10,000 pushes, pulls and deletes, with kills and failures at every step (OPERATIONS=10000)
 	@$(VENV)/pytest tests/soak -s --operations=$(or $(OPERATIONS),10000)

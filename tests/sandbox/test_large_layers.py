@@ -26,6 +26,7 @@ def slow_at_the_default(sandbox: Sandbox) -> Iterator[subprocess.Popen[str]]:
         upload.kill()
 
 
+@pytest.mark.long
 def test_a_layer_of_a_gibibyte_goes_in_and_comes_back(sandbox: Sandbox, tmp_path: Path) -> None:
     # Random, so that nothing compresses it, and stored without trying: 1 GiB takes 1 GiB.
     tar = tmp_path / "layer.tar.gz"

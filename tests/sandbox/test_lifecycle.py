@@ -129,6 +129,7 @@ def test_wipe_leaves_no_state(other: Layout) -> None:
     assert not engine.stack_file(other).exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("other")
 def test_two_first_ups_at_the_same_time_both_succeed() -> None:
     with ThreadPoolExecutor() as pool:

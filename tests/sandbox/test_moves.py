@@ -139,6 +139,7 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
     empty(versitygw.owner, space)
 
 
+@pytest.mark.long
 def test_nothing_is_lost_in_a_move_to_another_server_while_clients_push(
     sandbox: Sandbox, minio: ExistingBucket, tmp_path: Path
 ) -> None:

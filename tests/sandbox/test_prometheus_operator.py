@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from components.monitoring.alerts import alert_groups
 from components.registry.side_servers import METRICS_PORT
 from sandbox.build import images
@@ -85,6 +87,7 @@ def all_that_is_monitored(sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_the_operators_prometheus_scrapes_the_pods_and_has_the_alerts(sandbox: Sandbox) -> None:
     with operator(sandbox):
         sandbox.config(monitoring__enabled=True)
