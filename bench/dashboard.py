@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import tempfile
 import time
 from collections.abc import Iterator
@@ -65,7 +66,9 @@ def main() -> None:
 def use(stack: Sandbox, folder: Path) -> None:
     """Push and pull, log in wrongly in the second minute, and run the maintenance in the third."""
     crane = logged_in(stack, stack.registry, folder / "crane", stack.password)
-    wrong = partial(send, f"https://{stack.registry}/v2/", login="admin:wrong")
+    trust = ssl.create_default_context(cafile=str(stack.layout.pki / "ca.crt"))
+    url = f"https://{stack.registry}/v2/"
+    wrong = partial(send, url, login="admin:wrong", ssl_context=trust)
     for minute in range(MINUTES):
         print(f"minute {minute + 1} of {MINUTES}")
         end = time.monotonic() + 60
