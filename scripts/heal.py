@@ -51,6 +51,7 @@ def heal(
     """
     _note_new(objects, walk, unlinked)
     healed = _heal_tags(objects, walk, state) + _heal_manifests(objects, walk, state)
+    _note_linked(objects, walk)
     while True:
         decisions = decide()
         layers = {x for repository in walk.repositories.values() for x in repository.layers}
@@ -76,6 +77,34 @@ def _note_new(objects: Objects, walk: Walk, digests: Iterable[str]) -> None:
             walk.blobs[digest] = entry.size
 
     objects.each(note, digests)
+
+
+def _note_linked(objects: Objects, walk: Walk) -> None:
+    """Note the manifests of tags that were pushed while the bucket was listed.
+
+    A list has pages, and that of a manifest's link comes before that of its tag: so of a push in
+    between only the tag was seen.
+    """
+
+    def note(name: str, digest: str) -> None:
+        if entry := objects.head(link_key(name, "_manifests/revisions", digest)):
+            walk.repositories[name].revisions[digest] = entry.modified
+
+    seen: set[tuple[str, str]] = set()
+    while missing := _not_linked(walk) - seen:
+        seen |= missing
+        objects.each(lambda manifest: note(*manifest), missing)
+        # They may hold others, which were pushed before them.
+        walk.read_manifests(digest for _, digest in missing)
+
+
+def _not_linked(walk: Walk) -> set[tuple[str, str]]:
+    return {
+        (name, digest)
+        for name, repository in walk.repositories.items()
+        for digest in tagged(name, walk)
+        if digest not in repository.revisions
+    }
 
 
 def _copy_back(objects: Objects, walk: Walk, digest: str) -> None:
@@ -122,9 +151,12 @@ def _heal_layers(objects: Objects, walk: Walk, decisions: Mapping[str, Decision]
             manifest = walk.manifests.get(digest)
             for layer in manifest.layers if manifest else ():
                 if layer not in linked and layer in walk.blobs:
-                    objects.put(link_key(name, "_layers", layer), layer.encode())
+                    key = link_key(name, "_layers", layer)
+                    # Mostly a push has written it after its page was listed: nothing to report.
+                    if not objects.head(key):
+                        healed.append(f"link of layer {name}@{layer}")
+                    objects.put(key, layer.encode())
                     linked.add(layer)
-                    healed.append(f"link of layer {name}@{layer}")
     return healed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,12 +10,21 @@ import pytest
 
 from scripts import collection_state, maintain, tag_history, usage_history
 from scripts.maintain import Task
-from scripts.objects import StorageError
+from scripts.objects import Entry, StorageError
 from scripts.registry_pods import Pods
 from scripts.retention import Retention
 from scripts.tag_history import load
 from scripts.walk import blob_key, link_key, tag_key
-from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
+from tests.unit.scripts.fake_bucket import (
+    OF_BOTH,
+    A,
+    B,
+    C,
+    FakeBucket,
+    digest_of,
+    image,
+    index,
+)
 from tests.unit.scripts.fake_registry import TIMES
 
 LAYER = digest_of(A.layers[1])
@@ -172,3 +181,34 @@ def test_storage_that_fails_changes_nothing_and_is_a_failure(
     assert maintain.main() == 1
     assert capsys.readouterr().out == "FAILED: GET /: 403\n"
     assert bucket.stored == before
+
+
+class BusyBucket(FakeBucket):
+    """A bucket to which an image is pushed while each list of the repositories is read.
+
+    The list has pages; links of layers and manifests come before tags.
+    """
+
+    pushed = 0
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        tags = tag_key("r", "").partition("/current")[0]
+        yield from (entry for entry in super().list(prefix) if entry.key < tags)
+        if prefix.endswith("repositories/"):
+            self.pushed += 1
+            new = image(f"config {self.pushed}".encode(), f"layer {self.pushed}".encode())
+            self.push("r", index(new, A), f"new-{self.pushed}")
+        yield from (entry for entry in super().list(prefix) if entry.key >= tags)
+
+
+def test_what_is_pushed_while_the_bucket_is_listed_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(maintain, "RECHECK_SECONDS", 0)
+    bucket = BusyBucket()
+    bucket.push("r", A, "a")
+    assert run(bucket)
+    assert bucket.pushed
+    output = capsys.readouterr().out
+    assert "lost" not in output
+    assert "given back" not in output
