@@ -33,7 +33,7 @@ from tests.sandbox.crane import logged_in
 from tests.sandbox.helpers import Sandbox
 
 SVG = ROOT / "docs" / "dashboard.svg"
-MINUTES = 5
+MINUTES = 4
 STEP_SECONDS = 5
 UNITS = {
     "reqps": FuncFormatter(lambda value, _: f"{value:g}/s"),
@@ -103,11 +103,12 @@ def draw(stack: Sandbox, start: float, end: float) -> None:
 def decorate(place: Axes, panel: dict[str, Any]) -> None:
     """Add all that is not a line."""
     place.set_title(panel["title"], fontsize=11)
-    place.set_ylim(bottom=0)
+    # Room for the legend.
+    place.set_ylim(0, 1.5 * place.get_ylim()[1])
     place.yaxis.set_major_formatter(UNITS[panel["fieldConfig"]["defaults"]["unit"]])
     place.set_xlabel("minutes", fontsize=8)
     place.grid(alpha=0.3)
-    place.legend(fontsize=7, loc="upper left")
+    place.legend(fontsize=7, loc="upper left", ncols=3)
 
 
 def lines(
