@@ -17,6 +17,9 @@ from scripts.walk import blob_key, link_key, tag_key
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
+PAGE = 3
+"""How many objects a list has at a time; a real one has 1,000, and things happen in between."""
+
 
 def digest_of(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
@@ -51,10 +54,13 @@ class FakeBucket(Objects):
         return [function(item) for item in list(items)]
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        self._request("LIST", prefix)
-        for key in sorted(self.stored):
-            if key.startswith(prefix):
-                yield self._stored_entry(key)
+        after, more = prefix, True
+        while more:
+            self._request("LIST", prefix)
+            keys = sorted(key for key in self.stored if key.startswith(prefix) and key > after)
+            page, more = keys[:PAGE], len(keys) > PAGE
+            after = page[-1] if page else after
+            yield from [self._stored_entry(key) for key in page]
 
     def _stored_entry(self, key: str) -> Entry:
         content = self.stored[key]
