@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from scripts import collection_state, maintain, tag_history, usage_history
+from scripts.heal import heal
+from scripts.images import tagged
 from scripts.maintain import Task
 from scripts.objects import Entry, StorageError
 from scripts.registry_pods import Pods
 from scripts.retention import Retention
 from scripts.tag_history import load
-from scripts.walk import blob_key, link_key, tag_key
+from scripts.walk import Walk, blob_key, link_key, tag_key
 from tests.unit.scripts.fake_bucket import (
     OF_BOTH,
     A,
@@ -197,7 +199,7 @@ class BusyBucket(FakeBucket):
         if prefix.endswith("repositories/"):
             self.pushed += 1
             new = image(f"config {self.pushed}".encode(), f"layer {self.pushed}".encode())
-            self.push("r", index(new, A), f"new-{self.pushed}")
+            self.push("r", index(index(new), A), f"new-{self.pushed}")
         yield from (entry for entry in super().list(prefix) if entry.key >= tags)
 
 
@@ -212,3 +214,15 @@ def test_what_is_pushed_while_the_bucket_is_listed_is_not_lost(
     output = capsys.readouterr().out
     assert "lost" not in output
     assert "given back" not in output
+
+
+def test_what_an_image_holds_that_was_pushed_meanwhile_is_read_too() -> None:
+    bucket = BusyBucket()
+    bucket.push("r", A, "a")
+    walk = Walk(bucket)
+    heal(bucket, walk, collection_state.load(bucket), dict, ())
+    (tag,) = walk.repositories["r"].tags.keys() - {"a"}
+    held = tagged("r", walk)
+    assert walk.repositories["r"].tags[tag].digest in held
+    assert len(held) == 4
+    assert held.keys() == walk.manifests.keys() == walk.repositories["r"].revisions.keys()
