@@ -111,7 +111,7 @@ def main() -> int:
     if not history:
         print("FAILED: there is no usage yet; the maintenance notes it when it runs")
         return 1
-    print(f"{args.file}: {len(history)} days")
+    print(f"{args.file}: days with a usage: {len(history)}")
     return 0
 
 
