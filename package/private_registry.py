@@ -68,7 +68,7 @@ class PrivateRegistryArgs(TypedDict):
     registry_parallel_uploads: NotRequired[int]
     """Layers that may be uploaded to one pod at a time; sets its memory limit."""
     registry_redirect: NotRequired[bool]
-    """Let clients download layers from the storage itself."""
+    """Redirect clients to the storage itself for layers."""
     registry_read_only: NotRequired[bool]
     """Refuse pushes and deletes."""
     registry_proxy_image: NotRequired[str]
@@ -120,7 +120,7 @@ class PrivateRegistryArgs(TypedDict):
     pull_secrets_namespaces: NotRequired[list[str]]
     """Existing namespaces that get a pull Secret."""
     pull_secrets_default_service_account: NotRequired[bool]
-    """Let all pods there use it."""
+    """Add it to the default service account there, for all pods."""
     maintenance_enabled: NotRequired[bool]
     """Look after the storage: usage, lost images, what no image needs."""
     maintenance_schedule: NotRequired[str]

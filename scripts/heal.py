@@ -152,7 +152,7 @@ def _heal_layers(objects: Objects, walk: Walk, decisions: Mapping[str, Decision]
             for layer in manifest.layers if manifest else ():
                 if layer not in linked and layer in walk.blobs:
                     key = link_key(name, "_layers", layer)
-                    # Mostly a push has written it after its page was listed: nothing to report.
+                    # It is written in any case. If it is there, a push was faster than the list.
                     if not objects.head(key):
                         healed.append(f"link of layer {name}@{layer}")
                     objects.put(key, layer.encode())

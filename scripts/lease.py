@@ -74,7 +74,7 @@ class Lease:
             raise LeaseError("the lock was taken away meanwhile")
 
     def release(self) -> None:
-        """Give the lock to the next one, unless it was taken away from this holder."""
+        """Release the lock, unless it was taken away from this holder."""
         self._call("DELETE", self.name, {"preconditions": {"uid": self.uid}})
         self._call("PATCH", self.name, {"metadata": {"uid": self.uid, "finalizers": None}})
 

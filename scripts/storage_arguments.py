@@ -16,7 +16,7 @@ from scripts.s3 import Bucket, Key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Let a command take the storage as an argument."""
+    """Add the argument that names the storage."""
     parser.add_argument(
         "--storage",
         type=Path,

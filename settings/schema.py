@@ -53,7 +53,7 @@ class RegistrySettings(Section):
         replicas: Pods; two or more are spread over nodes.
         parallel_uploads: Layers that may be uploaded to one pod at a time; more wait. It sets the
             registry's memory limit.
-        redirect: Let clients download layers from the S3 server itself, which they must reach.
+        redirect: Whether clients download layers from the S3 server itself, which they must reach.
         read_only: Refuse pushes and deletes.
         proxy_image: Caddy, the auth proxy in the same pod.
         resources: What the scheduler reserves for the registry in each pod.

@@ -66,7 +66,7 @@ for user, secret, method, path, expected in (
 
 @pytest.fixture(autouse=True)
 def suspended(sandbox: Sandbox) -> Iterator[None]:
-    """Let no run begin meanwhile: two at a time refuse each other."""
+    """Suspend the CronJob meanwhile: two runs at a time refuse each other."""
     for suspend in ("true", "false"):
         patch = f'{{"spec": {{"suspend": {suspend}}}}}'
         sandbox.kubectl("patch", "cronjob", "maintenance", NAMESPACE, f"--patch={patch}")

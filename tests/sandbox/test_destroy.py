@@ -18,6 +18,7 @@ def bucket(sandbox: Sandbox) -> str:
 
 
 def test_the_doctor_brings_a_space_back_that_was_deleted(sandbox: Sandbox) -> None:
+    assert healthy(sandbox)
     before = sandbox.bucket
     empty(sandbox.s3(), before)
     (line,) = [x for x in doctor(sandbox) if x.startswith("SpacesBucket storage-bucket is gone")]

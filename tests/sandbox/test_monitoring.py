@@ -146,7 +146,7 @@ def test_storage_that_refuses_and_a_registry_that_is_gone_are_alerts(
 
 @contextmanager
 def storage_stopped(sandbox: Sandbox) -> Iterator[None]:
-    """Let the S3 server accept connections, and respond to nothing."""
+    """Stop the S3 server, which then accepts connections and responds to nothing."""
     spaces = f"posix\0{sandbox.layout.state}/".encode()
     processes = [
         int(path.parent.name)
