@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.progress import say, step
@@ -61,14 +61,23 @@ def install(needed: Mapping[str, str] = _PACKAGES) -> None:
             raise PackagesMissingError(f"`{line}` failed:\n{error}")
 
 
+def download(packages: Sequence[str], folder: Path) -> None:
+    """Download packages into an existing folder.
+
+    Raises:
+        PackagesMissingError: apt-get failed.
+    """
+    if error := _with_lists("download", *packages, folder=folder):
+        raise PackagesMissingError(f"`apt-get download {' '.join(packages)}` failed:\n{error}")
+
+
 def unpack(package: str, folder: Path) -> None:
     """Unpack a package into an existing folder, and install nothing.
 
     Raises:
         PackagesMissingError: apt-get failed.
     """
-    if error := _with_lists("download", package, folder=folder):
-        raise PackagesMissingError(f"`apt-get download {package}` failed:\n{error}")
+    download([package], folder)
     (file,) = folder.glob(f"{package}_*.deb")
     subprocess.run(["dpkg-deb", "--extract", file, folder], check=True)
     file.unlink()
@@ -86,7 +95,8 @@ def _with_lists(*args: str, folder: Path | None = None) -> str:
 
 def _apt(*args: str, folder: Path | None = None) -> str:
     """Run apt-get; return its output if it fails, else nothing."""
-    # Another apt-get, such as that of a second `up`, is waited for. Root may write to any folder.
+    # Another apt-get, such as that of a second `up`, is waited for. By default root's apt-get
+    # downloads as the user _apt, who cannot write to every folder.
     options = (f"DPkg::Lock::Timeout={_LOCK_SECONDS}", "APT::Sandbox::User=root")
     result = subprocess.run(
         ["apt-get", "--quiet=2", *(word for x in options for word in ("-o", x)), *args],

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.build import oci
+from sandbox.build import debian, oci
 from sandbox.build.oci import File, write_archive
 from sandbox.build.pinned_tools import TOOLS
 from sandbox.files import write_public
@@ -103,7 +103,8 @@ def build(tools: Path) -> None:
 
     Raises:
         FileNotFoundError: A tool does not exist.
-        subprocess.CalledProcessError: Debian's packages for the Python image are not available.
+        PackagesMissingError: Debian's packages for the Python image are not available.
+        subprocess.CalledProcessError: They are not known, or are damaged.
     """
     with exclusive(tools / "lock", "another sandbox of this checkout is building the images"):
         for image in IMAGES.values():
@@ -148,10 +149,7 @@ def _python_files() -> list[File]:
     """Return the files of Python from the packages of the machine's Debian release."""
     files = {x: File(x, link=f"usr/{x}") for x in _MERGED}
     with tempfile.TemporaryDirectory() as folder:
-        # By default root's apt-get downloads as the user _apt, who cannot write to this folder.
-        argv = ["apt-get", "--quiet=2", "-o", "APT::Sandbox::User=root", "download"]
-        packages = _closure(_dependencies(), _PYTHON)
-        subprocess.run([*argv, *packages], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        debian.download(_closure(_dependencies(), _PYTHON), Path(folder))
         for package in sorted(Path(folder).glob("*.deb")):
             result = subprocess.run(
                 ["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True

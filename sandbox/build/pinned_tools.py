@@ -183,77 +183,6 @@ TOOLS = (
     Tool("whoami", "./whoami", folder="images"),
 )
 
-MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio", cpu_seconds=210)
-"""A second S3 server, only for tests."""
-
-KUBE_STATE_METRICS = Tool(
-    "kube-state-metrics",
-    "k8s.io/kube-state-metrics/v2",
-    module="k8s.io/kube-state-metrics/v2",
-    cpu_seconds=150,
-)
-"""Metrics of Jobs and CronJobs, only for tests."""
-
-_PROMETHEUS = "github.com/prometheus/prometheus"
-_OPERATOR = "github.com/prometheus-operator/prometheus-operator"
-
-PROMETHEUS = (
-    *(
-        Tool(
-            name,
-            f"{_PROMETHEUS}/cmd/{name}",
-            "prometheus",
-            _PROMETHEUS,
-            cpu_seconds=seconds,
-            replacements=(Replacement(_PROMETHEUS, "prometheus"),),
-        )
-        for name, seconds in (("prometheus", 200), ("promtool", 20))
-    ),
-    *(
-        Tool(
-            name,
-            f"{_OPERATOR}/cmd/{command}",
-            "prometheus-operator",
-            _OPERATOR,
-            cpu_seconds=seconds,
-        )
-        for name, command, seconds in (
-            ("prometheus-operator", "operator", 150),
-            ("prometheus-config-reloader", "prometheus-config-reloader", 10),
-        )
-    ),
-)
-"""Prometheus, and the operator that makes one of PodMonitors and PrometheusRules; only for
-tests."""
-
-PROMETHEUS_OPERATOR_CRDS = tuple(
-    Copy(
-        f"monitoring-{kind}.yaml",
-        "prometheus-operator",
-        _OPERATOR,
-        f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml",
-    )
-    for kind in (
-        *("podmonitors", "probes", "prometheuses"),
-        *("prometheusrules", "scrapeconfigs", "servicemonitors"),
-    )
-)
-"""Those that it needs to make one."""
-
-ACTIONLINT = Tool(
-    "actionlint",
-    "github.com/rhysd/actionlint/cmd/actionlint",
-    module="github.com/rhysd/actionlint",
-)
-"""Checks workflows, only in `make gate`."""
-
-CONFORMANCE = Tool(
-    "conformance",
-    "github.com/opencontainers/distribution-spec/conformance",
-    module="github.com/opencontainers/distribution-spec/conformance",
-)
-"""The tests of the OCI distribution specification, only for tests."""
-
 COPIES = (
     Copy(
         "pulumi-language-python-exec",
@@ -267,28 +196,6 @@ COPIES = (
         "github.com/traefik/traefik/v3",
         "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
     ),
-)
-
-CERT_MANAGER = Tool(
-    "cert-manager", ".", module="github.com/cert-manager/cert-manager", cpu_seconds=190
-)
-"""Only for tests: it takes minutes to build."""
-
-CERT_MANAGER_SOLVER = Tool("cert-manager-solver", "./solver", folder="cert-manager")
-"""The pod that answers cert-manager's HTTP-01 challenges."""
-
-CERT_MANAGER_CRDS = tuple(
-    Copy(
-        f"{group}cert-manager-{kind}.yaml",
-        "cert-manager",
-        "github.com/cert-manager/cert-manager",
-        f"deploy/crds/{group}cert-manager.io_{kind}.yaml",
-    )
-    for group, kinds in {
-        "": ("certificates", "certificaterequests", "clusterissuers", "issuers"),
-        "acme.": ("challenges", "orders"),
-    }.items()
-    for kind in kinds
 )
 
 CRDS = ("traefik-crds.yaml",)

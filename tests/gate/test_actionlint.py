@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.build import debian, toolchain
-from sandbox.build.pinned_tools import ACTIONLINT
 from tests.gate.workflows import ROOT, WORKFLOWS
+from tests.pinned_tools import ACTIONLINT
 
 TOOLS = ROOT / ".sandbox" / "tools"
 

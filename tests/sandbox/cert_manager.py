@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from sandbox.build import toolchain
 from sandbox.build.oci import File, write_archive
-from sandbox.build.pinned_tools import CERT_MANAGER, CERT_MANAGER_CRDS, CERT_MANAGER_SOLVER
 from sandbox.enclosure.enclosure import enter
+from tests.pinned_tools import CERT_MANAGER, CERT_MANAGER_CRDS, CERT_MANAGER_SOLVER
 from tests.sandbox.helpers import Sandbox
 
 CA_ISSUER, ACME_ISSUER = "sandbox", "acme"

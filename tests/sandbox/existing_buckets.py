@@ -20,10 +20,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from components.registry.config import credentials_file
 from sandbox.build import toolchain
-from sandbox.build.pinned_tools import MINIO
 from sandbox.enclosure.enclosure import enter
 from sandbox.layout import REGION
 from settings.place import Place, url
+from tests.pinned_tools import MINIO
 from tests.sandbox.helpers import ROOT, Result, Sandbox, eventually
 
 BUCKET = "images"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,26 +13,18 @@ import yaml
 from components.monitoring.alerts import AUTH_PROXY, REGISTRY
 from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
 from sandbox.build import images, toolchain
-from sandbox.build.pinned_tools import KUBE_STATE_METRICS, PROMETHEUS, PROMETHEUS_OPERATOR_CRDS
+from tests.pinned_tools import KUBE_STATE_METRICS, PROMETHEUS, PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox.helpers import Sandbox, eventually
 
 NAMESPACE, POD = "monitoring", "prometheus"
 KUBE_STATE_METRICS_PORT = 8080
 
 
-def binaries(sandbox: Sandbox) -> Path:
-    """Return the folder with all programs, and what they need; to build them takes minutes."""
-    folder = sandbox.layout.state / "prometheus"
-    if not folder.exists():
-        tools = (KUBE_STATE_METRICS, *PROMETHEUS)
-        toolchain.build(sandbox.layout.tools, tools, PROMETHEUS_OPERATOR_CRDS)
-        folder.mkdir(mode=0o755)
-        for tool in tools:
-            shutil.copy(sandbox.layout.tools / tool.name, folder)
-        # kube-state-metrics knows the CronJob's time zone only if somebody has it.
-        goroot = sandbox.run("go", "env", "GOROOT").stdout.strip()
-        shutil.copy(Path(goroot) / "lib" / "time" / "zoneinfo.zip", folder)
-    return folder
+def built(sandbox: Sandbox) -> Path:
+    """Build all programs, which takes minutes the first time, and return their folder."""
+    tools = sandbox.layout.tools
+    toolchain.build(tools, (KUBE_STATE_METRICS, *PROMETHEUS), PROMETHEUS_OPERATOR_CRDS)
+    return tools
 
 
 def config(namespace: str) -> dict[str, Any]:
@@ -95,10 +86,12 @@ def allow(sandbox: Sandbox) -> None:
 def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
     """Start both, and wait until Prometheus has seen the registry."""
     allow(sandbox)
-    folder = binaries(sandbox)
+    goroot = sandbox.run("go", "env", "GOROOT").stdout.strip()
     metadata = {"name": "prometheus", "namespace": NAMESPACE}
     volumes = [
-        {"name": "binaries", "hostPath": {"path": str(folder)}},
+        {"name": "programs", "hostPath": {"path": str(built(sandbox))}},
+        # kube-state-metrics knows the CronJob's time zone only if somebody has it.
+        {"name": "zones", "hostPath": {"path": f"{goroot}/lib/time"}},
         {"name": "config", "configMap": {"name": "prometheus"}},
         {"name": "data", "emptyDir": {}},
     ]
@@ -106,7 +99,9 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
         "image": images.PYTHON,
         "imagePullPolicy": "Never",
         "volumeMounts": [
-            {"name": "binaries", "mountPath": "/opt"},
+            {"name": "programs", "mountPath": "/opt"},
+            # kube-state-metrics knows the CronJob's time zone only if somebody has it.
+            {"name": "zones", "mountPath": "/zones"},
             {"name": "config", "mountPath": "/config"},
             {"name": "data", "mountPath": "/data"},
         ],
@@ -145,7 +140,7 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
                         **common,
                         "name": "kube-state-metrics",
                         "command": ["/opt/kube-state-metrics", "--resources=jobs,cronjobs"],
-                        "env": [{"name": "ZONEINFO", "value": "/opt/zoneinfo.zip"}],
+                        "env": [{"name": "ZONEINFO", "value": "/zones/zoneinfo.zip"}],
                     },
                 ],
                 "volumes": volumes,

@@ -97,7 +97,7 @@ def alert_test(name: str, series: dict[str, str], *, fires: bool) -> dict[str, A
 def test_promtool_accepts_the_alerts_and_each_fires_when_it_is_to_and_else_does_not(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    promtool = prometheus.binaries(sandbox) / "promtool"
+    promtool = prometheus.built(sandbox) / "promtool"
     (tmp_path / "alerts.yml").write_text(yaml.safe_dump({"groups": GROUPS}))
     checked = sandbox.run(promtool, "check", "rules", tmp_path / "alerts.yml").stdout
     assert f"{len(SERIES)} rules found" in checked

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from sandbox.build import toolchain
-from sandbox.build.pinned_tools import CONFORMANCE
+from tests.pinned_tools import CONFORMANCE
 from tests.sandbox.helpers import Sandbox
 
 RESULTS = Path(__file__).parent / "conformance.yaml"

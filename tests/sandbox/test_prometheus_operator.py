@@ -12,7 +12,7 @@ import pytest
 from components.monitoring.alerts import alert_groups
 from components.registry.side_servers import METRICS_PORT
 from sandbox.build import images
-from sandbox.build.pinned_tools import PROMETHEUS_OPERATOR_CRDS
+from tests.pinned_tools import PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox import prometheus
 from tests.sandbox.helpers import Sandbox, eventually
 
@@ -22,15 +22,14 @@ STATEFUL_SET, POD = "statefulset/prometheus-all", "prometheus-all-0"
 @contextmanager
 def operator(sandbox: Sandbox) -> Iterator[None]:
     """Run it on the machine instead of in a pod."""
-    tools, pki = sandbox.layout.tools, sandbox.layout.pki
-    programs = prometheus.binaries(sandbox)
+    tools, pki = prometheus.built(sandbox), sandbox.layout.pki
     crds = [f"--filename={tools / copy.name}" for copy in PROMETHEUS_OPERATOR_CRDS]
     sandbox.kubectl("apply", "--server-side", *crds)
     sandbox.kubectl("wait", "--for=condition=Established", *crds)
     log = (sandbox.layout.logs / "prometheus-operator.log").open("wb")
     with log, subprocess.Popen(
         [
-            programs / "prometheus-operator",
+            tools / "prometheus-operator",
             f"--apiserver=https://{sandbox.layout.node_ip}:6443",
             f"--ca-file={pki / 'ca.crt'}",
             f"--cert-file={pki / 'kubelet-client.crt'}",
@@ -55,7 +54,7 @@ def replaced(name: str, command: str) -> dict[str, Any]:
     return {
         "name": name,
         "command": [f"/opt/{command}"],
-        "volumeMounts": [{"name": "binaries", "mountPath": "/opt"}],
+        "volumeMounts": [{"name": "programs", "mountPath": "/opt"}],
     }
 
 
@@ -75,9 +74,7 @@ def all_that_is_monitored(sandbox: Sandbox) -> dict[str, Any]:
             "podMonitorNamespaceSelector": {},
             "ruleSelector": {},
             "ruleNamespaceSelector": {},
-            "volumes": [
-                {"name": "binaries", "hostPath": {"path": str(prometheus.binaries(sandbox))}}
-            ],
+            "volumes": [{"name": "programs", "hostPath": {"path": str(sandbox.layout.tools)}}],
             "containers": [
                 replaced("prometheus", "prometheus"),
                 replaced("config-reloader", reloader),

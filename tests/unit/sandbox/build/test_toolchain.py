@@ -13,10 +13,6 @@ import pytest
 
 from sandbox.build import pinned_tools, toolchain
 from sandbox.build.pinned_tools import (
-    ACTIONLINT,
-    CERT_MANAGER,
-    CERT_MANAGER_CRDS,
-    CONFORMANCE,
     COPIES,
     SOURCES,
     TOOLS,
@@ -26,6 +22,12 @@ from sandbox.build.pinned_tools import (
     pinned,
 )
 from sandbox.build.toolchain import fingerprint, progress
+from tests.pinned_tools import (
+    ACTIONLINT,
+    CERT_MANAGER_CRDS,
+    PROMETHEUS_OPERATOR_CRDS,
+    SANDBOX_TOOLS,
+)
 
 GO_MOD = """\
 module example
@@ -173,13 +175,14 @@ def test_a_package_is_replaced_in_a_copy_of_its_module(
     assert files == {"kept.go", "dns/none.go", "dns/one/one.go"}
 
 
-@pytest.mark.parametrize(
-    "tool", [*TOOLS, CERT_MANAGER, ACTIONLINT, CONFORMANCE], ids=lambda x: x.name
-)
+@pytest.mark.parametrize("tool", [*TOOLS, *SANDBOX_TOOLS, ACTIONLINT], ids=lambda x: x.name)
 def test_every_tool_has_a_pinned_module(tool: Tool) -> None:
     assert (tool.source / "go.mod").exists()
     assert "{" not in " ".join(tool.flags())
 
 
 def test_every_copied_file_has_a_pinned_module() -> None:
-    assert all(pinned(SOURCES / x.folder, x.module) for x in [*COPIES, *CERT_MANAGER_CRDS])
+    assert all(
+        pinned(SOURCES / x.folder, x.module)
+        for x in [*COPIES, *CERT_MANAGER_CRDS, *PROMETHEUS_OPERATOR_CRDS]
+    )
