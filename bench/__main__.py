@@ -22,6 +22,7 @@ from sandbox import lifecycle
 from sandbox.enclosure.enclosure import find_init
 from sandbox.engine import engine
 from sandbox.layout import Layout
+from tests.sandbox.crane import new_layer
 
 ROOT = Path(__file__).parent.parent
 NAME = "sandbox-bench"
@@ -133,7 +134,7 @@ def transfer(layout: Layout, layers: int, size: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         files = [f"{folder}/{number}.tar.gz" for number in range(layers)]
         for file in files:
-            Path(file).write_bytes(os.urandom(size))
+            new_layer(Path(file), size)
         target = f"{layout.hostname}/bench/image:{layers}"
         environment = {"DOCKER_CONFIG": folder}
         login = ["crane", "auth", "login", layout.hostname, "--username=admin", "--password-stdin"]

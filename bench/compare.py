@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from sandbox.cloud import spaces
 from sandbox.enclosure import enclosure
 from sandbox.engine import engine
 from sandbox.layout import REGION, Layout
-from tests.sandbox.crane import with_own_hosts
+from tests.sandbox.crane import new_layer, with_own_hosts
 
 NAME = "sandbox-bench"
 CSV = ROOT / "docs" / "performance.csv"
@@ -93,7 +92,7 @@ def one_round(
     for image, (layers, size) in IMAGES.items():
         files = [folder / f"{x}.tar.gz" for x in range(layers)]
         for file in files:
-            file.write_bytes(os.urandom(size))
+            new_layer(file, size)
         append = ["append", *(f"--new_layer={file}" for file in files)]
         for name in names:
             target = f"--new_tag={registries[name]}/bench/image:{layers}"

@@ -31,13 +31,21 @@ class Crane(NamedTuple):
     def push(self, image: str, *, fails: bool = False) -> Result:
         """Push a new image: ``team/app:1``, of a layer that nobody else has."""
         file = self.folder / f"{image.replace('/', '-')}.tar.gz"
-        file.write_bytes(os.urandom(10_000))
+        new_layer(file, 10_000)
         target = f"--new_tag={self.hostname}/{image}"
         return self.run("append", f"--new_layer={file}", target, fails=fails)
 
     def pull(self, image: str) -> Result:
         """Pull an image, and forget it."""
         return self.run("pull", f"{self.hostname}/{image}", str(self.folder / "pulled.tar"))
+
+
+def new_layer(file: Path, size: int) -> None:
+    """Write a layer that nobody else has.
+
+    It is random, but for the first byte: crane unpacks what begins as gzip does.
+    """
+    file.write_bytes(b"\0" + os.urandom(size - 1))
 
 
 def with_own_hosts(hosts: Path) -> list[str]:
