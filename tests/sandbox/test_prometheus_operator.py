@@ -25,7 +25,8 @@ def operator(sandbox: Sandbox) -> Iterator[None]:
     tools, pki = prometheus.built(sandbox), sandbox.layout.pki
     crds = [f"--filename={tools / copy.name}" for copy in PROMETHEUS_OPERATOR_CRDS]
     sandbox.kubectl("apply", "--server-side", *crds)
-    sandbox.kubectl("wait", "--for=condition=Established", *crds)
+    # The operator looks once. `kubectl wait` fails where there are no conditions yet.
+    eventually("its kinds are served", lambda: len(kinds(sandbox)) == len(crds))
     log = (sandbox.layout.logs / "prometheus-operator.log").open("wb")
     with log, subprocess.Popen(
         [
@@ -47,6 +48,12 @@ def operator(sandbox: Sandbox) -> Iterator[None]:
             process.wait()
             # Deletes all objects of these kinds.
             sandbox.kubectl("delete", *crds)
+
+
+def kinds(sandbox: Sandbox) -> list[str]:
+    """Return the kinds of the operator that the API server knows."""
+    group = "--api-group=monitoring.coreos.com"
+    return sandbox.kubectl("api-resources", group, "--output=name").stdout.split()
 
 
 def replaced(name: str, command: str) -> dict[str, Any]:
