@@ -1,7 +1,8 @@
 """Change the program in one place at a time, and see whether the unit tests notice.
 
-Mutants that no test can notice are in survivors.toml, each with the reason; any other that survives
-is an error. Runs in copies of the repository, one for each CPU.
+Of each mutant run the tests that execute its lines. Mutants that no test can notice are in
+survivors.toml, each with the reason; any other that survives is an error. Runs in copies of the
+repository, one for each CPU.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
+from tests.mutation.covering import Covering
 from tests.mutation.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 
 LEAST_KILLED = 0.9
 
-PROGRAM_TESTS = ["tests/unit/program/test_goldens.py", "tests/unit/program"]
-"""The golden files first: most mutants change one."""
+GOLDEN = "tests/unit/program/test_goldens.py::test_every_resource_is_the_golden_one"
+"""The test that notices most mutants, so it is the first where it may."""
 
 TESTS = {
     "policy": ["tests/unit/policy"],
@@ -35,6 +38,14 @@ TESTS = {
     "settings": ["tests/unit/settings", "tests/unit/program"],
 }
 """The tests that may kill the mutants of a folder, if not those of the program."""
+
+PROGRAM_TESTS = ["tests/unit/program"]
+
+PATIENCE = 3
+"""Tests that take so many times longer than without a mutant never end."""
+
+LEAST_SECONDS = 20
+"""What a worker needs for the shortest of them, on a busy machine."""
 
 
 def program_files(base: str | None) -> list[str]:
@@ -59,28 +70,71 @@ def key(mutant: Mutant) -> tuple[str, str, str, str]:
     return mutant.file, mutant.scope, mutant.before, mutant.after
 
 
-def tests_of(mutant: Mutant) -> list[str]:
-    """Return the tests that may kill a mutant, in the order in which they run."""
-    return TESTS.get(mutant.file.split("/")[0], PROGRAM_TESTS)
+def covering(files: list[str]) -> Covering:
+    """Run the tests of files, and return which lines they execute.
+
+    Args:
+        files: Paths of the program.
+    """
+    say("running the unit tests, to see which lines they execute")
+    tests = sorted({test for file in files for test in folders(file)})
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.mutation.covering", *tests],
+        cwd=ROOT, stdout=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    if result.returncode:
+        raise SystemExit("the unit tests fail without any mutant")
+    known: Covering = json.loads(result.stdout)
+    return known
 
 
-def run(todo: list[Mutant]) -> Iterator[tuple[Mutant, bool]]:
+def folders(file: str) -> list[str]:
+    """Return the folders of the tests that may kill a file's mutants."""
+    return TESTS.get(file.split("/")[0], PROGRAM_TESTS)
+
+
+def job(mutant: Mutant, known: Covering) -> dict[str, Any]:
+    """Return what a worker does about a mutant.
+
+    Args:
+        mutant: The mutant.
+        known: What the tests execute. What is executed by imports concerns all tests.
+    """
+    lines = known["tests"].get(mutant.file, {})
+    tests = {test for line in mutant.lines for test in lines.get(str(line), [])} or {
+        test for test in known["seconds"] if test.startswith(tuple(folders(mutant.file)))
+    }
+    return work_on(mutant.file, mutant.code, tests, known)
+
+
+def work_on(file: str, code: str, tests: Collection[str], known: Covering) -> dict[str, Any]:
+    """Return what a worker does: run tests while a file contains some code."""
+    others = sorted(set(tests) - {GOLDEN}, key=known["seconds"].__getitem__)
+    return {
+        "file": file,
+        "code": code,
+        "stages": [stage for stage in ([GOLDEN] * (GOLDEN in tests), others) if stage],
+        "limit": LEAST_SECONDS + PATIENCE * sum(known["seconds"][test] for test in tests),
+    }
+
+
+def run(todo: list[Mutant], known: Covering) -> Iterator[tuple[Mutant, bool]]:
     """Yield each mutant with whether it survived the unit tests, in any order.
 
     Args:
         todo: The mutants.
+        known: What the tests execute.
     """
     waiting: SimpleQueue[Mutant] = SimpleQueue()
     done: SimpleQueue[tuple[Mutant, bool] | None] = SimpleQueue()
     for mutant in todo:
         waiting.put(mutant)
-    tests = sorted({test for mutant in todo for test in tests_of(mutant)})
     workers = os.cpu_count() or 1
 
     def work() -> None:
         try:
             with tempfile.TemporaryDirectory() as folder:
-                for result in _work(Path(folder), waiting, tests):
+                for result in _work(Path(folder), waiting, known):
                     done.put(result)
         finally:
             done.put(None)
@@ -98,7 +152,7 @@ def run(todo: list[Mutant]) -> Iterator[tuple[Mutant, bool]]:
 
 
 def _work(
-    folder: Path, waiting: SimpleQueue[Mutant], tests: list[str]
+    folder: Path, waiting: SimpleQueue[Mutant], known: Covering
 ) -> Iterator[tuple[Mutant, bool]]:
     for path in git("ls-files", "--cached", "--others", "--exclude-standard"):
         if not (ROOT / path).is_file():
@@ -106,49 +160,61 @@ def _work(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, folder / path)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.mutation.worker", *tests],
+        [sys.executable, "-m", "tests.mutation.worker"],
         cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert worker.stdin and worker.stdout
+    source, sink = worker.stdout, worker.stdin
+
+    def survives(task: dict[str, Any]) -> bool:
+        print(json.dumps(task), file=sink, flush=True)
+        return bool(json.loads(source.readline()))
+
     with worker:
-        if worker.stdout.readline() != "ready\n":
-            raise SystemExit("a worker did not start")
+        print(json.dumps(known["modules"]), file=sink)
+        unchanged = (ROOT / "__main__.py").read_text()
+        if not survives(work_on("__main__.py", unchanged, known["seconds"], known)):
+            raise SystemExit("the unit tests fail without any mutant")
         while True:
             try:
                 mutant = waiting.get_nowait()
             except Empty:
-                worker.stdin.close()
+                sink.close()
                 return
-            job = {"file": mutant.file, "code": mutant.code, "tests": tests_of(mutant)}
-            print(json.dumps(job), file=worker.stdin, flush=True)
-            yield mutant, json.loads(worker.stdout.readline())
+            yield mutant, survives(job(mutant, known))
+
+
+def listed(files: list[str]) -> set[tuple[str, str, str, str]]:
+    """Return the keys of the mutants of files that are known to survive."""
+    survivors = tomllib.loads((ROOT / "tests/mutation/survivors.toml").read_text())["survivor"]
+    return {
+        (x["file"], x["scope"], x["before"], x["after"]) for x in survivors if x["file"] in files
+    }
 
 
 def main() -> str | None:
-    """Run all mutants, and return what is wrong."""
+    """Run all mutants, print those that survive, and return what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", metavar="REVISION", help="only files that differ from this")
     args = parser.parse_args()
     files = program_files(args.base)
     changes = [mutant for file in files for mutant in mutants(file, (ROOT / file).read_text())]
-    listed = tomllib.loads((ROOT / "tests/mutation/survivors.toml").read_text())["survivor"]
-    known = {(x["file"], x["scope"], x["before"], x["after"]) for x in listed if x["file"] in files}
-    gone = known - set(map(key, changes))
-    todo = [mutant for mutant in changes if key(mutant) not in known]
-    started, survived = time.monotonic(), []
-    for number, (mutant, lives) in enumerate(run(todo), 1):
+    expected = listed(files)
+    todo = [mutant for mutant in changes if key(mutant) not in expected]
+    known = covering(files)
+    started, survived = time.monotonic(), 0
+    for number, (mutant, lives) in enumerate(run(todo, known), 1):
         if lives:
-            survived.append(mutant)
+            survived += 1
+            print(f"\n[[survivor]]\nreason = ''\nfile = {json.dumps(mutant.file)}")
+            print(f"scope = {json.dumps(mutant.scope)}\nbefore = {json.dumps(mutant.before)}")
+            print(f"after = {json.dumps(mutant.after)}", flush=True)
         if number % 50 == 0 or number == len(todo):
             left = (time.monotonic() - started) / number * (len(todo) - number) / 60
-            print(f"{number} of {len(todo)} mutants, {len(survived)} survived, {left:.0f} min left")
-    for mutant in survived:
-        print(f"\n[[survivor]]\nreason = ''\nfile = {json.dumps(mutant.file)}")
-        print(f"scope = {json.dumps(mutant.scope)}")
-        print(f"before = {json.dumps(mutant.before)}\nafter = {json.dumps(mutant.after)}")
-    killed = len(todo) - len(survived)
-    print(f"{killed} of {len(changes)} mutants killed, {len(changes) - len(todo)} known to survive")
-    if gone:
+            say(f"{number} of {len(todo)} mutants, {survived} survived, {left:.0f} min left")
+    killed = len(todo) - survived
+    say(f"{killed} of {len(changes)} mutants killed, {len(changes) - len(todo)} known to survive")
+    if gone := expected - set(map(key, changes)):
         return f"survivors.toml lists mutants that are no more: {sorted(gone)}"
     if survived:
         return "write a test that fails, or list them in survivors.toml with the reason"
@@ -157,4 +223,10 @@ def main() -> str | None:
     return None
 
 
-sys.exit(main())
+def say(progress: str) -> None:
+    """Print progress, apart from the mutants that survive."""
+    print(progress, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

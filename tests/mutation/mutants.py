@@ -28,6 +28,7 @@ class Mutant:
         scope: The class and function that the change is in.
         before: The lines that the change replaces, in one line.
         after: What it replaces them by.
+        lines: The numbers of the lines of the statement that it changes.
         code: The whole file after the change.
     """
 
@@ -35,6 +36,7 @@ class Mutant:
     scope: str
     before: str
     after: str
+    lines: range
     code: str
 
 
@@ -48,35 +50,43 @@ def mutants(file: str, code: str) -> Iterator[Mutant]:
     wrapper = MetadataWrapper(cst.parse_module(code))
     module, spans = wrapper.module, wrapper.resolve(ByteSpanPositionProvider)
     text = code.encode()
-    for scope, node, changed in _changes(module, ()):
+    for scope, statement, node, changed in _changes(module, (), None):
         start, end = spans[node].start, spans[node].start + spans[node].length
         mutated = text[:start] + module.code_for_node(changed).encode() + text[end:]
+        whole = spans[statement or node]
+        first = text.count(b"\n", 0, whole.start) + 1
+        last = text.count(b"\n", 0, whole.start + whole.length) + 1
         before, after = _changed_lines(code, mutated.decode())
         yield Mutant(
             file=file,
             scope=".".join(scope),
             before=before,
             after=after,
+            lines=range(first, last + 1),
             code=mutated.decode(),
         )
 
 
-def _changes(node: Any, scope: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+def _changes(
+    node: Any, scope: tuple[str, ...], statement: Any
+) -> Iterator[tuple[tuple[str, ...], Any, Any, Any]]:
     if isinstance(node, cst.Import | cst.ImportFrom | cst.Decorator):
         return
     if isinstance(node, cst.Annotation):
         # Types are mypy's matter, but pydantic reads the constraints in them.
         for call in m.findall(node, m.Call()):
-            yield from _changes(call, scope)
+            yield from _changes(call, scope, statement)
         return
+    if isinstance(node, cst.SimpleStatementLine):
+        statement = node
     if isinstance(node, SCOPES):
         scope = (*scope, node.name.value)
     for kind, operator in mutation_operators:
         if isinstance(node, kind):
             for changed in _useful(node, list(operator(node))):
-                yield scope, node, changed
+                yield scope, statement, node, changed
     for child in node.children:
-        yield from _changes(child, scope)
+        yield from _changes(child, scope, statement)
 
 
 def _useful(node: Any, changed: list[Any]) -> list[Any]:

@@ -17,6 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the golden files from what the code returns now, instead of comparing them",
     )
+    parser.addoption(
+        "--each-alone",
+        action="store_true",
+        help="let no test use the program's runs of tests before it",
+    )
 
 
 class Golden:

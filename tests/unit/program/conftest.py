@@ -10,7 +10,7 @@ import os
 import runpy
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import pulumi
@@ -155,7 +155,14 @@ def _run(
     return engine
 
 
-@pytest.fixture(scope="session")
+def _scope(
+    fixture_name: str,  # noqa: ARG001 - pytest passes it by its name
+    config: pytest.Config,
+) -> Literal["function", "session"]:
+    return "function" if config.getoption("--each-alone") else "session"
+
+
+@pytest.fixture(scope=_scope)
 def run() -> Run:
     return Run()
 

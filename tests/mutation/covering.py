@@ -1,0 +1,84 @@
+"""Print which unit tests execute which lines, how long each takes, and what they import, in JSON.
+
+The arguments are the tests. Each creates what it needs itself, so that all of it counts as its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypedDict
+
+import pytest
+from coverage import Coverage
+
+QUIET = ["-q", "-p", "no:cacheprovider", "--each-alone"]
+
+
+class Covering(TypedDict):
+    """What the tests have shown.
+
+    Attributes:
+        seconds: How long each test takes, by its ID.
+        tests: The IDs of the tests that execute a line, by the file's path and the line's number.
+        modules: The names of the modules that they import, other than the repository's own.
+    """
+
+    seconds: dict[str, float]
+    tests: dict[str, dict[str, list[str]]]
+    modules: list[str]
+
+
+class _Contexts:
+    """Records each test as a context of the coverage."""
+
+    def __init__(self, coverage: Coverage) -> None:
+        self._coverage = coverage
+        self.seconds: dict[str, float] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._coverage.switch_context(item.nodeid)
+        started = time.monotonic()
+        result = yield
+        self.seconds[item.nodeid] = round(time.monotonic() - started, 3)
+        return result
+
+
+def main() -> int:
+    """Run the tests, and return pytest's exit code."""
+    output = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    coverage = Coverage(data_file=None, include=[f"{Path.cwd()}/*"], omit=[f"{Path.cwd()}/venv/*"])
+    contexts = _Contexts(coverage)
+    with coverage.collect():
+        code = pytest.main([*QUIET, *sys.argv[1:]], plugins=[contexts])
+    data = coverage.get_data()
+    root = f"{Path.cwd()}/"
+    json.dump(
+        Covering(
+            seconds=contexts.seconds,
+            tests={
+                file.removeprefix(root): {
+                    str(line): [test for test in tests if test]
+                    for line, tests in data.contexts_by_lineno(file).items()
+                }
+                for file in data.measured_files()
+            },
+            modules=[
+                name
+                for name, module in sys.modules.items()
+                if not str(getattr(module, "__file__", "")).startswith(root)
+            ],
+        ),
+        output,
+    )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
