@@ -47,6 +47,9 @@ PATIENCE = 3
 LEAST_SECONDS = 20
 """What a worker needs for the shortest of them, on a busy machine."""
 
+WITHOUT_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""Of those that are installed no test needs one, and pytest warns of what is imported before it."""
+
 
 def program_files(base: str | None) -> list[str]:
     """Return the paths of the program's files, or of those that differ from a revision.
@@ -80,7 +83,7 @@ def covering(files: list[str]) -> Covering:
     tests = sorted({test for file in files for test in folders(file)})
     result = subprocess.run(
         [sys.executable, "-m", "tests.mutation.covering", *tests],
-        cwd=ROOT, stdout=subprocess.PIPE, check=False,
+        cwd=ROOT, env=os.environ | WITHOUT_PLUGINS, stdout=subprocess.PIPE, check=False,
     )  # fmt: skip
     if result.returncode:
         raise SystemExit("the unit tests fail without any mutant")
@@ -161,7 +164,8 @@ def _work(
         shutil.copy(ROOT / path, folder / path)
     worker = subprocess.Popen(
         [sys.executable, "-m", "tests.mutation.worker"],
-        cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=folder, env=os.environ | WITHOUT_PLUGINS,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert worker.stdin and worker.stdout
     source, sink = worker.stdout, worker.stdin

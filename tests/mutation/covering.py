@@ -53,30 +53,30 @@ def main() -> int:
     """Run the tests, and return pytest's exit code."""
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    coverage = Coverage(data_file=None, include=[f"{Path.cwd()}/*"], omit=[f"{Path.cwd()}/venv/*"])
+    coverage = Coverage(data_file=None, include=[f"{Path.cwd()}/*"], omit=[f"{sys.prefix}/*"])
     contexts = _Contexts(coverage)
     with coverage.collect():
         code = pytest.main([*QUIET, *sys.argv[1:]], plugins=[contexts])
     data = coverage.get_data()
     root = f"{Path.cwd()}/"
-    json.dump(
-        Covering(
-            seconds=contexts.seconds,
-            tests={
-                file.removeprefix(root): {
-                    str(line): [test for test in tests if test]
-                    for line, tests in data.contexts_by_lineno(file).items()
-                }
-                for file in data.measured_files()
-            },
-            modules=[
-                name
-                for name, module in sys.modules.items()
-                if not str(getattr(module, "__file__", "")).startswith(root)
-            ],
-        ),
-        output,
+    covering = Covering(
+        seconds=contexts.seconds,
+        tests={
+            file.removeprefix(root): {
+                str(line): [test for test in tests if test]
+                for line, tests in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
+        },
+        modules=[
+            name
+            for name, module in sys.modules.items()
+            if (file := str(getattr(module, "__file__", ""))).startswith(sys.prefix)
+            or not file.startswith(root)
+        ],
     )
+    with output:
+        json.dump(covering, output)
     return code
 
 

@@ -111,6 +111,7 @@ def _run(
         organization="organization",
         dry_run=preview,
         outputs=set(),  # Or those of a program that failed are awaited by the next one.
+        callbacks=None,  # Or hooks are registered with the engine of the first program.
     )
     configure(settings)
 
