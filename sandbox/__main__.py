@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +20,7 @@ from sandbox.build import debian, images, toolchain
 from sandbox.build.pinned_tools import TOOLS
 from sandbox.cloud import acme, docker_io, spaces
 from sandbox.engine import engine
+from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout
 from sandbox.lock import exclusive
 from sandbox.progress import say, step
@@ -26,6 +29,9 @@ ROOT = Path(__file__).parent.parent
 
 WAIT_SECONDS = 60
 """For the ingress controller to load a new route and certificate; it takes seconds."""
+
+_POLL_SECONDS = 0.2
+"""Between two looks for the registry's namespace, into which the certificate goes."""
 
 ERRORS = (
     debian.PackagesMissingError,
@@ -58,9 +64,8 @@ def up(layout: Layout) -> None:
     lifecycle.up(layout, [x for part in (spaces, docker_io, acme) for x in part.processes(layout)])
     _fill_docker_io(layout)
     engine.prepare(layout)
-    with step("pulumi up"):
+    with step("pulumi up"), _tls_secret(layout):
         engine.up(layout)
-    _create_tls_secret(layout)
     smoke_test(layout)
     say(f"\nThe registry is up and tested, after {time.monotonic() - start:.0f} s. To log in:\n")
     say('  eval "$(make -s env)"')
@@ -187,8 +192,28 @@ def _fill_docker_io(layout: Layout) -> None:
         raise lifecycle.SandboxError(f"docker.io's stand-in rejects an image: {result.stderr}")
 
 
-def _create_tls_secret(layout: Layout) -> None:
-    """Create the Secret that the program expects, as a user with a certificate does."""
+@contextmanager
+def _tls_secret(layout: Layout) -> Iterator[None]:
+    """Create the Secret that the program expects as soon as it has created the namespace."""
+    ended = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        created = pool.submit(_create_tls_secret, layout, ended)
+        try:
+            yield
+        finally:
+            ended.set()
+    created.result()
+
+
+def _create_tls_secret(layout: Layout, ended: threading.Event) -> None:
+    api = KubeApi.of(layout.kubeconfig)
+    while True:
+        last = ended.wait(_POLL_SECONDS)
+        with suppress(OSError):
+            api.get("/api/v1/namespaces/registry")
+            break
+        if last:
+            raise lifecycle.SandboxError("pulumi up has created no namespace registry")
     certificate, key = pki.issue(layout.pki, "registry", layout.hostname)
     secret = _kubectl(
         layout,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from sandbox.build import images
 from sandbox.build.oci import digest
@@ -111,12 +113,16 @@ def _import_images(layout: Layout) -> None:
     _wait(layout, "starting containerd", lambda: listed().stderr)
     # Columns: REF TYPE DIGEST SIZE ...
     known = {(line.split()[0], line.split()[2]) for line in listed().stdout.splitlines()}
-    for image in images.IMAGES.values():
+
+    def import_unless_known(image: images.Image) -> None:
         archive = images.archive_path(layout.tools, image.name)
         if (image.ref, digest(archive)) not in known:
             run = subprocess.run([*ctr, "import", str(archive)], capture_output=True, text=True)
             if run.returncode:
                 raise SandboxError(f"containerd rejects {archive}: {run.stderr}")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(import_unless_known, images.IMAGES.values()))
 
 
 def _apply(layout: Layout) -> None:

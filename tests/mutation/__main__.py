@@ -29,8 +29,9 @@ ROOT = Path(__file__).parents[2]
 
 LEAST_KILLED = 0.9
 
-GOLDEN = "tests/unit/program/test_goldens.py::test_every_resource_is_the_golden_one"
-"""The test that notices most mutants, so it is the first where it may."""
+GOLDENS = "tests/unit/program/test_goldens.py"
+GOLDEN = f"{GOLDENS}::test_every_resource_is_the_golden_one"
+"""The tests that notice most mutants, and that of the default mode; so they are the first."""
 
 TESTS = {
     "policy": ["tests/unit/policy"],
@@ -112,11 +113,13 @@ def job(mutant: Mutant, known: Covering) -> dict[str, Any]:
 
 def work_on(file: str, code: str, tests: Collection[str], known: Covering) -> dict[str, Any]:
     """Return what a worker does: run tests while a file contains some code."""
-    others = sorted(set(tests) - {GOLDEN}, key=known["seconds"].__getitem__)
+    ordered = sorted(
+        tests, key=lambda x: (x != GOLDEN, not x.startswith(GOLDENS), known["seconds"][x])
+    )
     return {
         "file": file,
         "code": code,
-        "stages": [stage for stage in ([GOLDEN] * (GOLDEN in tests), others) if stage],
+        "stages": [stage for stage in (ordered[:1], ordered[1:]) if stage],
         "limit": LEAST_SECONDS + PATIENCE * sum(known["seconds"][test] for test in tests),
     }
 

@@ -79,6 +79,8 @@ def _changes(
         return
     if isinstance(node, cst.SimpleStatementLine):
         statement = node
+    if m.matches(node, m.Assign(targets=[m.AssignTarget(m.Name("__all__"))])):
+        return  # For imports of everything, which there are none of.
     if isinstance(node, SCOPES):
         scope = (*scope, node.name.value)
     for kind, operator in mutation_operators:

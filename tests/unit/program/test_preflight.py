@@ -248,10 +248,17 @@ def test_of_the_objects_in_a_namespace_only_kinds_and_metadata_are_read(kubectl:
 
 
 def test_the_cluster_answers_while_the_sdk_of_kubernetes_is_imported() -> None:
-    code = "import preflight, sys; print('pulumi_kubernetes.core.v1' in sys.modules)"
-    command = [sys.executable, "-c", code]
-    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert loaded.stdout == "False\n"
+    assert after_import("sys", "'pulumi_kubernetes.core.v1' in sys.modules") == "False\n"
+
+
+def test_no_garbage_is_collected_among_the_objects_of_the_sdks() -> None:
+    assert after_import("gc", "gc.isenabled()") == "False\n"
+
+
+def after_import(module: str, expression: str) -> str:
+    """Return what an expression is in a program that has imported preflight."""
+    command = [sys.executable, "-c", f"import {module}, preflight; print({expression})"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_what_was_asked_before_is_not_asked_again(kubectl: Kubectl) -> None:
