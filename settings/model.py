@@ -44,7 +44,7 @@ class Settings(Section):
         dns: How the hostname leads to the ingress controller.
         nodes: How the cluster's nodes pull.
         pull_secrets: How pods pull on nodes that are not configured to.
-        webhooks: Who is told of pushes and deletes, by name.
+        webhooks: Who is notified of pushes and deletes, by name.
         maintenance: The CronJob that looks after the storage.
         retention: Which tags and manifests stay.
         monitoring: Metrics for Prometheus.

@@ -216,12 +216,12 @@ class PullSecretsSettings(Section):
 
 
 class WebhookSettings(Section):
-    """Who is told of changes.
+    """Who is notified of changes.
 
     Attributes:
         url: Where events are posted to.
         headers: Headers that are sent with them, such as a login.
-        actions: What is told.
+        actions: What they are notified of.
     """
 
     url: WebhookUrl

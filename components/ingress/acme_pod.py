@@ -24,7 +24,7 @@ NAME = "acme-client"
 LABELS = labels(NAME)
 
 PORT = 8080
-"""Where it answers HTTP-01 challenges."""
+"""Where it responds to HTTP-01 challenges."""
 
 _SCRIPTS = [SCRIPTS / f"{name}.py" for name in ("keep_certificate", "api_server")]
 _CONFIG, _DATA, _CODE, _CREDENTIALS = (

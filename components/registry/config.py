@@ -36,7 +36,7 @@ def registry_config(
         root_directory: The folder of the bucket that holds the images; empty for its top.
         redirect: Whether clients download layers from the S3 server itself, by signed URLs.
         http_secret: Signs the state of uploads; the same in every replica.
-        webhooks: Who is told of changes, by name.
+        webhooks: Who is notified of changes, by name.
         metrics: Whether the auth proxy can get metrics.
     """
     config: dict[str, Any] = {
@@ -99,7 +99,7 @@ def _endpoint(name: str, webhook: WebhookSettings) -> dict[str, Any]:
         "threshold": 5,
         "backoff": "30s",
         "ignore": {
-            # Layers: an image is told once, by its manifest.
+            # Layers: there is one event of an image, that of its manifest.
             "mediatypes": ["application/octet-stream"],
             "actions": [x for x in get_args(WebhookAction) if x not in webhook.actions],
         },

@@ -43,7 +43,7 @@ class RegistryArgs:
         users: Everybody who may log in.
         maintenance: The user who makes the registry forget what is deleted.
         http_secret: Signs the state of uploads; secret.
-        webhooks: Who is told of changes, by name.
+        webhooks: Who is notified of changes, by name.
         metrics: Whether pods serve metrics.
     """
 

@@ -30,7 +30,7 @@ REGISTRY_ADDRESS = "127.0.0.1:5001"
 """Where the registry listens: nothing outside of its pod reaches it."""
 
 READY_PATH = "/ready"
-"""The path on :data:`PROBE_PORT` that says whether the storage answers signed requests."""
+"""The path on :data:`PROBE_PORT` that says whether the storage responds to signed requests."""
 
 
 def to_registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:

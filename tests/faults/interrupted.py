@@ -189,4 +189,4 @@ def _check(stack: Sandbox, output: str) -> None:
     stack.pulumi("preview", "--expect-no-changes")
     stack.pulumi("refresh", "--preview-only", "--expect-no-changes")
     left = leftovers(stack, output)
-    assert not left, f"left in the cloud, and nobody is told: {left}\n{output[-3000:]}"
+    assert not left, f"left in the cloud without a word: {left}\n{output[-3000:]}"

@@ -1,4 +1,4 @@
-"""A receiver in the cluster is told of pushes and deletes."""
+"""A receiver in the cluster is notified of pushes and deletes."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ def events(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("receiver")
-def test_a_push_and_a_delete_are_told_and_a_pull_is_not(sandbox: Sandbox) -> None:
+def test_a_push_and_a_delete_send_events_and_a_pull_does_not(sandbox: Sandbox) -> None:
     source = f"oci-archive:{images.archive_path(sandbox.layout.tools, 'whoami')}"
     target = f"docker://{sandbox.registry}/webhooks/whoami:1"
     sandbox.run("skopeo", "copy", f"--dest-creds=admin:{sandbox.password}", source, target)
-    eventually("the push is told", lambda: len(events(sandbox)) == 1)
+    eventually("the event of the push has arrived", lambda: len(events(sandbox)) == 1)
     (push,) = events(sandbox)
     assert (push["action"], push["target"]["tag"]) == ("push", "1")
     digest = push["target"]["digest"]
     sandbox.run("skopeo", "inspect", "--raw", f"--creds=admin:{sandbox.password}", target)
     path = f"/v2/webhooks/whoami/manifests/{digest}"
     assert sandbox.http("DELETE", path, login=True)[0] == 202
-    eventually("image and tag are told to be deleted", lambda: len(events(sandbox)) == 3)
+    eventually("the events of the delete have arrived", lambda: len(events(sandbox)) == 3)
     deletes = events(sandbox)[1:]
     assert {event["action"] for event in deletes} == {"delete"}
     assert {event["target"].get("digest") or "" for event in deletes} == {digest, ""}

@@ -82,9 +82,9 @@ def in_preview(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def access(**kubernetes: str) -> Access:
     config = {f"kubernetes:{key}": value for key, value in kubernetes.items()}
-    found, problems = find_access(config, {})
+    access, problems = find_access(config, {})
     assert not problems
-    return found
+    return access
 
 
 def checked(
