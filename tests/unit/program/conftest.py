@@ -22,6 +22,9 @@ from pulumi.runtime.stack import run_in_stack
 import preflight
 from components import private_registry
 from preflight.cluster import Cluster
+from preflight.conflicts import Served
+from settings import Settings
+from settings.credentials import Access
 from tests.unit.program.engine import Engine
 
 ROOT = Path(__file__).parents[3]
@@ -128,7 +131,7 @@ def _run(
             ),
             mock.patch.object(private_registry, "report_usage", engine.reported.append),
             # A cluster with nothing in the way.
-            mock.patch.object(preflight, "check", lambda *_: (CLUSTER_UID, [])),
+            mock.patch.object(preflight, "check", _check),
             mock.patch.object(Cluster, "ask"),
             mock.patch.object(
                 preflight,
@@ -154,6 +157,12 @@ def _run(
             used.close()
         asyncio.set_event_loop(None)
     return engine
+
+
+def _check(_: Settings, __: Access, cluster: Cluster, stack: str) -> tuple[str, list[Served]]:
+    assert isinstance(cluster, Cluster)
+    assert stack == f"organization/{PROJECT}/dev"
+    return CLUSTER_UID, []
 
 
 def _scope(

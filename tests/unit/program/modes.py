@@ -46,6 +46,7 @@ MODES: dict[str, dict[str, Any]] = {
     "space-retained": {"storage": {"onDestroy": "retain"}},
     "space-deleted": {"storage": {"onDestroy": "delete"}},
     "tls-acme": {"tls": {"mode": "acme", "resolver": "mine"}},
+    "tls-acme-without-tcp-route": {"tls": {"mode": "acme"}, "ingress": {"tcpRoute": False}},
     "dns": {"dns": {"zone": "example.com", "addresses": ["203.0.113.10", "2001:db8::10"]}},
     "dns-without-a-space": {
         "dns": {"zone": "registry.example.com", "addresses": ["203.0.113.10"]},
@@ -68,11 +69,13 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "tls-client-ca": {"tls": {"clientCa": PEM}},
     "tls-none": {"tls": {"mode": "none"}},
+    "tls-none-without-tcp-route": {"tls": {"mode": "none"}, "ingress": {"tcpRoute": False}},
     "users": {
         "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},
     },
     "redirect": {"registry": {"redirect": True}},
     "read-only": {"registry": {"readOnly": True}},
+    "rotation-first": {"rotation": 2},
     "rotation": {"rotation": 3, "users": {"ci": {"push": ["team-a/*"]}}},
     "ingress-without-tcp-route": {"ingress": {"tcpRoute": False}},
     "ingress-nginx": {
@@ -82,6 +85,10 @@ MODES: dict[str, dict[str, Any]] = {
             "controllerNamespace": "ingress-nginx",
         },
         "tls": {"clientCa": PEM},
+    },
+    "ingress-nginx-without-tls": {
+        "ingress": {"controller": "nginx", "className": "nginx", "controllerNamespace": "nginx"},
+        "tls": {"mode": "none"},
     },
     "ingress-haproxy": {
         "ingress": {
@@ -116,6 +123,7 @@ MODES: dict[str, dict[str, Any]] = {
                     "days": 30,
                     "matching": ["^v[0-9]"],
                 },
+                "base": {"repositories": ["base"], "last": 3},
                 "rest": {"repositories": ["*"], "days": 90},
             },
         }

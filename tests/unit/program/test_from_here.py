@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import urllib.error
+import urllib.request
 
 import pulumi
 import pytest
 
 from components.ingress import from_here, report_ingress
 from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.servers import Request, Result, Serve
 
 
-class Front(BaseHTTPRequestHandler):
-    """What is behind the hostname."""
+class Clock:
+    """Stands in for the module time: sleeping takes no time."""
 
-    queue: list[tuple[int, str]] = []  # noqa: RUF012 - each test sets its own
+    def __init__(self) -> None:
+        self.sleeps: list[float] = []
 
-    def do_GET(self) -> None:
-        status, challenge = self.queue.pop(0)
-        self.send_response(status)
-        self.send_header("WWW-Authenticate", challenge)
-        self.end_headers()
+    def monotonic(self) -> float:
+        return sum(self.sleeps)
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
 
 
 @pytest.fixture
-def hostname(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(from_here, "PATIENCE_SECONDS", 0)
-    with HTTPServer(("127.0.0.1", 0), Front) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(from_here, "time", clock := Clock())
+    return clock
 
 
 @pytest.fixture
@@ -46,63 +42,100 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     return logged
 
 
+REGISTRY = (401, {"WWW-Authenticate": 'Basic realm="registry"'}, "")
+OTHERS = [(200, {}, ""), (404, {}, ""), (401, {"WWW-Authenticate": 'Basic realm="other"'}, "")]
+ADVICE = """
+The registry works inside the cluster; DNS record, certificate and ingress are not tested. \
+Test them where clients are: the output readme says how."""
+
+
 def test_a_registry_that_asks_for_a_login_is_reached(
-    hostname: str, messages: dict[str, list[str]]
+    serve: Serve, messages: dict[str, list[str]]
 ) -> None:
-    Front.queue = [(401, 'Basic realm="registry"')]
-    report_ingress(hostname, "none")
-    assert messages == {
-        "info": [f"http://{hostname}/v2/ asks for a login, as it should"],
-        "warn": [],
-    }
+    url = serve(lambda request: REGISTRY if request.path == "/v2/" else OTHERS[1])
+    assert report_ingress(url.removeprefix("http://"), "none") is True
+    assert messages == {"info": [f"{url}/v2/ asks for a login, as it should"], "warn": []}
 
 
-@pytest.mark.parametrize("response", [(200, ""), (404, ""), (401, 'Basic realm="other"')])
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("other", OTHERS)
 def test_something_else_under_the_hostname_is_reported(
-    hostname: str, messages: dict[str, list[str]], response: tuple[int, str]
+    serve: Serve, messages: dict[str, list[str]], other: Result
 ) -> None:
-    Front.queue = [response]
-    report_ingress(hostname, "none")
-    assert f"got {response[0]}: something else has this hostname" in messages["warn"][0]
+    url = serve(lambda _: other)
+    assert report_ingress(url.removeprefix("http://"), "none") is False
+    problem = (
+        f"expected the registry's status 401, got {other[0]}: something else has this hostname"
+    )
+    warning = f"{url}/v2/ was not reached from this machine: {problem}{ADVICE}"
+    assert messages == {"info": [], "warn": [warning]}
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_certificate_that_this_machine_does_not_trust_is_a_warning(
+    serve: Serve, messages: dict[str, list[str]]
+) -> None:
+    url = serve(lambda _: REGISTRY, tls=True)
+    report_ingress(url.removeprefix("https://"), "secret")
+    reason = f"{url}/v2/ was not reached from this machine: [SSL: CERTIFICATE_VERIFY_FAILED]"
+    assert messages["warn"][0].startswith(reason)
     assert not messages["info"]
 
 
-def test_a_registry_that_this_machine_does_not_reach_is_a_warning(
-    hostname: str, messages: dict[str, list[str]]
+@pytest.mark.usefixtures("clock")
+def test_a_registry_that_does_not_respond_is_a_warning(
+    serve: Serve, messages: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report_ingress(hostname, "secret")
-    assert "was not reached from this machine" in messages["warn"][0]
-    assert not messages["info"]
+    done = threading.Event()
+
+    def respond(_: Request) -> Result:
+        done.wait()
+        return REGISTRY
+
+    monkeypatch.setattr(from_here, "TIMEOUT_SECONDS", 0.02)
+    url = serve(respond)
+    report_ingress(url.removeprefix("http://"), "none")
+    done.set()
+    assert "was not reached from this machine: timed out\n" in messages["warn"][0]
 
 
 def test_an_ingress_controller_has_time_to_learn_of_the_registry(
-    hostname: str, messages: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+    serve: Serve, messages: dict[str, list[str]], clock: Clock
 ) -> None:
-    monkeypatch.setattr(from_here, "PATIENCE_SECONDS", 60)
-    Front.queue = [(404, ""), (401, 'Basic realm="registry"')]
-    report_ingress(hostname, "none")
+    responses = [OTHERS[1], REGISTRY]
+    report_ingress(serve(lambda _: responses.pop(0)).removeprefix("http://"), "none")
     assert not messages["warn"]
+    assert clock.sleeps == [0.5]
 
 
 NONE, WRONG = ssl.SSLError("none"), ssl.SSLCertVerificationError("wrong")
 
 
 @pytest.mark.parametrize(
-    ("mode", "problem", "waits"),
-    [("letsEncrypt", NONE, True), ("letsEncrypt", WRONG, False), ("secret", NONE, False)],
+    ("mode", "problem", "seconds"),
+    [("letsEncrypt", NONE, 60), ("letsEncrypt", WRONG, 4), ("secret", NONE, 4)],
 )
 def test_up_waits_for_a_certificate_that_is_on_its_way(
     messages: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
     mode: str,
     problem: ssl.SSLError,
-    waits: bool,
+    seconds: int,
 ) -> None:
-    problems = [problem, problem, None]
-    monkeypatch.setattr(from_here, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(from_here, "_problem", lambda _: problems.pop(0))
+    requests: list[tuple[str, int]] = []
+
+    def refuse(url: str, timeout: int) -> None:
+        requests.append((url, timeout))
+        raise urllib.error.URLError(problem)
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
     report_ingress("registry.example.com", mode)
-    assert bool(messages["warn"]) != waits
+    assert clock.sleeps == [0.5] * 2 * seconds
+    assert set(requests) == {("https://registry.example.com/v2/", 5)}
+    waiting = f"waiting up to 60 s for the certificate: {problem}"
+    assert messages["info"] == ([waiting] if seconds == 60 else [])
+    assert len(messages["warn"]) == 1
 
 
 def test_only_an_update_ends_with_the_request(run: Run) -> None:

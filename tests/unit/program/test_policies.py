@@ -10,7 +10,12 @@ from tests.unit.policy.analyzer import refused, refused_stack
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.modes import MODES
 
-CHOICES = {"tls-none": {"tls"}, "space-deleted": {"kept-images"}}
+CHOICES = {
+    "ingress-nginx-without-tls": {"tls"},
+    "space-deleted": {"kept-images"},
+    "tls-none": {"tls"},
+    "tls-none-without-tcp-route": {"tls"},
+}
 """The modes that a policy refuses on purpose, unless its configuration accepts them."""
 
 

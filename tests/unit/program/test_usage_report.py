@@ -15,10 +15,10 @@ from tests.unit.program.conftest import CONFIG, Run
 
 
 class Storage(BaseHTTPRequestHandler):
-    """An S3 server with the table of the last run, in a folder of the bucket."""
+    """An S3 server with the table of the last run, in the bucket and in a folder of it."""
 
     def do_GET(self) -> None:
-        there = self.path == f"/images/k3s/{TABLE_KEY}"
+        there = self.path in (f"/images/k3s/{TABLE_KEY}", f"/images/{TABLE_KEY}")
         self.send_response(200 if there else 404)
         self.send_header("Last-Modified", "Wed, 25 Nov 2026 12:17:01 GMT")
         self.end_headers()
@@ -51,17 +51,18 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return logged
 
 
+@pytest.mark.parametrize("folder", ["k3s", ""])
 def test_the_table_of_the_last_run_is_shown_with_its_time(
-    connection: dict[str, str], messages: list[str]
+    connection: dict[str, str], messages: list[str], folder: str
 ) -> None:
-    report_usage(connection)
+    report_usage({**connection, "root_directory": folder})
     assert messages == ["the storage on Wed, 25 Nov 2026 12:17:01 GMT:\n\nrepository  tags\n"]
 
 
 def test_before_the_first_run_there_is_nothing_to_show(
     connection: dict[str, str], messages: list[str]
 ) -> None:
-    report_usage({**connection, "root_directory": ""})
+    report_usage({**connection, "root_directory": "other"})
     assert not messages
 
 
