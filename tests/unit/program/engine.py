@@ -194,19 +194,21 @@ class Engine(MockMonitor):
 
     def Log(self, request: engine_pb2.LogRequest) -> None:  # noqa: N802 - likewise
         if request.severity != engine_pb2.DEBUG:
-            self.messages.append(request.message)
+            about = f"{named(request.urn)}: " if request.urn else ""
+            self.messages.append(f"{about}{request.message}")
 
 
 def options(request: resource_pb2.RegisterResourceRequest) -> dict[str, Any]:
     """Return the options of a resource, with other resources by their names."""
     fields: dict[str, Any] = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    aliases = fields.pop("aliases", [])
     chosen = {key: named(value) for key, value in fields.items() if value and key not in NO_OPTIONS}
     if "dependencies" in chosen:
         chosen["dependencies"].sort()
-    # Those that every SDK has for a type that moved.
+    # Without those that every SDK has for a type that moved.
     ours = [
         alias
-        for alias in chosen.pop("aliases", [])
+        for alias in aliases
         if not alias["spec"].get("type", "").startswith("kubernetes:")
     ]
     return chosen | ({"aliases": ours} if ours else {})
