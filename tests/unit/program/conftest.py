@@ -124,12 +124,8 @@ def _run(
     try:
         with (
             mock.patch.dict(os.environ, environment, clear=True),
-            mock.patch.object(
-                private_registry,
-                "report_ingress",
-                lambda hostname, tls_mode: engine.requests.append((hostname, tls_mode)),
-            ),
-            mock.patch.object(private_registry, "report_usage", engine.reported.append),
+            mock.patch.object(private_registry, "report_ingress", engine.report_ingress),
+            mock.patch.object(private_registry, "report_usage", engine.report_usage),
             # A cluster with nothing in the way.
             mock.patch.object(preflight, "check", _check),
             mock.patch.object(Cluster, "ask"),

@@ -19,6 +19,8 @@ from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 
+SMOKE_TEST = "smoke-test-job"
+
 NO_OPTIONS = {
     *("type", "name", "object", "custom", "version", "accepts_byte_string"),
     *("acceptSecrets", "acceptResources", "supportsPartialValues", "supportsResultReporting"),
@@ -138,6 +140,16 @@ class Engine(MockMonitor):
         """Return the type of each resource."""
         return [resource.type for resource in self.resources.values()]
 
+    def report_ingress(self, hostname: str, tls_mode: str) -> None:
+        """Record a request from this machine, which comes after the smoke test."""
+        assert SMOKE_TEST in self.resources
+        self.requests.append((hostname, tls_mode))
+
+    def report_usage(self, storage: dict[str, str]) -> None:
+        """Record a look at the storage's usage, which comes after the smoke test."""
+        assert SMOKE_TEST in self.resources
+        self.reported.append(storage)
+
     def RegisterResource(  # noqa: N802 - the protocol's name
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
@@ -207,9 +219,7 @@ def options(request: resource_pb2.RegisterResourceRequest) -> dict[str, Any]:
         chosen["dependencies"].sort()
     # Without those that every SDK has for a type that moved.
     ours = [
-        alias
-        for alias in aliases
-        if not alias["spec"].get("type", "").startswith("kubernetes:")
+        alias for alias in aliases if not alias["spec"].get("type", "").startswith("kubernetes:")
     ]
     return chosen | ({"aliases": ours} if ours else {})
 

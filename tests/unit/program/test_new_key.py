@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,9 +13,10 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 import pytest
 
-from components.storage import new_key
+from components import providers
+from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
-from settings.credentials import find_access
+from settings.credentials import Access, find_access
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
 
@@ -126,6 +128,19 @@ def test_keys_that_cannot_be_listed_do_not_fail_the_update_but_it_says_so(
     assert "storage keys called registry is unknown" in line
 
 
-def test_keys_are_reported_before_each_creation_of_one(run: Run) -> None:
-    for name in ("bootstrap-key", "storage-key"):
-        assert run().resources[name].hooks.keys() == {"beforeCreate"}
+@pytest.mark.parametrize(
+    ("name", "module"), [("bootstrap-key", providers), ("storage-key", storage)]
+)
+def test_keys_are_reported_before_each_creation_of_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, module: ModuleType
+) -> None:
+    tokens: list[str] = []
+
+    def report(access: Access) -> Hook:
+        tokens.append(access.token)
+        return report_others(access)
+
+    monkeypatch.setattr(module, "report_others", report)
+    engine = run(token=f"token-for-{name}")
+    assert engine.resources[name].hooks.keys() == {"beforeCreate"}
+    assert tokens == [f"token-for-{name}"]
