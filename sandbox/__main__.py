@@ -9,11 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sandbox import lifecycle, pki
 from sandbox.build import debian, images, toolchain
@@ -61,15 +61,19 @@ def up(layout: Layout) -> None:
     debian.install()
     toolchain.build(layout.tools)
     images.build(layout.tools)
-    lifecycle.up(layout, [x for part in (spaces, docker_io, acme) for x in part.processes(layout)])
+    cloud = [x for part in (spaces, docker_io, acme) for x in part.processes(layout)]
+    with ThreadPoolExecutor() as pool:
+        prepared = pool.submit(engine.prepare, layout)
+        lifecycle.up(layout, cloud)
+        prepared.result()
     _fill_docker_io(layout)
-    engine.prepare(layout)
     with step("pulumi up"), _tls_secret(layout):
         engine.up(layout)
-    smoke_test(layout)
+    outputs = engine.outputs(layout)
+    _smoke_test(layout, outputs)
     say(f"\nThe registry is up and tested, after {time.monotonic() - start:.0f} s. To log in:\n")
     say('  eval "$(make -s env)"')
-    say(f"  {engine.outputs(layout)['login']}\n")
+    say(f"  {outputs['login']}\n")
 
 
 def down(layout: Layout) -> None:
@@ -126,7 +130,10 @@ def destroy(layout: Layout) -> None:
 def smoke_test(layout: Layout) -> None:
     """Test the registry from this machine, through DNS, TLS and ingress."""
     _require_up(layout)
-    outputs = engine.outputs(layout)
+    _smoke_test(layout, engine.outputs(layout))
+
+
+def _smoke_test(layout: Layout, outputs: Mapping[str, Any]) -> None:
     result = subprocess.run(
         [
             *(sys.executable, "-m", "scripts.smoke_test", f"https://{layout.hostname}"),
