@@ -11,21 +11,9 @@ import pulumi
 import pytest
 
 from components.ingress import from_here, report_ingress
+from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
-
-
-class Clock:
-    """Stands in for the module time: sleeping takes no time."""
-
-    def __init__(self) -> None:
-        self.sleeps: list[float] = []
-
-    def monotonic(self) -> float:
-        return sum(self.sleeps)
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
 
 
 @pytest.fixture

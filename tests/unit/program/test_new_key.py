@@ -17,6 +17,7 @@ from components import providers
 from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
 from settings.credentials import Access, find_access
+from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
 
@@ -32,7 +33,9 @@ def create(monkeypatch: pytest.MonkeyPatch) -> Create:
     lines: list[str] = []
     for level in ("info", "warn"):
         monkeypatch.setattr(pulumi.log, level, lambda text, **_: lines.append(text))
-    monkeypatch.setattr(new_key, "POLL_SECONDS", 0)
+    clock = Clock()
+    monkeypatch.setattr(new_key, "time", clock)
+    monkeypatch.setattr(asyncio, "sleep", clock.sleep_async)
 
     def call(hook: Hook) -> list[str]:
         async def run() -> None:
@@ -77,20 +80,24 @@ def test_a_new_key_is_waited_for_until_no_server_refuses_it(serve: Serve, create
 
     lines = create(waiting(serve(handle)))
     assert requests == ["GET /"] * 6, "each of its servers learns of the key by itself"
-    start = "waiting until Spaces accepts the new key DO00NEW: 0"
-    assert [line[: len(start)] for line in lines] == [start] * 2
+    assert lines == [
+        f"waiting until Spaces accepts the new key DO00NEW: {seconds} s, for up to 300 s"
+        for seconds in (0, 2)
+    ]
 
 
 def test_a_key_that_is_known_at_once_is_not_waited_for(serve: Serve, create: Create) -> None:
     assert create(waiting(serve(lambda _: (200, {}, "")))) == []
 
 
-def test_a_key_that_stays_unknown_fails_the_update(
-    serve: Serve, create: Create, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(new_key, "NEW_SECONDS", 0)
-    with pytest.raises(pulumi.RunError, match="does not accept the new key DO00NEW"):
-        create(waiting(serve(lambda _: REFUSED)))
+def test_a_key_that_stays_unknown_fails_the_update(serve: Serve, create: Create) -> None:
+    endpoint = serve(lambda _: REFUSED)
+    with pytest.raises(pulumi.RunError) as failed:
+        create(waiting(endpoint))
+    assert str(failed.value) == (
+        f"{endpoint} does not accept the new key DO00NEW after 300 s; "
+        "fix: run `pulumi up` again later"
+    )
 
 
 def test_an_endpoint_that_does_not_respond_is_left_to_the_provider(create: Create) -> None:
