@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.request
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, cast
@@ -16,6 +17,7 @@ import pytest
 from components import providers
 from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
+from scripts.s3 import Key, sign
 from settings.credentials import Access, find_access
 from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
@@ -24,6 +26,9 @@ from tests.unit.servers import Request, Result, Serve
 REFUSED: Result = 403, {}, "<Error><Code>InvalidAccessKeyId</Code></Error>"
 LISTED = {"name": "registry", "created_at": "2026-11-25T00:00:00Z"}
 
+REGION = "127.0.0.1"
+"""Of Spaces whose endpoint is https://{{.Region}}."""
+
 Create = Callable[[Hook], list[str]]
 
 
@@ -31,8 +36,13 @@ Create = Callable[[Hook], list[str]]
 def create(monkeypatch: pytest.MonkeyPatch) -> Create:
     """Return a function that calls a hook as the engine does, and returns what it logs."""
     lines: list[str] = []
-    for level in ("info", "warn"):
-        monkeypatch.setattr(pulumi.log, level, lambda text, **_: lines.append(text))
+    monkeypatch.setattr(pulumi.log, "warn", lines.append)
+
+    def inform(text: str, *, ephemeral: bool) -> None:
+        assert ephemeral, "each line takes the place of the one before"
+        lines.append(text)
+
+    monkeypatch.setattr(pulumi.log, "info", inform)
     clock = Clock()
     monkeypatch.setattr(new_key, "time", clock)
     monkeypatch.setattr(asyncio, "sleep", clock.sleep_async)
@@ -61,7 +71,7 @@ def waiting(endpoint: str) -> Hook:
         spaces_access_id = Value("DO00NEW")
         spaces_secret_key = Value("hunter2")
 
-    return wait_for_key(cast("digitalocean.Provider", Spaces()), "nyc3")
+    return wait_for_key(cast("digitalocean.Provider", Spaces()), REGION)
 
 
 def reporting(api_endpoint: str) -> Hook:
@@ -75,10 +85,13 @@ def test_a_new_key_is_waited_for_until_no_server_refuses_it(serve: Serve, create
 
     def handle(request: Request) -> Result:
         requests.append(f"{request.command} {request.path}")
-        assert "Credential=DO00NEW/" in request.headers["Authorization"]
+        url, time = f"http://{request.headers['Host']}/", request.headers["x-amz-date"]
+        signed = sign("GET", url, {}, b"", Key("DO00NEW", "hunter2"), REGION, time)
+        if request.headers["Authorization"] != signed["authorization"]:
+            return REFUSED
         return next(statuses), {}, ""
 
-    lines = create(waiting(serve(handle)))
+    lines = create(waiting(serve(handle).replace(REGION, "{{.Region}}")))
     assert requests == ["GET /"] * 6, "each of its servers learns of the key by itself"
     assert lines == [
         f"waiting until Spaces accepts the new key DO00NEW: {seconds} s, for up to 300 s"
@@ -116,15 +129,18 @@ def test_keys_of_the_same_name_are_reported_with_the_command_that_deletes_them(
     def handle(request: Request) -> Result:
         url = urlsplit(request.path)
         assert url.path == "/v2/spaces/keys"
-        assert parse_qs(url.query)["name"] == ["registry"]
+        assert parse_qs(url.query) == {"name": ["registry"], "per_page": ["200"]}
         assert request.headers["Authorization"] == "Bearer hunter2"
         names: dict[str, str] = {"DO00OLD": "registry", "DO00OTHER": "registry-2"}
         keys: list[Any] = [{**LISTED, "access_key": key, "name": names[key]} for key in names]
         return 200, {}, json.dumps({"keys": keys})
 
     (line,) = create(reporting(serve(handle)))
-    assert "called registry exists: DO00OLD of 2026-11-25T00:00:00Z" in line
-    assert line.endswith("fix: doctl spaces keys delete DO00OLD")
+    assert line.startswith("a storage key called registry exists: DO00OLD of 2026-11-25T00:00:00Z.")
+    assert line.endswith(
+        "If not, an interrupted update has left it, and nothing uses it; "
+        "fix: doctl spaces keys delete DO00OLD"
+    )
 
 
 @pytest.mark.parametrize("response", [(403, {}, ""), (200, {}, "no JSON")])
@@ -133,6 +149,17 @@ def test_keys_that_cannot_be_listed_do_not_fail_the_update_but_it_says_so(
 ) -> None:
     (line,) = create(reporting(serve(lambda _: response)))
     assert "storage keys called registry is unknown" in line
+
+
+def test_a_list_of_keys_is_not_waited_for_for_ever(
+    create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(_: urllib.request.Request, timeout: float) -> None:
+        raise TimeoutError(f"{timeout} s have passed")
+
+    monkeypatch.setattr(urllib.request, "urlopen", hang)
+    (line,) = create(reporting("http://127.0.0.1"))
+    assert "is unknown: 10 s have passed; fix: doctl" in line
 
 
 @pytest.mark.parametrize(
