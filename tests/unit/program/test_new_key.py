@@ -117,8 +117,19 @@ def test_an_endpoint_that_does_not_respond_is_left_to_the_provider(create: Creat
     assert create(waiting("http://127.0.0.1:9")) == []
 
 
-def test_the_space_waits_for_a_key_of_the_stacks_and_not_for_the_users(run: Run) -> None:
-    assert run().resources["storage-bucket"].hooks.keys() == {"beforeCreate"}
+def test_the_space_waits_for_a_key_of_the_stacks_and_not_for_the_users(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[tuple[type, str]] = []
+
+    def wait(spaces: digitalocean.Provider, region: str) -> Hook:
+        waits.append((type(spaces), region))
+        return wait_for_key(spaces, region)
+
+    monkeypatch.setattr(storage, "wait_for_key", wait)
+    engine = run(token="token-of-a-space-that-waits")
+    assert engine.resources["storage-bucket"].hooks.keys() == {"beforeCreate"}
+    assert waits == [(digitalocean.Provider, "nyc3")]
     own = {"digitalocean:spacesAccessId": "DO00", "digitalocean:spacesSecretKey": "secret"}
     assert run({**CONFIG, **own}).resources["storage-bucket"].hooks == {}
 

@@ -145,3 +145,9 @@ def test_a_record_or_a_space_that_differs_from_the_settings_stops_the_program(
     run: Run, name: str, state: dict[str, Any]
 ) -> None:
     assert "the images are in" in refusal(run, state={name: state})
+
+
+def test_a_space_that_differs_is_refused_with_the_command_that_records_it(run: Run) -> None:
+    message = refusal(run, state={"storage-bucket": {"region": "fra1"}})
+    urn = "urn:pulumi:dev::k3s-registry::pulumi:index:Stash::record"
+    assert f"&& pulumi up --replace '{urn}'\n" in message
