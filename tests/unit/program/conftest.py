@@ -132,10 +132,12 @@ def _run(
             mock.patch.object(
                 preflight,
                 "knows_prometheus_operator",
-                lambda settings, _: settings.monitoring.enabled,
+                lambda settings, cluster: bool(cluster) and settings.monitoring.enabled,
             ),
             mock.patch.object(
-                preflight, "dns_addresses", lambda settings, _: settings.dns.addresses
+                preflight,
+                "dns_addresses",
+                lambda settings, cluster: settings.dns.addresses if cluster else [],
             ),
         ):
             loop.run_until_complete(run_in_stack(program))

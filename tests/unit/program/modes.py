@@ -150,7 +150,7 @@ MODES: dict[str, dict[str, Any]] = {
         "namespace": "images",
         "adminUser": "alice",
         "pullUser": "bob",
-        "storage": {"region": "fra1", "namePrefix": "acme"},
+        "storage": {"region": "fra1", "namePrefix": "acme-team"},
         "registry": {
             "image": "mirror.example.com/registry:3.1.3",
             "parallelUploads": 4,
