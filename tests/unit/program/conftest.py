@@ -157,7 +157,11 @@ def _run(
     return engine
 
 
-def _check(_: Settings, __: Access, cluster: Cluster, stack: str) -> tuple[str, list[Served]]:
+def _check(
+    settings: Settings, access: Access, cluster: Cluster, stack: str
+) -> tuple[str, list[Served]]:
+    assert isinstance(settings, Settings)
+    assert isinstance(access, Access)
     assert isinstance(cluster, Cluster)
     assert stack == f"organization/{PROJECT}/dev"
     return CLUSTER_UID, []

@@ -268,7 +268,24 @@ def test_what_was_asked_before_is_not_asked_again(kubectl: Kubectl) -> None:
     for path in (INGRESSES, *preflight.ROUTES, services(settings.ingress)):
         cluster.items(path)
     assert cluster.uid() == "1234"
-    assert len(kubectl.calls.splitlines()) == 5
+    assert sorted(kubectl.calls.splitlines()) == [
+        "get --raw=/api/v1/namespaces/kube-system",
+        "get --raw=/api/v1/namespaces/traefik/services",
+        "get --raw=/apis/networking.k8s.io/v1/ingresses",
+        "get --raw=/apis/traefik.io/v1alpha1/ingressroutes",
+        "get --raw=/apis/traefik.io/v1alpha1/ingressroutetcps",
+    ]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_prometheus_operator_is_looked_for_only_where_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, enabled: bool
+) -> None:
+    paths: list[str] = []
+    monkeypatch.setattr(Cluster, "ask", lambda _, all_paths: paths.extend(all_paths))
+    settings = {"hostname": "a.b", "monitoring": {"enabled": enabled}}
+    preflight.ask(Settings.model_validate(settings), access())
+    assert ("/apis/monitoring.coreos.com/v1" in paths) == enabled
 
 
 @pytest.mark.parametrize(("addresses", "requested"), [([], True), (["203.0.113.7"], False)])
