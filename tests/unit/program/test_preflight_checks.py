@@ -78,6 +78,16 @@ def test_the_token_that_is_checked_is_the_configured_one(monkeypatch: pytest.Mon
     assert tokens == [reached]
 
 
+@pytest.mark.usefixtures("kubectl")
+def test_the_zone_that_is_checked_is_the_configured_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(reached: Access, zone: str) -> list[Problem]:
+        return [Problem("dns.zone", zone, f"{type(reached).__name__} {zone}", "another")]
+
+    monkeypatch.setattr(preflight, "check_zone", refuse)
+    with pytest.raises(SettingsError, match=r"Access example\.com"):
+        checked(dns={"zone": "example.com"})
+
+
 def test_identity_record_and_guard_are_of_what_was_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
