@@ -113,8 +113,15 @@ def job(mutant: Mutant, known: Covering) -> dict[str, Any]:
 
 def work_on(file: str, code: str, tests: Collection[str], known: Covering) -> dict[str, Any]:
     """Return what a worker does: run tests while a file contains some code."""
+    own = folders(file)[0]
     ordered = sorted(
-        tests, key=lambda x: (x != GOLDEN, not x.startswith(GOLDENS), known["seconds"][x])
+        tests,
+        key=lambda x: (
+            x != GOLDEN,
+            not x.startswith(own),
+            not x.startswith(GOLDENS),
+            known["seconds"][x],
+        ),
     )
     return {
         "file": file,

@@ -104,10 +104,12 @@ def test_identity_record_and_guard_are_of_what_was_checked(
         monkeypatch.setattr(preflight, name, call)
 
     stub("check", ("1234", own))
-    stub("cluster_identifier", pulumi.Output.from_input("1234"))
-    stub("record", pulumi.Output.from_input(None))
+    stub("cluster_identifier", "an identifier")
+    stub("record", "a record")
+    monkeypatch.setattr(pulumi.Output, "all", both := mock.Mock())
     stub("guard", guarded := mock.Mock())
     assert preflight.run(settings, reached, cluster, "a/b/c")[1] is guarded
+    both.assert_called_once_with("an identifier", "a record")
     assert calls == {
         "check": (settings, reached, cluster, "a/b/c"),
         "cluster_identifier": ("1234",),
