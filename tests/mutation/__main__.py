@@ -31,16 +31,18 @@ LEAST_KILLED = 0.9
 
 GOLDENS = "tests/unit/program/test_goldens.py"
 GOLDEN = f"{GOLDENS}::test_every_resource_is_the_golden_one"
-"""The tests that notice most mutants, and that of the default mode; so they are the first."""
+"""The test that notices most mutants, so it is the first, and those of all other modes."""
 
 TESTS = {
+    "preflight": ["tests/unit/program"],
     "policy": ["tests/unit/policy"],
     "scripts": ["tests/unit/scripts", "tests/unit/program/test_render.py"],
     "settings": ["tests/unit/settings", "tests/unit/program"],
 }
-"""The tests that may kill the mutants of a folder, if not those of the program."""
+"""The tests that may kill the mutants of a folder, if not those of the program; the first ones are
+tried first."""
 
-PROGRAM_TESTS = ["tests/unit/program"]
+PROGRAM_TESTS = [GOLDENS, "tests/unit/program"]
 
 PATIENCE = 3
 """Tests that take so many times longer than without a mutant never end."""
@@ -116,12 +118,7 @@ def work_on(file: str, code: str, tests: Collection[str], known: Covering) -> di
     own = folders(file)[0]
     ordered = sorted(
         tests,
-        key=lambda x: (
-            x != GOLDEN,
-            not x.startswith(own),
-            not x.startswith(GOLDENS),
-            known["seconds"][x],
-        ),
+        key=lambda x: (x != GOLDEN, not x.startswith(own), known["seconds"][x]),
     )
     return {
         "file": file,
