@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 from unittest import mock
 
@@ -15,6 +17,7 @@ from preflight.conflicts import Served
 from settings import Settings
 from settings.credentials import Access
 from settings.problems import Problem, SettingsError
+from tests.unit.program.conftest import ROOT
 from tests.unit.program.test_preflight import (
     Kubectl,
     access,
@@ -116,3 +119,17 @@ def test_identity_record_and_guard_are_of_what_was_checked(
         "record": (settings, reached, cluster, own),
         "guard": (settings, cluster, "a/b/c"),
     }
+
+
+def test_the_cluster_answers_while_the_sdk_of_kubernetes_is_imported() -> None:
+    assert after_import("sys", "'pulumi_kubernetes.core.v1' in sys.modules") == "False\n"
+
+
+def test_no_garbage_is_collected_among_the_objects_of_the_sdks() -> None:
+    assert after_import("gc", "gc.isenabled()") == "False\n"
+
+
+def after_import(module: str, expression: str) -> str:
+    """Return what an expression is in a program that has imported preflight."""
+    command = [sys.executable, "-c", f"import {module}, preflight; print({expression})"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
