@@ -134,6 +134,32 @@ def test_the_engine_compares_before_it_updates_the_record_in_previews_too(run: R
     assert run().inputs("record")["input"] == RECORDED
 
 
+def test_the_engine_compares_the_settings_with_what_the_state_had(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions: dict[str, Any] = {}
+
+    class Hook(pulumi.ResourceHook):
+        def __init__(self, name: str, func: Any, opts: Any = None) -> None:
+            functions[name] = func
+            super().__init__(name, func, opts)
+
+    monkeypatch.setattr(pulumi, "ResourceHook", Hook)
+    monkeypatch.setattr(Cluster, "contents", lambda *_: [("Secret", {"name": "mine"})])
+    run(environment={"OF": "a program whose hooks are called"})
+    assert functions.keys() == {"compare-record", "must-not-exist"}
+
+    def compared(**changes: Any) -> None:
+        inputs = {"input": RECORDED | changes}
+        functions["compare-record"](pulumi.ResourceHookArgs("", "", "", "", old_inputs=inputs))
+
+    compared()
+    with pytest.raises(SettingsError, match="the images are in"):
+        compared(storage=OTHER_SPACE)
+    with pytest.raises(SettingsError, match="did not create there: Secret/mine"):
+        compared(namespace="before")
+
+
 def test_nothing_is_touched_before_the_record_is_compared(run: Run) -> None:
     assert "record" in run().resources["cluster"].options["dependencies"]
 
