@@ -56,7 +56,9 @@ def test_a_secret_in_plaintext_is_refused_and_the_fix_encrypts_it(
     error = refusal(config.values)
     (problem,) = error.problems
     assert (problem.key, problem.value, problem.fix) == (key, "[secret]", fix)
-    assert "--secret" in problem.expected
+    assert problem.expected == (
+        "expected it to be set with --secret: it is in plaintext in the stack's configuration file"
+    )
     assert PLAIN not in str(error)
     before = {**config.values}
     config.run(problem.fix)
