@@ -17,7 +17,7 @@ from settings.problems import Problem, SettingsError
 KUBECONFIG = "apiVersion: v1\nkind: Config\n"
 
 
-def found(**config: str) -> Access:
+def reached(**config: str) -> Access:
     access, problems = find_access(keys(config), {})
     assert not problems
     return access
@@ -34,6 +34,14 @@ def keys(config: dict[str, str]) -> dict[str, str]:
 
 def missing(config: dict[str, str], environment: dict[str, str]) -> list[Problem]:
     return missing_access(find_access(config, environment)[0], environment)
+
+
+def test_what_this_program_depends_on_is_not_configurable() -> None:
+    assert sorted(DECIDED_HERE) == [
+        *("always_render", "cluster_identifier", "enable_config_map_mutable"),
+        *("enable_secret_mutable", "enable_server_side_apply", "render_yaml_to_directory"),
+        "upsert_existing_objects",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +63,11 @@ def test_every_key_of_a_provider_is_passed_on_or_refused(package: str, arguments
 
 
 def test_values_have_the_types_that_the_provider_takes() -> None:
-    assert found(digitalocean_httpRetryMax="3").digitalocean["http_retry_max"] == 3
-    assert found(digitalocean_token="123").digitalocean["token"] == "123"
-    settings = found(kubernetes_kubeClientSettings='{"qps": 5}').kubernetes["kube_client_settings"]
+    assert reached(digitalocean_httpRetryMax="3").digitalocean["http_retry_max"] == 3
+    assert reached(digitalocean_token="123").digitalocean["token"] == "123"
+    settings = reached(kubernetes_kubeClientSettings='{"qps": 5}').kubernetes[
+        "kube_client_settings"
+    ]
     assert settings == {"qps": 5}
 
 
@@ -80,7 +90,7 @@ def test_what_this_program_depends_on_cannot_be_set() -> None:
 
 
 def test_other_packages_keys_are_none_of_our_business() -> None:
-    assert found(aws_region="x") == found()
+    assert reached(aws_region="x") == reached()
 
 
 def test_all_that_is_wrong_is_keys_at_once() -> None:
@@ -97,7 +107,7 @@ def test_all_that_is_wrong_is_keys_at_once() -> None:
 
 @pytest.mark.parametrize("contents", [KUBECONFIG, '{"apiVersion": "v1"}'])
 def test_a_kubeconfig_may_be_contents_in_any_form(contents: str) -> None:
-    assert found(kubernetes_kubeconfig=contents).kubernetes["kubeconfig"] == contents
+    assert reached(kubernetes_kubeconfig=contents).kubernetes["kubeconfig"] == contents
 
 
 def test_a_kubeconfigs_path_is_read_so_that_no_path_is_in_the_state(
@@ -106,7 +116,7 @@ def test_a_kubeconfigs_path_is_read_so_that_no_path_is_in_the_state(
     (tmp_path / "config").write_text(KUBECONFIG)
     monkeypatch.setenv("HOME", str(tmp_path))
     for path in (str(tmp_path / "config"), "~/config"):
-        assert found(kubernetes_kubeconfig=path).kubernetes["kubeconfig"] == KUBECONFIG
+        assert reached(kubernetes_kubeconfig=path).kubernetes["kubeconfig"] == KUBECONFIG
 
 
 @pytest.mark.parametrize("text", ["", "/nonexistent", "{hunter2", "hunter2\0", "x" * 5000])
@@ -123,7 +133,8 @@ def test_the_environments_kubeconfig_is_not_taken_into_the_state() -> None:
 
 def test_endpoints_come_from_configuration_environment_and_default_in_this_order() -> None:
     environment = {"DIGITALOCEAN_API_URL": "http://api", "SPACES_ENDPOINT_URL": "http://spaces"}
-    assert found().spaces_endpoint == "https://{{.Region}}.digitaloceanspaces.com"
+    assert reached().spaces_endpoint == "https://{{.Region}}.digitaloceanspaces.com"
+    assert reached().api_endpoint == "https://api.digitalocean.com"
     assert find_access({}, environment)[0].digitalocean == {
         "api_endpoint": "http://api",
         "spaces_endpoint": "http://spaces",
@@ -165,6 +176,6 @@ def test_a_secret_without_its_spaces_key_is_refused_whatever_the_environment_has
 
 
 def test_secrets_are_not_in_the_representation_of_what_was_found() -> None:
-    access = found(digitalocean_token="hunter2", kubernetes_kubeconfig="token: hunter2")
+    access = reached(digitalocean_token="hunter2", kubernetes_kubeconfig="token: hunter2")
     assert access.token == "hunter2"
     assert "hunter2" not in repr(access)
