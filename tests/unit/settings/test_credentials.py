@@ -150,6 +150,7 @@ def test_the_token_comes_from_configuration_or_environment_but_only_the_former_i
     access, _ = find_access({}, environment)
     assert (access.token, "token" in access.digitalocean) == ("first", False)
     assert find_access({"digitalocean:token": "mine"}, environment)[0].token == "mine"
+    assert find_access({}, {"DIGITALOCEAN_ACCESS_TOKEN": "second"})[0].token == "second"
 
 
 def test_a_missing_token_is_named_with_both_ways_to_give_it() -> None:
@@ -179,3 +180,18 @@ def test_secrets_are_not_in_the_representation_of_what_was_found() -> None:
     access = reached(digitalocean_token="hunter2", kubernetes_kubeconfig="token: hunter2")
     assert access.token == "hunter2"
     assert "hunter2" not in repr(access)
+
+
+def test_each_refusal_is_as_its_golden_says(golden: Golden) -> None:
+    slips = {
+        "digitalocean:httpRetryMax": "many",
+        "digitalocean:httpRetryWaitMax": '"3"',
+        "digitalocean:tokn": "hunter2",
+        "digitalocean:x": "hunter2",
+        "kubernetes:enableServerSideApply": "false",
+        "kubernetes:kubeClientSettings": "[]",
+        "kubernetes:kubeconfig": "/nonexistent",
+    }
+    problems = [*find_access(slips, {})[1], *missing({}, {}), *missing(KEY_ID, TOKEN)]
+    problems += missing({"digitalocean:spacesSecretKey": "x"}, TOKEN)
+    golden("credentials.txt", str(SettingsError(problems)))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from settings.place import place, require_same_place, url
 from settings.problems import SettingsError
 from settings.storage import S3Settings, SpacesSettings
+from tests.unit.conftest import Golden
 from tests.unit.program.modes import S3
 
 ENDPOINT = "https://{{.Region}}.digitaloceanspaces.com"
@@ -102,7 +103,7 @@ def test_a_consent_that_was_left_behind_allows_no_other_move() -> None:
 @pytest.mark.parametrize("on_destroy", ["protect", "delete"])
 def test_a_space_that_would_be_deleted_is_not_left(on_destroy: str) -> None:
     message = refusal(recorded(SPACE | {"onDestroy": on_destroy}), recorded(S3), SPACE_URL)
-    stay, _, move = message.partition("fix: ")[2].partition("\n       and to move them: ")
+    stay, _, move = message.partition("fix: ")[2].partition("\n           and to move them: ")
     assert set(stay.split(" && pulumi config set --path storage.")) == {
         "pulumi config rm storage",
         "kind spaces",
@@ -123,3 +124,13 @@ def test_a_space_that_stays_in_the_account_may_be_left() -> None:
 def test_a_new_space_is_never_moved_to(old: dict[str, Any]) -> None:
     message = refusal(recorded(old), recorded(SPACE), moved_from=url(recorded(old)))
     assert "another Space would be empty" in message
+
+
+def test_each_refusal_says_why_and_how_to_stay_or_to_move(golden: Golden) -> None:
+    moves = [
+        (recorded(S3), recorded(S3 | {"bucket": "other"})),
+        (recorded(SPACE | {"onDestroy": "protect"}), recorded(S3)),
+        (recorded(SPACE | {"onDestroy": "retain"}), recorded(S3)),
+        (recorded(SPACE), recorded(SPACE | {"region": "fra1"})),
+    ]
+    golden("place.txt", "\n\n".join(refusal(old, new) for old, new in moves))
