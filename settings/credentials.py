@@ -152,7 +152,11 @@ def _value(package: str, name: str, text: str) -> object:
     remove = f"pulumi config rm {key}"
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"the nearest known one is {package}:{near[0]}" if near else f"known: {known}"
+        hint = (
+            f"the nearest known one is {package}:{near[0]}"
+            if near
+            else f"known: {', '.join(known)}"
+        )
         return Problem(key, "[secret]", f"unknown key; {hint}", remove)
     if to_snake(name) in DECIDED_HERE:
         return Problem(key, text, "this program decides it", remove)

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from settings import load
 from settings.credentials import DECIDED_HERE, Access, find_access, missing_access
 from settings.problems import Problem, SettingsError
+from tests.unit.conftest import Golden
 
 KUBECONFIG = "apiVersion: v1\nkind: Config\n"
 
