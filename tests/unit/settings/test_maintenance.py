@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from settings.problems import Problem
 from tests.unit.settings.helpers import GOOD, loaded, problems
 
 
@@ -125,5 +126,6 @@ def test_rules_that_delete_need_a_maintenance_that_does(key: str) -> None:
     off = {**GOOD, "maintenance": {key: False}}
     assert loaded({**off, "retention": {"rules": {"a": RULE}}})[0].retention.dry_run
     (problem,) = problems({**off, "retention": {"dryRun": False, "rules": {"a": RULE}}})
-    assert problem.key == f"maintenance.{key}"
-    assert problem.fix == f"pulumi config set --path maintenance.{key} true"
+    expected = "expected true: the maintenance deletes what retention lets go"
+    fix = f"pulumi config set --path maintenance.{key} true"
+    assert problem == Problem(f"maintenance.{key}", "false", expected, fix)

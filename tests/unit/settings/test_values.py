@@ -38,6 +38,7 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
     ("namespace", "-", "lowercase letters", None),
     ("adminUser", "a:b", "64 letters, digits, dots, hyphens and underscores", "a-b"),
     ("adminUser", "-a", "64 letters", "a"),
+    ("adminUser", " X.Y:X ", "64 letters", "X.Y-X"),
     ("adminUser", "é", "64 letters", None),
     ("pullUser", "a" * 65, "64 letters", None),
     ("storage.region", "mars", "one of ams3, atl1, blr1", None),
