@@ -17,6 +17,7 @@ from settings.place import place
 from settings.problems import Problem, SettingsError
 from tests.unit.conftest import Golden
 from tests.unit.program.conftest import CONFIG, PROJECT, Run, refusal
+from tests.unit.program.modes import S3
 
 SETTINGS, ACCESS = load(
     config={f"{PROJECT}:hostname": "registry.example.com"},
@@ -71,6 +72,13 @@ def test_what_stays_in_its_place_is_no_problem() -> None:
 def test_another_place_of_the_images_is_refused() -> None:
     with pytest.raises(SettingsError, match="the images are in"):
         compare({**RECORDED, "storage": OTHER_SPACE}, "registry")
+
+
+def test_images_that_were_copied_may_be_left_where_they_were() -> None:
+    moved = "https://nyc3.digitaloceanspaces.com/registry-*"
+    settings = Settings.model_validate({**CONFIG, "storage": {**S3, "movedFrom": moved}})
+    before = {**RECORDED, "storage": {**SPACE, "onDestroy": "retain"}}
+    comparison(settings, ACCESS, Cluster("", ()), [])(before)
 
 
 def test_a_namespace_with_what_people_created_is_not_replaced(

@@ -121,6 +121,12 @@ def test_what_is_deleted_is_kept_for_a_day_at_least(days: object) -> None:
     assert problem.key == "maintenance.keepDays"
 
 
+def test_a_maintenance_that_is_refused_is_not_missed_as_well() -> None:
+    retention = {"dryRun": False, "rules": {"a": RULE}}
+    (problem,) = problems({**GOOD, "maintenance": {"keepDays": 0}, "retention": retention})
+    assert problem.key == "maintenance.keepDays"
+
+
 @pytest.mark.parametrize("key", ["enabled", "collect"])
 def test_rules_that_delete_need_a_maintenance_that_does(key: str) -> None:
     off = {**GOOD, "maintenance": {key: False}}
