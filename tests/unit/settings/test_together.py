@@ -127,7 +127,9 @@ def test_another_ingress_controller_has_its_own_class_and_namespace(controller: 
     (problem,) = problems({**GOOD, "ingress": {"controller": controller, "className": "x"}})
     assert problem.fix == "pulumi config set --path ingress.controllerNamespace"
     own = {"controller": controller, "className": controller, "controllerNamespace": "kube-system"}
-    assert loaded({**GOOD, "ingress": own})[0].ingress.controller == controller
+    for tls in ("secret", "none"):
+        accepted, _ = loaded({**GOOD, "ingress": own, "tls": {"mode": tls}})
+        assert accepted.ingress.controller == controller
 
 
 def test_a_bad_ingress_hides_no_problem_of_tls() -> None:
