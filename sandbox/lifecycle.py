@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from sandbox.build import images
 from sandbox.build.oci import digest
@@ -56,23 +56,17 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
     config.write(layout)
     enclosure.start(layout, _plan(layout, extra_processes))
     hosts.add(layout)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        imports = _import_images(layout, pool)
-        with step("importing the node's images"):
-            for name in images.NODE:
-                imports[name].result()
-        api = KubeApi.of(layout.kubeconfig)
-        _wait(layout, "starting the API server", lambda: "" if api.ready() else "no response")
-        with step("applying the cluster's own objects"):
-            _apply(layout)
-        _wait(
-            layout,
-            "waiting for node, DNS and ingress",
-            lambda: processes.missing(api, layout.node_ip, since),
-        )
-        with step("importing all other images"):
-            for imported in imports.values():
-                imported.result()
+    with step("importing images"):
+        _import_images(layout)
+    api = KubeApi.of(layout.kubeconfig)
+    _wait(layout, "starting the API server", lambda: "" if api.ready() else "no response")
+    with step("applying the cluster's own objects"):
+        _apply(layout)
+    _wait(
+        layout,
+        "waiting for node, DNS and ingress",
+        lambda: processes.missing(api, layout.node_ip, since),
+    )
     enclosure.mark_ready(layout)
 
 
@@ -109,8 +103,8 @@ def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
     )
 
 
-def _import_images(layout: Layout, pool: ThreadPoolExecutor) -> dict[str, Future[None]]:
-    """Import the images that containerd does not have yet, those of the node first."""
+def _import_images(layout: Layout) -> None:
+    """Import the images that containerd does not have yet."""
     ctr = [*enter(layout), "ctr", "--namespace=k8s.io", "images"]
 
     def listed() -> subprocess.CompletedProcess[str]:
@@ -127,8 +121,8 @@ def _import_images(layout: Layout, pool: ThreadPoolExecutor) -> dict[str, Future
             if run.returncode:
                 raise SandboxError(f"containerd rejects {archive}: {run.stderr}")
 
-    ordered = sorted(images.IMAGES.values(), key=lambda image: image.name not in images.NODE)
-    return {image.name: pool.submit(import_unless_known, image) for image in ordered}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(import_unless_known, images.IMAGES.values()))
 
 
 def _apply(layout: Layout) -> None:

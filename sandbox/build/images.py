@@ -70,9 +70,6 @@ As in Caddy's own image: where a pod drops all capabilities, the kernel refuses 
 https://github.com/caddyserver/caddy-docker/blob/master/Dockerfile.tmpl
 """
 
-NODE = ("pause", "coredns", "traefik")
-"""The images of what must run before the node is ready."""
-
 IMAGES = {
     image.name: image
     for image in (
