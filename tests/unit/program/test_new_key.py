@@ -104,9 +104,16 @@ def test_a_key_that_is_known_at_once_is_not_waited_for(serve: Serve, create: Cre
 
 
 def test_a_key_that_stays_unknown_fails_the_update(serve: Serve, create: Create) -> None:
-    endpoint = serve(lambda _: REFUSED)
+    requests: list[str] = []
+
+    def refuse(request: Request) -> Result:
+        requests.append(request.path)
+        return REFUSED
+
+    endpoint = serve(refuse)
     with pytest.raises(pulumi.RunError) as failed:
         create(waiting(endpoint))
+    assert len(requests) == 152, "every 2 s for 300 s, and once more"
     assert str(failed.value) == (
         f"{endpoint} does not accept the new key DO00NEW after 300 s; "
         "fix: run `pulumi up` again later"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from settings.problems import Problem
 from tests.unit.program.modes import PEM
 from tests.unit.settings.helpers import GOOD, S3, loaded, problems
 
@@ -130,6 +131,16 @@ def test_another_ingress_controller_has_its_own_class_and_namespace(controller: 
     for tls in ("secret", "none"):
         accepted, _ = loaded({**GOOD, "ingress": own, "tls": {"mode": tls}})
         assert accepted.ingress.controller == controller
+
+
+def test_a_certificate_resolver_is_a_name() -> None:
+    (problem,) = problems({**GOOD, "tls": {"mode": "acme", "resolver": "'XaX'"}})
+    assert problem == Problem(
+        "tls.resolver",
+        "\"'XaX'\"",
+        "expected a name of letters, digits, hyphens and underscores",
+        "pulumi config set --path tls.resolver XaX",
+    )
 
 
 def test_a_bad_ingress_hides_no_problem_of_tls() -> None:
