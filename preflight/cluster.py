@@ -188,7 +188,7 @@ class Cluster:
                 f"expected a cluster that can be asked: {reason}",
                 "kubectl get namespaces,ingresses --all-namespaces must work with it; another "
                 "one: export KUBECONFIG=<path>, or\n"
-                "           pulumi config set --secret kubernetes:kubeconfig < kubeconfig",
+                "pulumi config set --secret kubernetes:kubeconfig < kubeconfig",
             )
         )
 

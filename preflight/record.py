@@ -132,7 +132,7 @@ def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
                 f"the namespace {namespace} would be deleted, and with it what this stack did not "
                 f"create there: {', '.join(lost)}",
                 f"{set_command(['namespace'], namespace)}\n"
-                "           or save them, delete them, and create them in the new namespace after "
+                "or save them, delete them, and create them in the new namespace after "
                 f"`pulumi up`: {delete}",
             )
         ]

@@ -68,17 +68,17 @@ def require_same_place(
     stay = " && ".join(filter(None, [_commands(old, new), also]))
     if new["kind"] == "spaces":
         reason = "another Space would be empty, and images cannot be copied before it exists"
-        fix = f"{stay}\n           or move the images to a bucket that you create: {_PROCEDURE}"
+        fix = f"{stay}\nor move the images to a bucket that you create: {_PROCEDURE}"
     elif old.get("onDestroy", "retain") != "retain":
         reason = "their Space belongs to this stack, whose storage.onDestroy must first be retain"
         retain = set_command(["storage", "onDestroy"], "retain")
-        fix = f"{stay}\n           and to move them: {retain} && pulumi up, then {_PROCEDURE}"
+        fix = f"{stay}\nand to move them: {retain} && pulumi up, then {_PROCEDURE}"
     elif moved_from == url(old):
         return
     else:
         reason = "the registry would start empty in another place"
         moved = set_command(["storage", "movedFrom"], url(old))
-        fix = f"{stay}\n           or, once the images are copied ({_PROCEDURE}): {moved}"
+        fix = f"{stay}\nor, once the images are copied ({_PROCEDURE}): {moved}"
     expected = f"the state says that the images are in {url(old)}; {reason}"
     raise SettingsError([Problem("storage", json.dumps(url(new)), expected, fix)])
 

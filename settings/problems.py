@@ -46,10 +46,12 @@ class SettingsError(pulumi.RunError):
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = [f"{count} in the configuration of this stack; nothing was changed.", ""]
         for problem in problems:
+            first, *more = problem.fix.split("\n")
             lines += [
                 f"  {problem.key} = {problem.value}",
                 f"      {problem.expected}",
-                f"      fix: {problem.fix}",
+                f"      fix: {first}",
+                *(f"           {line}" for line in more),
             ]
         super().__init__("\n".join(lines))
         self.problems = list(problems)

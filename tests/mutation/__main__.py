@@ -30,8 +30,10 @@ ROOT = Path(__file__).parents[2]
 LEAST_KILLED = 0.9
 
 GOLDENS = "tests/unit/program/test_goldens.py"
+"""The tests that notice most mutants of components."""
+
 GOLDEN = f"{GOLDENS}::test_every_resource_is_the_golden_one"
-"""The test that notices most mutants, so it is the first, and those of all other modes."""
+"""The one that notices most of all, so it is the first."""
 
 TESTS = {
     "preflight": ["tests/unit/program"],

@@ -66,13 +66,13 @@ def kill(servers: Servers, proxy: Proxy, request: int) -> None:
 
 
 def fail(servers: Servers, proxy: Proxy, request: int) -> None:
-    """Let the server be unavailable from some request on."""
+    """Collect while the server is unavailable from some request on."""
     before(proxy, request, lambda: 503)
     collect(servers, proxy)
 
 
 def hang(servers: Servers, proxy: Proxy, request: int) -> None:
-    """Let requests hang from some one on, and be carried out when nobody waits for them."""
+    """Collect while requests hang from some one on, and are carried out when nobody waits."""
     before(proxy, request, lambda: then(lambda: time.sleep(0.5), 0))
     collect(servers, proxy)
 

@@ -42,7 +42,7 @@ def write_deleted(objects: Objects, deleted: Image) -> None:
 
 
 def remember(client: Client, deleted: Image) -> None:
-    """Let every pod remember an image's layers."""
+    """Request an image's layers of every pod, which then remembers them."""
     for address in client.addresses:
         for digest in deleted.blobs:
             path = f"/v2/{deleted.repository}/blobs/{digest}"

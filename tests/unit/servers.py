@@ -43,7 +43,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
         class Server(http.server.ThreadingHTTPServer):
             def handle_error(self, *_: object) -> None:
-                """Say nothing of clients that speak something else: that is what they are for."""
+                """Ignore clients that speak something else: that is what they are for."""
 
         server = Server(("127.0.0.1", 0), Handler)
         if tls:

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
 import pulumi
 import pytest
 
 from components.maintenance import report_usage
 from scripts.usage_history import TABLE_KEY
 from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.servers import Request, Result, Serve
 
 
-class Storage(BaseHTTPRequestHandler):
-    """An S3 server with the table of the last run, in the bucket and in a folder of it."""
-
-    def do_GET(self) -> None:
-        there = self.path in (f"/images/k3s/{TABLE_KEY}", f"/images/{TABLE_KEY}")
-        self.send_response(200 if there else 404)
-        self.send_header("Last-Modified", "Wed, 25 Nov 2026 12:17:01 GMT")
-        self.end_headers()
-        self.wfile.write(b"repository  tags\n" if there else b"<Error/>")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+def storage(request: Request) -> Result:
+    """Return the table of the last run, which is in the bucket and in a folder of it."""
+    there = request.path in (f"/images/k3s/{TABLE_KEY}", f"/images/{TABLE_KEY}")
+    body = "repository  tags\n" if there else "<Error/>"
+    return 200 if there else 404, {"Last-Modified": "Wed, 25 Nov 2026 12:17:01 GMT"}, body
 
 
 @pytest.fixture
-def connection() -> Iterator[dict[str, str]]:
-    with HTTPServer(("127.0.0.1", 0), Storage) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield {
-            "endpoint": f"http://127.0.0.1:{server.server_port}",
-            "region": "r",
-            "bucket": "images",
-            "access_key": "a",
-            "secret_key": "hunter2",
-            "path_style": "true",
-            "root_directory": "k3s",
-        }
-        server.shutdown()
+def connection(serve: Serve) -> dict[str, str]:
+    return {
+        "endpoint": serve(storage),
+        "region": "r",
+        "bucket": "images",
+        "access_key": "a",
+        "secret_key": "hunter2",
+        "path_style": "true",
+        "root_directory": "k3s",
+    }
 
 
 @pytest.fixture

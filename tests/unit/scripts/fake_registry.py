@@ -218,7 +218,7 @@ class World:
         return other
 
     def collect(self, times: Times = TIMES) -> Collection:
-        """Let some time pass, and do one run."""
+        """Advance the clock, and do one run."""
         self.objects.clock += STEP_SECONDS
         state, walk = load(self.objects), Walk(self.objects)
         settings = Settings(self.forgetting, self.retention, times)
