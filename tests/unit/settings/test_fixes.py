@@ -75,6 +75,7 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"storage": {"onDestroy": "delete"}},
     ),
     ({"storage": {"forceDestroy": True}}, {"storage": {"onDestroy": "protect"}}),
+    ({"storage.protect": False}, {"storage": {"onDestroy": "protect"}}),
     (
         {"storage": {"protect": False, "forceDestroy": True, "onDestroy": "retain"}},
         {"storage": {"onDestroy": "retain"}},

@@ -173,6 +173,8 @@ def test_a_bad_bucket_hides_no_other_problem() -> None:
         "storage.endpoint",
         "storage.region",
     ]
+    (problem,) = problems({**GOOD, "storage": S3 | {"bucket": "A.", "pathStyle": False}}, {})
+    assert problem.key == "storage.bucket"
 
 
 def test_who_logs_in_with_a_url_is_not_shown() -> None:

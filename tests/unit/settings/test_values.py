@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from settings import Settings
 from tests.unit.conftest import Golden
 from tests.unit.settings.helpers import GOOD, S3, listed, loaded, nested, problems
 
@@ -54,7 +56,7 @@ REFUSED: list[tuple[str, Any, str, str | None]] = [
     ("storage.kind", 3, "one of spaces, s3", "s3"),
     ("storage.kind", "nfs", "one of spaces, s3", None),
     ("tls.mode", "certmanager", "one of secret, letsEncrypt, acme", "certManager"),
-    ("tls.mode", "magic", "one of secret", None),
+    ("tls.mode", "magic", "one of secret, letsEncrypt, acme, certManager, none", None),
     ("registry.image", "registry:3.1.1", "3.1.2 or newer", "registry:3.1.2"),
     ("registry.image", "registry:3.0.9", "3.1.2 or newer", "registry:3.1.2"),
     ("registry.image", "registry:2.9.9", "3.1.2 or newer", "registry:3.1.2"),
@@ -225,6 +227,12 @@ def test_an_object_or_a_list_is_no_text(value: Any) -> None:
 @pytest.mark.parametrize("section", ["storage", "registry", "tls", "users", "nodes"])
 def test_an_empty_section_has_its_defaults(section: str, empty: Any) -> None:
     assert loaded({**GOOD, section: empty})[0] == loaded(GOOD)[0]
+
+
+@pytest.mark.parametrize("value", [["a"], 1, "a", False])
+def test_a_section_takes_nothing_else_for_empty(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate(GOOD | {"registry": value})
 
 
 def test_an_empty_key_has_its_default() -> None:
