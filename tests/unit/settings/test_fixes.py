@@ -139,6 +139,10 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"users": {"ci": {"push": ["registry.example.com/a/*", "b"], "pull": ["c"]}}},
         {"users": {"ci": {"push": ["a/*", "b"], "pull": ["c"]}}},
     ),
+    (
+        {"retention": {"rules": {"My Rule": {"repositories": "*", "last": 3}}}},
+        {"retention": {"rules": {"my-rule": {"repositories": ["*"], "last": 3}}}},
+    ),
     ({"adminUser": "Pull"}, {"adminUser": "Pull", "pullUser": "Pull-pull"}),
     # Two keys at once.
     ({"nodes": {"mirrorPrefix": "docker.io"}}, {"nodes": {"overrideDockerIo": True}}),

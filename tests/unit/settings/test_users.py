@@ -80,8 +80,13 @@ def test_a_name_that_the_admin_or_the_pull_user_has_is_refused(key: str, name: s
 
 
 def test_a_repository_has_no_hostname() -> None:
-    rights = {"push": [f"{GOOD['hostname']}/a"]}
+    rights = {"push": [f"{GOOD['hostname']}/a"], "pull": [f"{GOOD['hostname']}/b"]}
     (problem,) = problems({**GOOD, "users": {"ci": rights}})
     assert problem.key == "users.ci"
     assert problem.expected == "expected repositories without the hostname"
+    assert problem.fix == (
+        "pulumi config rm --path users.ci && "
+        "pulumi config set --path 'users.ci.push[0]' a && "
+        "pulumi config set --path 'users.ci.pull[0]' b"
+    )
     users({"ci": {"push": [f"{GOOD['hostname']}.example.org/a"]}})
