@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sandbox import lifecycle, pki
-from sandbox.build import debian, images, toolchain
+from sandbox.build import debian, image_store, images, toolchain
 from sandbox.build.pinned_tools import TOOLS
 from sandbox.cloud import acme, docker_io, spaces
 from sandbox.engine import engine
@@ -61,6 +61,7 @@ def up(layout: Layout) -> None:
     debian.install()
     toolchain.build(layout.tools)
     images.build(layout.tools)
+    image_store.build(layout.tools)
     cloud = [x for part in (spaces, docker_io, acme) for x in part.processes(layout)]
     with ThreadPoolExecutor() as pool:
         prepared = pool.submit(engine.prepare, layout)

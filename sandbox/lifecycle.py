@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
-from sandbox.build import images
-from sandbox.build.oci import digest
+from sandbox.build import image_store
 from sandbox.build.pinned_tools import CRDS
 from sandbox.enclosure import enclosure, hosts
 from sandbox.enclosure.enclosure import enter
@@ -54,10 +51,9 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
         )
     since = time.time()
     config.write(layout)
+    image_store.link(layout.tools, config.images_folder(layout))
     enclosure.start(layout, _plan(layout, extra_processes))
     hosts.add(layout)
-    with step("importing images"):
-        _import_images(layout)
     api = KubeApi.of(layout.kubeconfig)
     _wait(layout, "starting the API server", lambda: "" if api.ready() else "no response")
     with step("applying the cluster's own objects"):
@@ -101,28 +97,6 @@ def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
         layout.logs,
         layout.pki / "ca.crt",
     )
-
-
-def _import_images(layout: Layout) -> None:
-    """Import the images that containerd does not have yet."""
-    ctr = [*enter(layout), "ctr", "--namespace=k8s.io", "images"]
-
-    def listed() -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*ctr, "list"], capture_output=True, text=True)
-
-    _wait(layout, "starting containerd", lambda: listed().stderr)
-    # Columns: REF TYPE DIGEST SIZE ...
-    known = {(line.split()[0], line.split()[2]) for line in listed().stdout.splitlines()}
-
-    def import_unless_known(image: images.Image) -> None:
-        archive = images.archive_path(layout.tools, image.name)
-        if (image.ref, digest(archive)) not in known:
-            run = subprocess.run([*ctr, "import", str(archive)], capture_output=True, text=True)
-            if run.returncode:
-                raise SandboxError(f"containerd rejects {archive}: {run.stderr}")
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(import_unless_known, images.IMAGES.values()))
 
 
 def _apply(layout: Layout) -> None:

@@ -26,6 +26,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -218,11 +219,19 @@ def test(
             Registry(url, None, tls).call(method, route, [401])
     yield f"refused anonymous clients, {len(METHODS)} methods on {len(routes)} routes"
 
-    # Not as often: a wrong login waits for its response.
-    for name in (username, username + "x"):
+    def refuse(name: str) -> None:
         Registry(url, basic(name, password + "x"), tls).call("GET", "v2/", [401])
+
+    # A wrong login waits for its response; meanwhile the right one is used.
+    with ThreadPoolExecutor() as pool:
+        refusals = pool.map(refuse, (username, username + "x"))
+        yield from _use(registry, content, tag)
+        list(refusals)
     yield "refused a wrong password and a wrong user"
 
+
+def _use(registry: Registry, content: bytes, tag: str) -> Iterator[str]:
+    """Push an image, pull, list and delete it, and yield each thing that worked."""
     rootfs = {"type": "layers", "diff_ids": [digest(content)]}
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()
     manifest = json.dumps(

@@ -50,6 +50,11 @@ def folder(layout: Layout) -> Path:
     return layout.state / "node"
 
 
+def images_folder(layout: Layout) -> Path:
+    """Return the folder of containerd's images and containers."""
+    return folder(layout) / "containerd"
+
+
 def write(layout: Layout) -> None:
     """Write the node's certificates, users and configuration files; existing secrets stay."""
     pki.authority(layout.pki)
@@ -188,7 +193,7 @@ def _containerd(layout: Layout) -> str:
 
     return f"""\
 version = 2
-root = {quote(folder(layout) / "containerd")}
+root = {quote(images_folder(layout))}
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.internal.v1.opt"]
 [grpc]

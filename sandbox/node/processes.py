@@ -51,6 +51,9 @@ def processes(layout: Layout) -> list[Process]:
             "--listen-peer-urls=http://127.0.0.1:2380",
             # Data survives a killed process, but maybe not a killed machine.
             "--unsafe-no-fsync",
+            # Alone it has nobody to wait for: by default it elects itself after up to a second.
+            "--heartbeat-interval=20",
+            "--election-timeout=100",
             "--log-level=warn",
             stop=_LAST,
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox import lifecycle
-from sandbox.build import debian, images, toolchain
+from sandbox.build import debian, image_store, images, toolchain
 from sandbox.build.pinned_tools import TOOLS
 from tests.pinned_tools import SANDBOX_TOOLS
 from tests.sandbox.helpers import NAME, ROOT
@@ -13,3 +13,4 @@ if __name__ == "__main__":
     debian.install()
     toolchain.build(tools, (*TOOLS, *SANDBOX_TOOLS))
     images.build(tools)
+    image_store.build(tools)
