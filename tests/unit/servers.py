@@ -12,8 +12,14 @@ import pytest
 
 from sandbox import pki
 
-Request = http.server.BaseHTTPRequestHandler
-Result = tuple[int, dict[str, str], str]
+
+class Request(http.server.BaseHTTPRequestHandler):
+    """A request, with the body that was sent."""
+
+    body: bytes
+
+
+Result = tuple[int, dict[str, str], str | bytes]
 """Status, headers and body."""
 Handle = Callable[[Request], Result]
 Serve = Callable[..., str]
@@ -25,18 +31,20 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     servers: list[http.server.ThreadingHTTPServer] = []
 
     def start(handle: Handle, *, tls: bool = False) -> str:
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(Request):
             def respond(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, headers, body = handle(self)
+                content = body.encode() if isinstance(body, str) else body
                 self.send_response_only(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(body.encode())
+                self.wfile.write(content)
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = respond  # noqa: N815
+            do_PATCH = do_OPTIONS = respond  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import http.client
-import http.server
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from scripts import smoke_test
 from tests.unit.program.conftest import ROOT
-
-Status = Callable[[http.server.BaseHTTPRequestHandler], int]
-Serve = Callable[[Status], str]
+from tests.unit.servers import Request, Serve
 
 RIGHT = smoke_test.basic("admin", "right")
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Return a function that starts a server on loopback, and returns its URL."""
-    servers: list[http.server.ThreadingHTTPServer] = []
-
-    def start(status: Status) -> str:
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def respond(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.send_response(status(self))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def __getattr__(self, name: str) -> Callable[[], None]:
-                if name.removeprefix("do_") in smoke_test.METHODS:
-                    return self.respond
-                raise AttributeError(name)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+def statuses(serve: Serve, status: Callable[[Request], int]) -> str:
+    """Serve a registry of which only the statuses matter, and return its URL."""
+    return serve(lambda request: (status(request), {}, ""))
 
 
 def passed(url: str, password: str = "right") -> list[str]:
@@ -59,27 +28,27 @@ def passed(url: str, password: str = "right") -> list[str]:
 
 def test_a_registry_that_lets_everybody_in_is_not_passed(serve: Serve) -> None:
     with pytest.raises(smoke_test.SmokeTestError, match="expected 401, got 200"):
-        passed(serve(lambda _: 200))
+        passed(statuses(serve, lambda _: 200))
 
 
 def test_a_registry_that_lets_nobody_in_is_not_passed(serve: Serve) -> None:
     with pytest.raises(smoke_test.SmokeTestError, match=r"cannot log in: GET .* got 401"):
-        passed(serve(lambda _: 401))
+        passed(statuses(serve, lambda _: 401))
 
 
 def test_a_registry_with_one_open_method_is_not_passed(serve: Serve) -> None:
-    def open_delete(request: http.server.BaseHTTPRequestHandler) -> int:
+    def open_delete(request: Request) -> int:
         known = request.headers.get("Authorization") == RIGHT
         return 200 if known or request.command == "DELETE" else 401
 
     with pytest.raises(smoke_test.SmokeTestError, match=r"DELETE .*expected 401, got 200"):
-        passed(serve(open_delete))
+        passed(statuses(serve, open_delete))
 
 
 def test_a_registry_that_cannot_store_is_not_passed_and_says_what_its_response_was(
     serve: Serve,
 ) -> None:
-    def full(request: http.server.BaseHTTPRequestHandler) -> int:
+    def full(request: Request) -> int:
         if request.headers.get("Authorization") != RIGHT:
             return 401
         return 200 if request.command == "GET" else 500
@@ -88,7 +57,7 @@ def test_a_registry_that_cannot_store_is_not_passed_and_says_what_its_response_w
         smoke_test.SmokeTestError,
         match=r"POST .*/v2/smoke-test/blobs/uploads/: expected 202, got 500",
     ):
-        passed(serve(full))
+        passed(statuses(serve, full))
 
 
 def test_half_a_response_is_no_response(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,23 +75,23 @@ def test_half_a_response_is_no_response(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_new_password_is_waited_for(serve: Serve) -> None:
     refused = [401, 401]
 
-    def late(_: http.server.BaseHTTPRequestHandler) -> int:
+    def late(_: Request) -> int:
         return refused.pop() if refused else 200
 
-    registry = smoke_test.Registry(serve(late), RIGHT)
+    registry = smoke_test.Registry(statuses(serve, late), RIGHT)
     smoke_test.wait_for_login(registry, seconds=10, replicas=1)
     assert not refused
 
 
 def test_a_pod_that_does_not_know_the_new_password_is_waited_for(serve: Serve) -> None:
-    statuses = [200] * 5 + [401] + [200] * 20
+    left = [200] * 5 + [401] + [200] * 20
 
-    def one_of_two(_: http.server.BaseHTTPRequestHandler) -> int:
-        return statuses.pop(0)
+    def one_of_two(_: Request) -> int:
+        return left.pop(0)
 
-    registry = smoke_test.Registry(serve(one_of_two), RIGHT)
+    registry = smoke_test.Registry(statuses(serve, one_of_two), RIGHT)
     smoke_test.wait_for_login(registry, seconds=10, replicas=2)
-    assert not statuses
+    assert not left
 
 
 def test_nothing_that_listens_is_a_failure_in_words(
