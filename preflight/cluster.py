@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from preflight.errors import NotReadyError
+from preflight.proxy import fetch
 from settings.credentials import Access
 from settings.names import STACK_ANNOTATION
 from settings.problems import Problem
@@ -56,13 +57,25 @@ class Cluster:
             paths: Their paths in the API.
         """
         pool = ThreadPoolExecutor()
-        for path in paths:
-            self._asked[path] = pool.submit(self._kubectl, f"--raw={path}")
+        wanted = list(paths)
+        fetched = pool.submit(fetch, wanted, self._arguments, self.kubeconfig)
+
+        def response(path: str) -> str:
+            known = fetched.result()
+            return known[path] if path in known else self._kubectl(f"--raw={path}")
+
+        for path in wanted:
+            self._asked[path] = pool.submit(response, path)
         pool.shutdown(wait=False)
 
     def _raw(self, path: str) -> str:
         asked = self._asked.get(path)
         return asked.result() if asked else self._kubectl(f"--raw={path}")
+
+    @property
+    def _arguments(self) -> list[str]:
+        # Contents go by standard input: arguments are there for everybody to see.
+        return [*self.flags, *(["--kubeconfig=/dev/stdin"] if self.kubeconfig else [])]
 
     def uid(self) -> str:
         """Return what tells this cluster from all others, however it is reached.
@@ -154,11 +167,9 @@ class Cluster:
 
     def _kubectl(self, *args: str) -> str:
         """Return the output of kubectl, which is empty if there is no such thing."""
-        # Contents go by standard input: arguments are there for everybody to see.
-        contents = ["--kubeconfig=/dev/stdin"] if self.kubeconfig else []
         try:
             result = subprocess.run(
-                ["kubectl", "get", *args, *self.flags, *contents],
+                ["kubectl", "get", *args, *self._arguments],
                 input=self.kubeconfig,
                 capture_output=True,
                 text=True,
