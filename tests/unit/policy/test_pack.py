@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from policy.cloud import BUCKET, KEY, OPENINGS
+from policy.policies import POLICIES
 from tests.unit.conftest import Golden
 from tests.unit.policy.analyzer import refused, refused_object, refused_stack, urn
 
@@ -32,6 +34,13 @@ def test_the_engine_starts_it_from_anywhere(tmp_path: Path, golden: Golden) -> N
     level = analyzer_pb2.EnforcementLevel.Name
     lines = [f"{x.name} ({level(x.enforcementLevel)}): {x.description}" for x in info.policies]
     golden("pack.txt", "\n".join([info.name, *lines, ""]))
+
+
+def test_the_pack_has_these_policies() -> None:
+    _, *lines = (Path(__file__).parent / "golden" / "pack.txt").read_text().splitlines()
+    assert [re.sub(r" \(.*?\)", "", line, count=1) for line in lines] == [
+        f"{policy.name}: {policy.description}" for policy in POLICIES
+    ]
 
 
 BREACHES: list[tuple[str, dict[str, Any]]] = [
