@@ -26,7 +26,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def address_string(self):
         return ""
     def do_GET(self):
-        status, body = {responses!r}[self.path]
+        # As the real one does.
+        known = self.headers["Host"] == "localhost"
+        status, body = {responses!r}[self.path] if known else (403, "")
         self.send_response(status)
         self.send_header("Content-Length", str(len(body.encode())))
         self.end_headers()
@@ -103,9 +105,19 @@ def test_a_proxy_that_does_not_start_has_no_response(
     assert proxy.fetch(["/a"], [], "") == {}
 
 
+def test_what_is_no_response_is_none(kubectl: Kubectl, capfd: pytest.CaptureFixture[str]) -> None:
+    rubbish = """print("an error", file=sys.stderr)
+http.server.BaseHTTPRequestHandler.send_response = lambda self, _: self.wfile.write(b"rubbish\\n")
+"""
+    kubectl.responds({"/a": (200, "x")}, rubbish)
+    assert proxy.fetch(["/a"], [], "") == {}
+    assert capfd.readouterr().err == "", "kubectl itself will say it"
+
+
 def test_a_response_that_does_not_come_is_not_waited_for(
     kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert proxy.SECONDS == 3
     monkeypatch.setattr(proxy, "SECONDS", 0.5)
     hang = "import socket, time\nsocket.socket.makefile = lambda *_, **__: time.sleep(60)"
     kubectl.responds({"/a": (200, "x")}, hang)
