@@ -101,27 +101,31 @@ def cert_manager_runs(sandbox: Sandbox) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("cert_manager_runs")
+@pytest.fixture
+def issued(sandbox: Sandbox) -> Iterator[None]:
+    """Delete the certificate at the end: as long as it is wanted, cert-manager gets another."""
+    yield
+    sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
+
+
+@pytest.mark.usefixtures("cert_manager_runs", "issued")
 @pytest.mark.parametrize("issuer", [CA_ISSUER, ACME_ISSUER])
 def test_cert_manager_gets_the_certificate(
     sandbox: Sandbox, configure: Callable[..., None], issuer: str
 ) -> None:
     configure(tls__mode="certManager", tls__issuer=issuer, tls__secretName="issued")
-    try:
-        sandbox.kubectl(
-            "wait",
-            "--namespace=registry",
-            "--for=condition=Ready",
-            "certificate/issued",
-            "--timeout=90s",
-        )
-        issued = sandbox.secret("issued")["tls.crt"]
-        eventually(
-            "the certificate is served",
-            lambda: served_certificate(sandbox.registry) in issued,
-        )
-    finally:
-        sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
+    sandbox.kubectl(
+        "wait",
+        "--namespace=registry",
+        "--for=condition=Ready",
+        "certificate/issued",
+        "--timeout=90s",
+    )
+    issued = sandbox.secret("issued")["tls.crt"]
+    eventually(
+        "the certificate is served",
+        lambda: served_certificate(sandbox.registry) in issued,
+    )
 
 
 def test_without_tls_the_same_holds_over_plain_http(
