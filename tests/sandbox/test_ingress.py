@@ -103,9 +103,9 @@ def cert_manager_runs(sandbox: Sandbox) -> Iterator[None]:
 
 @pytest.fixture
 def issued(sandbox: Sandbox) -> Iterator[None]:
-    """Delete the certificate at the end: as long as it is wanted, cert-manager gets another."""
+    """Delete the certificate at the end, or cert-manager would go on to get it."""
     yield
-    sandbox.kubectl("delete", "secret", "issued", "--namespace=registry")
+    sandbox.kubectl("delete", "certificate/issued", "secret/issued", "--namespace=registry")
 
 
 @pytest.mark.usefixtures("cert_manager_runs", "issued")
