@@ -13,7 +13,7 @@ from tests.soak.servers import Servers
 
 ROOT = Path(__file__).parent.parent.parent
 
-SHORT, LONG = 500, 10_000
+SHORT, LONG = 1_000, 10_000
 """How many acknowledged operations a history has in `make test`, and in `make soak`."""
 
 

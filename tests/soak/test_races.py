@@ -19,7 +19,7 @@ TIMES = Times(keep=8, grace=2, quiet=0, patience=0)
 HELD_SECONDS = 6
 """Longer than the grace, shorter than copies are kept."""
 
-FIRST_SECONDS = 4
+FIRST_SECONDS = 8
 """When the first pushes begin. After 8 s images are deleted, and after 11 s their layers."""
 
 PHASES = 8
