@@ -28,6 +28,7 @@ import urllib.request
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,12 +59,12 @@ class Response:
 
     Attributes:
         status: The HTTP status.
-        headers: Names in small letters.
+        headers: Their names in any case.
         body: All of it.
     """
 
     status: int
-    headers: dict[str, str]
+    headers: Message
     body: bytes
 
 
@@ -114,10 +115,10 @@ class Registry:
             with urllib.request.urlopen(  # noqa: S310
                 request, timeout=REQUEST_SECONDS, context=self.tls
             ) as stream:
-                response = Response(stream.status, _lower(stream.headers), stream.read())
+                response = Response(stream.status, stream.headers, stream.read())
         except urllib.error.HTTPError as error:
             with error:
-                response = Response(error.code, _lower(error.headers), error.read())
+                response = Response(error.code, error.headers, error.read())
         except http.client.HTTPException as error:
             # Such as an end before all of a layer was sent.
             raise SmokeTestError(f"{method} {url}: {error!r}") from None
@@ -139,16 +140,8 @@ class Registry:
         return {"digest": digest(content), "size": len(content)}
 
 
-def _lower(headers: object) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}  # type: ignore[attr-defined]
-
-
 def digest(content: bytes) -> str:
-    """Return the digest that content is addressed by.
-
-    Args:
-        content: All of it.
-    """
+    """Return the digest that content is addressed by."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
