@@ -54,7 +54,9 @@ def build(tools: Path) -> None:
 
 
 def link(tools: Path, target: Path) -> None:
-    """Give a node's containerd all images, in place of what it has if these are others.
+    """Link all images into the folder of a node's containerd, unless it has these already.
+
+    If it has others, all that it has is replaced.
 
     Args:
         tools: ``Layout.tools``, with the images imported.

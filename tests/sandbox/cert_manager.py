@@ -69,8 +69,10 @@ def cert_manager(sandbox: Sandbox) -> Iterator[None]:
             sandbox.kubectl("wait", "--for=condition=Ready", f"clusterissuer/{issuer}")
         yield
     finally:
-        # Deletes all objects of these kinds, some of which wait until it has cleaned up after them.
-        sandbox.kubectl("delete", *crds, "--timeout=60s")
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+        try:
+            # Deletes all objects of these kinds; some wait until it has cleaned up after them.
+            sandbox.kubectl("delete", *crds, "--timeout=60s")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
         sandbox.kubectl("delete", "secret", "ca", "--namespace=kube-system")
