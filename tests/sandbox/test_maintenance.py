@@ -12,8 +12,8 @@ import pytest
 from sandbox.build import images
 from scripts.walk import blob_key
 from tests.sandbox.helpers import Sandbox
+from tests.sandbox.maintenance import NAMESPACE, maintain
 
-NAMESPACE = "--namespace=registry"
 REPOSITORY = "maintenance/whoami"
 
 
@@ -35,22 +35,18 @@ def image(sandbox: Sandbox) -> str:
     return f"docker://{sandbox.registry}/{REPOSITORY}:1"
 
 
-def maintain(sandbox: Sandbox, condition: str) -> str:
-    """Run a Job of the CronJob, wait until it has a condition, and return its log."""
-    sandbox.kubectl("create", "job", "now", "--from=cronjob/maintenance", NAMESPACE)
-    try:
-        wait = ("wait", f"--for=condition={condition}", "job/now", "--timeout=120s", NAMESPACE)
-        sandbox.kubectl(*wait)
-        return sandbox.kubectl("logs", "job/now", NAMESPACE).stdout
-    finally:
-        sandbox.kubectl("delete", "job", "now", NAMESPACE)
+@pytest.fixture
+def job(sandbox: Sandbox) -> Iterator[str]:
+    """Return the name of a Job, which is deleted at the end."""
+    yield "now"
+    sandbox.kubectl("delete", "job", "now", NAMESPACE)
 
 
 def test_a_tag_that_was_seen_comes_back_whole(
-    sandbox: Sandbox, manifest: str, tmp_path: Path
+    sandbox: Sandbox, manifest: str, job: str, tmp_path: Path
 ) -> None:
     usage = sandbox.run("python3", "-m", "scripts.usage").stdout
-    log = maintain(sandbox, "Complete")
+    log = maintain(sandbox, job, "Complete")
     assert log.startswith(usage), "it shows the same as the command"
     (row,) = [line.split() for line in usage.splitlines() if line.startswith(REPOSITORY)]
     assert row[1:3] == ["1", "1"]
@@ -65,13 +61,15 @@ def test_a_tag_that_was_seen_comes_back_whole(
     assert (tmp_path / "manifest.json").read_text() == manifest
 
 
-def test_an_image_that_lost_a_layer_fails_the_run(sandbox: Sandbox, manifest: str) -> None:
+def test_an_image_that_lost_a_layer_fails_the_run(
+    sandbox: Sandbox, manifest: str, job: str
+) -> None:
     layer = json.loads(manifest)["layers"][0]["digest"]
     s3, bucket, key = sandbox.s3(), sandbox.bucket, blob_key(layer)
     content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     s3.delete_object(Bucket=bucket, Key=key)
     try:
-        log = maintain(sandbox, "Failed")
+        log = maintain(sandbox, job, "Failed")
     finally:
         s3.put_object(Bucket=bucket, Key=key, Body=content)
     assert f"FAILED: lost: {REPOSITORY}:1: its layer {layer} is not in the bucket" in log

@@ -23,9 +23,9 @@ from tests.sandbox import prometheus
 from tests.sandbox.clients import send
 from tests.sandbox.crane import Crane
 from tests.sandbox.helpers import Sandbox, eventually
+from tests.sandbox.maintenance import NAMESPACE, maintain
 from tests.sandbox.test_cluster import client, fetch, grant
 
-NAMESPACE = "--namespace=registry"
 REGISTRY = "--selector=app.kubernetes.io/component=registry"
 GROUPS = alert_groups("registry")
 
@@ -105,22 +105,16 @@ def test_an_image_that_lost_a_layer_is_an_alert_until_it_has_it_again(
     content = s3.get_object(Bucket=sandbox.bucket, Key=key)["Body"].read()
     s3.delete_object(Bucket=sandbox.bucket, Key=key)
     try:
-        run_maintenance(sandbox, "maintenance-lost", "Failed")
+        maintain(sandbox, "maintenance-lost", "Failed")
         fires(sandbox, "RegistryMaintenanceFails")
     finally:
         s3.put_object(Bucket=sandbox.bucket, Key=key, Body=content)
-    run_maintenance(sandbox, "maintenance-whole", "Complete")
+    maintain(sandbox, "maintenance-whole", "Complete")
     eventually(
         "the alert is over",
         lambda: "RegistryMaintenanceFails" not in prometheus.firing(sandbox),
     )
     sandbox.kubectl("delete", "job", "maintenance-lost", "maintenance-whole", NAMESPACE)
-
-
-def run_maintenance(sandbox: Sandbox, name: str, condition: str) -> None:
-    sandbox.kubectl("create", "job", name, "--from=cronjob/maintenance", NAMESPACE)
-    wait = ("wait", f"--for=condition={condition}", f"job/{name}", "--timeout=150s")
-    sandbox.kubectl(*wait, NAMESPACE)
 
 
 @pytest.mark.usefixtures("up")
@@ -198,13 +192,14 @@ def test_maintenance_that_cannot_start_is_an_alert(sandbox: Sandbox) -> None:
         started((now - timedelta(hours=3)).isoformat(timespec="seconds"))
         fires(sandbox, "RegistryMaintenanceMissing")
     finally:
-        sandbox.kubectl("delete", "resourcequota", "no-jobs", NAMESPACE)
+        # In this order, or the CronJob starts what was missed.
         started(now.isoformat(timespec="seconds"))
+        sandbox.kubectl("delete", "resourcequota", "no-jobs", NAMESPACE)
 
 
 @pytest.mark.usefixtures("up")
 def test_each_line_of_the_dashboard_has_data(sandbox: Sandbox) -> None:
-    run_maintenance(sandbox, "maintenance-shown", "Complete")
+    maintain(sandbox, "maintenance-shown", "Complete")
     for panel in json.loads(dashboard())["panels"]:
         for target in panel["targets"]:
             expression = prometheus.query_of(target)
