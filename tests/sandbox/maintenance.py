@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.sandbox.helpers import Sandbox, eventually
 
 NAMESPACE = "--namespace=registry"
+
+
+@contextmanager
+def suspended(sandbox: Sandbox) -> Iterator[None]:
+    """Let the CronJob start nothing meanwhile: of two runs at a time, one fails."""
+
+    def suspend(value: str) -> None:
+        patch = f'--patch={{"spec": {{"suspend": {value}}}}}'
+        sandbox.kubectl("patch", "cronjob", "maintenance", NAMESPACE, patch)
+
+    suspend("true")
+    try:
+        eventually("no run is at work", lambda: all(map(ends, jobs(sandbox))))
+        yield
+    finally:
+        suspend("false")
 
 
 def maintain(sandbox: Sandbox, name: str, condition: str) -> str:
@@ -17,22 +35,18 @@ def maintain(sandbox: Sandbox, name: str, condition: str) -> str:
         name: The Job's name; the caller deletes it.
         condition: ``Complete`` or ``Failed``.
     """
-    # Of two runs at a time, one fails: the CronJob's own must not begin meanwhile.
-    suspend(sandbox, "true")
-    try:
-        eventually("no other run is at work", lambda: not any(map(active, jobs(sandbox))))
+    with suspended(sandbox):
         sandbox.kubectl("create", "job", name, "--from=cronjob/maintenance", NAMESPACE)
-        eventually(f"{name} has ended", lambda: bool(conditions(sandbox, name)), 150)
-    finally:
-        suspend(sandbox, "false")
+        return log_of(sandbox, name, condition)
+
+
+def log_of(sandbox: Sandbox, name: str, condition: str) -> str:
+    """Return the log of a Job that must end with a condition."""
+    job = ("job", name, NAMESPACE)
+    eventually(f"{name} has ended", lambda: bool(ends(sandbox.get(*job))), 180)
     log = sandbox.kubectl("logs", f"job/{name}", NAMESPACE).stdout
-    assert condition in conditions(sandbox, name), log
+    assert condition in ends(sandbox.get(*job)), log
     return log
-
-
-def suspend(sandbox: Sandbox, value: str) -> None:
-    patch = f'--patch={{"spec": {{"suspend": {value}}}}}'
-    sandbox.kubectl("patch", "cronjob", "maintenance", NAMESPACE, patch)
 
 
 def jobs(sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -40,11 +54,7 @@ def jobs(sandbox: Sandbox) -> list[dict[str, Any]]:
     return list(sandbox.get("jobs", NAMESPACE, selector)["items"])
 
 
-def active(job: dict[str, Any]) -> bool:
-    return bool(job["status"].get("active"))
-
-
-def conditions(sandbox: Sandbox, name: str) -> set[str]:
+def ends(job: dict[str, Any]) -> set[str]:
     """Return how a Job has ended; empty if it has not."""
-    listed = sandbox.get("job", name, NAMESPACE)["status"].get("conditions", [])
-    return {x["type"] for x in listed if x["type"] in {"Complete", "Failed"}}
+    conditions = job["status"].get("conditions", [])
+    return {x["type"] for x in conditions if x["type"] in {"Complete", "Failed"}}

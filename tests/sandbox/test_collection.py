@@ -13,8 +13,7 @@ import pytest
 
 from scripts.walk import blob_key
 from tests.sandbox.helpers import WAIT_UNTIL_ADMITTED, Sandbox
-
-NAMESPACE = "--namespace=registry"
+from tests.sandbox.maintenance import NAMESPACE, log_of, suspended
 
 COLLECT = """
 import sys, time
@@ -65,13 +64,9 @@ for user, secret, method, path, expected in (
 
 
 @pytest.fixture(autouse=True)
-def suspended(sandbox: Sandbox) -> Iterator[None]:
-    """Suspend the CronJob meanwhile: two runs at a time refuse each other."""
-    for suspend in ("true", "false"):
-        patch = f'{{"spec": {{"suspend": {suspend}}}}}'
-        sandbox.kubectl("patch", "cronjob", "maintenance", NAMESPACE, f"--patch={patch}")
-        if suspend == "true":
-            yield
+def no_other_run(sandbox: Sandbox) -> Iterator[None]:
+    with suspended(sandbox):
+        yield
 
 
 def job(sandbox: Sandbox, name: str, script: str) -> str:
@@ -83,11 +78,7 @@ def job(sandbox: Sandbox, name: str, script: str) -> str:
     metadata = {"name": name, "namespace": "registry"}
     sandbox.apply({"apiVersion": "batch/v1", "kind": "Job", **template, "metadata": metadata})
     try:
-        wait = ("wait", "--for=jsonpath={.status.conditions[*].status}=True", f"job/{name}")
-        sandbox.kubectl(*wait, "--timeout=180s", NAMESPACE)
-        log = sandbox.kubectl("logs", f"job/{name}", NAMESPACE).stdout
-        assert sandbox.get("job", name, NAMESPACE)["status"].get("succeeded"), log
-        return log
+        return log_of(sandbox, name, "Complete")
     finally:
         sandbox.kubectl("delete", "job", name, NAMESPACE)
 

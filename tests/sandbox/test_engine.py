@@ -94,7 +94,8 @@ def test_no_secret_is_in_a_log(sandbox: Sandbox, secrets: set[str]) -> None:
         assert not leaks(secrets, path.read_text(errors="replace")), path
     for pod in sandbox.get("pods", "--all-namespaces")["items"]:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-        log = sandbox.kubectl("logs", name, f"--namespace={namespace}").stdout
+        which = (name, f"--namespace={namespace}", "--all-containers", "--ignore-errors")
+        log = sandbox.kubectl("logs", *which).stdout
         assert not leaks(secrets, log), name
 
 
