@@ -218,6 +218,7 @@ def test_a_key_and_a_space_of_the_stack_may_be_unknown_at_first(
     waiting = [line for line in capsys.readouterr().out.splitlines() if "waiting" in line]
     assert len(waiting) == 1, "one line says what it waits for"
     assert waiting[0].startswith("waiting for up to 300 s: http://127.0.0.1:")
+    assert "fix:" not in waiting[0], "nothing is to be fixed yet"
 
 
 def test_a_key_of_the_stack_that_stays_unknown_is_refused_in_the_end(

@@ -59,6 +59,8 @@ class Storage:
     def _respond(self, request: Request) -> tuple[int, str | bytes]:
         if "authorization" not in request.headers:
             return 403, ""
+        if request.body and request.command != "PUT":
+            return 400, ""
         if "upload" in request.path:
             return 200, "<Upload><UploadId>7</UploadId></Upload>"
         if request.command == "PUT":
