@@ -37,24 +37,29 @@ class Restore:
         self._objects, self._repository = objects, repository
         self._history = load(objects)
 
-    def tag(self, tag: str, before: float) -> Iterator[str]:
-        """Bring back what a tag named before it was deleted or overwritten, and say what was done.
+    def tag(self, tag: str, time: float | None = None) -> Iterator[str]:
+        """Bring back what a tag named, and say what was done.
 
         Args:
             tag: The tag.
-            before: Until when it may have named it.
+            time: What it named then, in seconds since 1970; without it, what it named before it was
+                deleted or overwritten.
 
         Raises:
             RestoreError: If that is not known, or is not there any more.
         """
         current = (self._objects.get(tag_key(self._repository, tag)) or b"").decode()
         versions = self._versions(tag)
-        version = next((x for x in versions if x.digest != current and x.seen <= before), None)
+        wanted = (
+            x for x in versions if (x.digest != current if time is None else x.pushed <= time)
+        )
+        version = next(wanted, None)
         if version is None:
-            known = [f"{x.digest} until {date(x.seen)}" for x in versions] or ["nothing"]
+            known = [f"{x.digest} from {_moments(x)}" for x in versions] or ["nothing"]
+            what = "anything else" if time is None else f"anything on {date(time)}"
             raise RestoreError(
-                f"{self._repository}:{tag} is not known to have named anything else; it is known "
-                f"to have named {', '.join(known)}"
+                f"{self._repository}:{tag} is not known to have named {what}; it is known to have "
+                f"named {', '.join(known)}"
             )
         try:
             yield from self.digest(version.digest)
@@ -92,15 +97,15 @@ class Restore:
         for tag in sorted(known):
             key = tag_key(self._repository, tag)
             if tag.startswith(prefix) and not self._objects.head(key):
-                yield from self.tag(tag, self._history.time)
+                yield from self.tag(tag)
 
     def _versions(self, tag: str) -> list[Gone]:
         """Return what a tag is known to have named, the last one first."""
         history = self._history
         versions = [x for x in history.gone if (x.repository, x.tag) == (self._repository, tag)]
-        if digest := history.tags.get(self._repository, {}).get(tag):
-            versions.append(Gone(self._repository, tag, digest, history.time))
-        return sorted(versions, key=lambda version: version.seen, reverse=True)
+        if named := history.tags.get(self._repository, {}).get(tag):
+            versions.append(Gone(self._repository, tag, named.digest, history.time, named.pushed))
+        return sorted(versions, key=lambda version: (version.pushed, version.seen), reverse=True)
 
     def _collect(
         self, digest: str, manifests: list[str], layers: list[str], copies: dict[str, int]
@@ -130,8 +135,15 @@ class Restore:
             copies[digest] = copy.size
 
 
+def _moments(version: Gone) -> str:
+    return f"{date(version.pushed)} to {date(version.seen)}"
+
+
 def _moment(text: str) -> float:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no time such as 2026-11-25T18:00") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
@@ -144,11 +156,10 @@ def main() -> int:
     parser.add_argument("repository", help="such as team/app")
     parser.add_argument("reference", help="a tag, or a digest such as sha256:0123...")
     parser.add_argument(
-        "--before",
+        "--at",
         type=_moment,
-        default=float("inf"),
         metavar="TIME",
-        help="what the tag named before that, such as 2026-11-25 or 2026-11-25T18:00, in UTC",
+        help="what the tag named then, such as 2026-11-25 or 2026-11-25T18:00, in UTC",
     )
     args = parser.parse_args()
     try:
@@ -158,7 +169,7 @@ def main() -> int:
             for line in (
                 restore.digest(args.reference)
                 if by_digest
-                else restore.tag(args.reference, args.before)
+                else restore.tag(args.reference, args.at)
             ):
                 print(line, flush=True)
     except (RestoreError, StorageError, OSError) as error:

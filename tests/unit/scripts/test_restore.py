@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from scripts import tag_history
@@ -9,7 +11,7 @@ from scripts.objects import StorageError
 from scripts.restore import Restore, RestoreError
 from scripts.tag_history import load, save
 from scripts.walk import Walk, blob_key, swept_key, tag_key
-from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
+from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, Image, digest_of, image
 
 HOUR = 3600
 
@@ -21,18 +23,24 @@ def look(bucket: FakeBucket, hours: float) -> None:
     save(bucket, history)
 
 
-def restored(bucket: FakeBucket, reference: str, before: float = float("inf")) -> list[str]:
+def restored(bucket: FakeBucket, reference: str, hours: float | None = None) -> list[str]:
     restore = Restore(bucket, "r")
-    by_digest = reference.startswith("sha256:")
-    return list(restore.digest(reference) if by_digest else restore.tag(reference, before))
+    if reference.startswith("sha256:"):
+        return list(restore.digest(reference))
+    return list(restore.tag(reference, None if hours is None else hours * HOUR))
 
 
 @pytest.fixture
 def bucket() -> FakeBucket:
     bucket = FakeBucket()
-    bucket.push("r", A, "a")
+    push(bucket, A, 0.5)
     look(bucket, 1)
     return bucket
+
+
+def push(bucket: FakeBucket, pushed: Image, hours: float) -> None:
+    bucket.clock = hours * HOUR
+    bucket.push("r", pushed, "a")
 
 
 def test_an_image_that_was_deleted_comes_back_with_its_tag(bucket: FakeBucket) -> None:
@@ -52,23 +60,60 @@ def test_a_tag_that_was_deleted_comes_back_after_further_looks(bucket: FakeBucke
     assert bucket.pulls("r", A, "a")
 
 
-def overwrite(bucket: FakeBucket) -> None:
-    """Make the tag name B from the second hour on, and C from the third."""
-    for hours, pushed in enumerate((B, C), 2):
-        bucket.push("r", pushed, "a")
+@pytest.fixture
+def overwritten(bucket: FakeBucket) -> FakeBucket:
+    """Make the tag name A for ten hours, then B for ten hours, then C."""
+    for hours in range(2, 31):
+        if hours in {10, 20}:
+            push(bucket, B if hours == 10 else C, hours - 0.5)
         look(bucket, hours)
+    return bucket
 
 
-def test_a_tag_that_was_overwritten_names_its_last_image_again(bucket: FakeBucket) -> None:
-    overwrite(bucket)
+def test_a_tag_that_was_overwritten_names_its_last_image_again(overwritten: FakeBucket) -> None:
+    restored(overwritten, "a")
+    assert overwritten.pulls("r", B, "a")
+
+
+@pytest.mark.parametrize(
+    ("hours", "named"),
+    [(0.5, A), (5, A), (9.4, A), (9.5, B), (9.9, B), (12, B), (19.4, B), (19.5, C), (50, C)],
+)
+def test_a_tag_names_what_it_named_at_some_time(
+    overwritten: FakeBucket, hours: float, named: Image
+) -> None:
+    restored(overwritten, "a", hours)
+    assert overwritten.pulls("r", named, "a")
+
+
+def test_what_was_pushed_again_or_copied_counts_from_its_first_push(
+    overwritten: FakeBucket,
+) -> None:
+    push(overwritten, C, 40)
+    look(overwritten, 41)
+    push(overwritten, A, 50)
+    look(overwritten, 51)
+    restored(overwritten, "a", 30)
+    assert overwritten.pulls("r", C, "a")
+
+
+def test_a_time_before_the_first_push_is_refused_with_what_is_known(
+    overwritten: FakeBucket,
+) -> None:
+    known = (
+        f"named {C.digest} from 1970-01-01 19:30 UTC to 1970-01-02 06:00 UTC, "
+        f"{B.digest} from 1970-01-01 09:30 UTC to 1970-01-01 19:00 UTC, {A.digest} from"
+    )
+    with pytest.raises(RestoreError, match=f"named anything on 1970-01-01 00:24 UTC; .* {known}"):
+        restored(overwritten, "a", 0.4)
+
+
+def test_a_history_without_the_times_of_pushes_is_understood(bucket: FakeBucket) -> None:
+    content = {"time": 2 * HOUR, "tags": {"r": {"a": A.digest}}, "gone": [["r", "a", B.digest, 1]]}
+    bucket.put(tag_history.KEY, json.dumps(content).encode())
+    bucket.push("r", B)
     restored(bucket, "a")
     assert bucket.pulls("r", B, "a")
-
-
-def test_a_tag_names_what_it_named_at_some_time(bucket: FakeBucket) -> None:
-    overwrite(bucket)
-    restored(bucket, "a", before=1.5 * HOUR)
-    assert bucket.pulls("r", A, "a")
 
 
 def test_an_index_comes_back_with_its_children() -> None:
@@ -122,7 +167,7 @@ def test_an_image_that_is_gone_for_good_is_refused_and_nothing_is_written(
 def test_a_tag_that_was_never_anything_else_is_refused_with_what_is_known(
     bucket: FakeBucket,
 ) -> None:
-    with pytest.raises(RestoreError, match=rf"known to have named {A.digest} until 1970-01-01"):
+    with pytest.raises(RestoreError, match=rf"anything else; .* named {A.digest} from 1970-01-01"):
         restored(bucket, "a")
     with pytest.raises(RestoreError, match="known to have named nothing"):
         restored(bucket, "b")
