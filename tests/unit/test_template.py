@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import tarfile
-from pathlib import Path
+from os.path import normpath
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
@@ -14,31 +16,51 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def names() -> set[str]:
+def files() -> dict[str, str]:
+    """Return the texts of all files in an archive, by their paths."""
     command = ["git", "archive", "--worktree-attributes", "HEAD"]
     archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return {member.name for member in tar.getmembers() if member.isfile()}
+        contents = {member.name: tar.extractfile(member) for member in tar.getmembers()}
+        return {name: content.read().decode() for name, content in contents.items() if content}
 
 
-def test_an_archive_holds_the_program_and_its_documentation_only(names: set[str]) -> None:
-    assert {name.split("/")[0] for name in names} == {
-        *(".gitignore", "LICENSE", "Pulumi.yaml", "__main__.py", "components", "docs", "examples"),
-        *(
-            "foundation.py",
-            "foundation.py",
-            "outputs.py",
-            "policy",
-            "preflight",
-            "requirements-policy.txt",
-            "requirements.txt",
-        ),
-        *("scripts", "settings"),
+def test_an_archive_holds_the_program_and_its_documentation_only(files: dict[str, str]) -> None:
+    assert {name.split("/")[0] for name in files} == {
+        *(".gitignore", "CHANGELOG.md", "LICENSE", "Pulumi.yaml", "README.md", "SECURITY.md"),
+        *("__main__.py", "components", "docs", "examples", "foundation.py", "outputs.py"),
+        *("policy", "preflight", "requirements-policy.txt", "requirements.txt", "scripts"),
+        "settings",
     }
 
 
-def test_no_stack_file_is_in_an_archive_since_it_would_supply_settings(names: set[str]) -> None:
-    assert not [name for name in names if name.startswith("Pulumi.") and name != "Pulumi.yaml"]
+def heading_anchors(text: str) -> set[str]:
+    """Return what links to headings end with, as Git hosts make it."""
+    headings = re.findall("^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_link_of_the_documentation_leads_into_the_archive(files: dict[str, str]) -> None:
+    folders = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    links = [
+        (name, link)
+        for name, text in files.items()
+        if name.endswith(".md")
+        for link in re.findall(r"\]\(([^)\s]+)\)", text)
+        if "://" not in link
+    ]
+    assert len(links) > 100
+    for name, link in links:
+        path, _, anchor = link.partition("#")
+        target = normpath(PurePosixPath(name).parent / path) if path else name
+        assert target in files or target in folders, f"{name}: {link}"
+        assert not anchor or anchor in heading_anchors(files[target]), f"{name}: {link}"
+
+
+def test_no_stack_file_is_in_an_archive_since_it_would_supply_settings(
+    files: dict[str, str],
+) -> None:
+    assert not [name for name in files if name.startswith("Pulumi.") and name != "Pulumi.yaml"]
 
 
 def test_a_new_project_asks_for_the_hostname_only() -> None:
