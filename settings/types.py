@@ -227,7 +227,7 @@ WebhookUrl = Annotated[
         "a URL such as https://ci.example.com/hooks/registry",
     ),
 ]
-WebhookAction = Literal["push", "pull", "delete", "mount"]
+WebhookAction = Literal["push", "pull", "delete"]
 """https://github.com/distribution/distribution/blob/v3.1.2/notifications/event.go"""
 
 HeaderName = Annotated[
