@@ -35,7 +35,16 @@ MEMORY_LIMIT_MIB = 256
 """100,000 blobs take 95 MiB: docs/maintenance.md."""
 
 _SCRIPTS = (
-    *("maintain", "collect", "collection_plan", "collection_state", "heal", "images", "objects"),
+    *(
+        "maintain",
+        "collect",
+        "collection_plan",
+        "collection_state",
+        "heal",
+        "images",
+        "manifests",
+        "objects",
+    ),
     *("registry_pods", "remembered", "retention", "s3", "storage_arguments", "tag_history"),
     *("usage", "usage_history", "walk"),
 )

@@ -91,13 +91,19 @@ class Storage:
             raise
         self.request(action, "DELETE", name, query)
 
-    def require_private(self) -> None:
-        """Fail if an anonymous client may list the bucket.
+    def require_private(self, name: str = "") -> None:
+        """Fail if an anonymous client may read an object, or list the bucket.
+
+        Args:
+            name: The object's key; empty for the bucket itself.
 
         Raises:
             StorageError: If one may, or if the server does not say.
         """
-        self._retry(lambda: send("HEAD", self.bucket.url()), self._diagnosis.exposure)
+        self._retry(
+            lambda: send("HEAD", self.bucket.url(name)),
+            lambda response: self._diagnosis.exposure(response, name),
+        )
 
     def _retry(
         self, attempt: Callable[[], Response], check: Callable[[Response], StorageError | None]
@@ -142,7 +148,9 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
             raise StorageError(
                 f"{storage.bucket.url(name)}: it reads other bytes than were written"
             )
-    yield "wrote, read and deleted an object"
+        # A policy may let everybody read what nobody can list, and names of tags can be guessed.
+        storage.require_private(name)
+    yield "wrote, read and deleted an object, which an anonymous client may not read"
     started = storage.request("s3:PutObject", "POST", name, {"uploads": ""})
     upload = {"uploadId": started.element("UploadId")}
     with storage.removing("s3:AbortMultipartUpload", name, upload):

@@ -113,7 +113,7 @@ class Collection:
         self.save()
         tags = [(name, tag) for name, expired in actions.tags.items() for tag in sorted(expired)]
         repositories = self._walk.repositories
-        links = [(tag_key(name, tag), repositories[name].tags[tag].pushed) for name, tag in tags]
+        links = [(tag_key(name, tag), repositories[name].tags[tag].modified) for name, tag in tags]
         latest = now - self._settings.times.grace
         links += [(link_key(*memory), latest) for memory in actions.unlink]
         self._objects.each(lambda link: self._delete_unchanged(*link), links)
@@ -141,7 +141,7 @@ class Collection:
         try:
             self._settings.pods.forget(self._objects, memories)
         except ForgetError as error:
-            self.problem = f"nothing is deleted, since a pod may still count on it: {error}"
+            self.problem = f"no blob is deleted, since a pod may still count on it: {error}"
             return False
         for digest in new:
             state.unlinked[digest].forgotten = self._objects.now

@@ -60,7 +60,7 @@ class Plan:
 
 def needed(walk: Walk, decisions: Mapping[str, Decision], grace: float) -> set[str]:
     """Return all blobs that are needed, were written lately, or are not understood."""
-    wanted = set(walk.aliases)
+    wanted = {*walk.aliases, *walk.aliases.values()}
     wanted.update(x for x, modified in walk.recent.items() if walk.now - modified < grace)
     layers: set[str] = set()
     revisions: set[str] = set()

@@ -119,7 +119,7 @@ def _heal_tags(objects: Objects, walk: Walk, state: State) -> list[str]:
     for name, tags in state.retired.items():
         for tag, moment in tags.items():
             dead = walk.repositories[name].dead_tags
-            if tag in dead and dead[tag].pushed >= moment:
+            if tag in dead and dead[tag].modified >= moment:
                 objects.put(tag_key(name, tag), dead[tag].digest.encode())
                 walk.repositories[name].tags[tag] = dead.pop(tag)
                 healed.append(f"tag {name}:{tag}")

@@ -70,7 +70,8 @@ def lost(walk: Walk) -> Iterator[str]:
                 yield f"{image}: its manifest {digest} has other content"
             manifest = walk.manifests.get(digest)
             for layer in manifest.layers if manifest else ():
-                if layer not in walk.blobs:
+                blob = walk.aliases.get(layer, layer)
+                if blob not in walk.blobs:
                     yield f"{image}: its layer {layer} is not in the bucket"
-                elif layer in walk.damaged:
+                elif blob in walk.damaged:
                     yield f"{image}: its layer {layer} has other content"

@@ -10,13 +10,14 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from scripts import tag_history, usage_history
 from scripts.collect import Collection, Settings
 from scripts.collection_plan import Times
-from scripts.collection_state import load
+from scripts.collection_state import State, load
 from scripts.objects import Objects, StorageError
 from scripts.registry_pods import Pods
 from scripts.retention import DAY, Retention, decide, parse_retention
@@ -55,7 +56,8 @@ class Task(NamedTuple):
 def maintain(objects: Objects, task: Task) -> bool:
     """Do everything once, print what was done, and return whether all is well."""
     # First what is remembered: if another run writes it while this one looks, it is noticed.
-    history, state, walk = tag_history.load(objects), load(objects), Walk(objects)
+    history, state = tag_history.load(objects), load(objects)
+    walk = Walk(objects, history.pushed)
     used = usage(walk)
     print(table(used), flush=True)
     usage_history.record(objects, used, walk.now)
@@ -65,14 +67,15 @@ def maintain(objects: Objects, task: Task) -> bool:
     collection = Collection(objects, walk, state, settings)
     if collection.health.lost:
         time.sleep(RECHECK_SECONDS)
-        damaged, walk = walk.damaged, Walk(objects)
+        damaged, healed, walk = walk.damaged, collection.report, Walk(objects, history.pushed)
         walk.damaged |= damaged
         collection = Collection(objects, walk, state, settings)
+        collection.report[:0] = healed
     # Before tags are deleted, so that they can be restored.
     history.record(walk, walk.now)
     tag_history.save(objects, history)
     if task.dry_run:
-        for line in would_expire(walk, task.retention, task.times.grace):
+        for line in would_expire(walk, state, task.retention, task.times.grace):
             print(f"would expire: {line}")
     problems = [f"not understood: {what}" for what in walk.unclear]
     problems += [f"lost: {what}" for what in collection.health.lost]
@@ -115,13 +118,15 @@ def check_sample(objects: Objects, walk: Walk) -> int:
     return count
 
 
-def would_expire(walk: Walk, retention: Retention, grace: float) -> list[str]:
-    """Return the tags that rules would delete."""
-    return [
-        f"tag {name}:{tag}"
-        for name in sorted(walk.repositories)
-        for tag in sorted(decide(name, walk, retention, {}, grace).expired)
-    ]
+def would_expire(walk: Walk, state: State, retention: Retention, grace: float) -> Iterator[str]:
+    """Yield the tags that rules would delete, and the manifests that no tag has held for long."""
+    for name in sorted(walk.repositories):
+        decision = decide(name, walk, retention, state.untagged.get(name, {}), grace)
+        yield from (f"tag {name}:{tag}" for tag in sorted(decision.expired))
+        for digest, untagged in sorted(decision.untagged.items()):
+            # Those of tags that expire go with them.
+            if not untagged.expired and digest not in decision.kept:
+                yield f"manifest {name}@{digest}"
 
 
 def main() -> int:

@@ -80,6 +80,7 @@ class Objects:
         threads: How many requests may be under way.
 
     Attributes:
+        place: The URL of the folder.
         now: The time of the last response, by the server's clock, in seconds since 1970.
     """
 
@@ -88,6 +89,7 @@ class Objects:
         self._pool = ThreadPoolExecutor(threads)
         self._local = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
+        self.place = bucket.url(folder)
         self.now = 0.0
 
     def __enter__(self) -> Objects:

@@ -14,11 +14,12 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
+from scripts.manifests import DIGEST, parse_manifest
 from scripts.objects import Objects, StorageError
 from scripts.remembered import date
 from scripts.storage_arguments import add_arguments, objects_of
 from scripts.tag_history import Gone, load
-from scripts.walk import DIGEST, blob_key, link_key, parse_manifest, swept_key, tag_key
+from scripts.walk import blob_key, link_key, swept_key, tag_key
 
 
 class RestoreError(Exception):
@@ -50,9 +51,7 @@ class Restore:
         """
         current = (self._objects.get(tag_key(self._repository, tag)) or b"").decode()
         versions = self._versions(tag)
-        wanted = (
-            x for x in versions if (x.digest != current if time is None else x.pushed <= time)
-        )
+        wanted = (x for x in versions if (x.digest != current if time is None else x.since <= time))
         version = next(wanted, None)
         if version is None:
             known = [f"{x.digest} from {_moments(x)}" for x in versions] or ["nothing"]
@@ -82,14 +81,16 @@ class Restore:
             RestoreError: If something of it is not there any more.
         """
         manifests: list[str] = []
-        layers: list[str] = []
+        layers: dict[str, str] = {}
         copies: dict[str, int] = {}
         self._collect(digest, manifests, layers, copies)
         for blob, size in copies.items():
             self._objects.copy(swept_key(blob), blob_key(blob), size)
-        for kind, digests in (("_layers", layers), ("_manifests/revisions", manifests)):
-            for blob in digests:
-                self._objects.put(link_key(self._repository, kind, blob), blob.encode())
+        for layer, blob in layers.items():
+            self._objects.put(link_key(self._repository, "_layers", layer), blob.encode())
+        for manifest in manifests:
+            key = link_key(self._repository, "_manifests/revisions", manifest)
+            self._objects.put(key, manifest.encode())
         yield f"{self._repository}@{digest} is back"
         prefix = digest.replace(":", "-")
         known = {x.tag for x in self._history.gone if x.repository == self._repository}
@@ -97,18 +98,21 @@ class Restore:
         for tag in sorted(known):
             key = tag_key(self._repository, tag)
             if tag.startswith(prefix) and not self._objects.head(key):
-                yield from self.tag(tag)
+                try:
+                    yield from self.tag(tag)
+                except RestoreError as error:
+                    yield f"what was attached to it is not back: {error}"
 
     def _versions(self, tag: str) -> list[Gone]:
         """Return what a tag is known to have named, the last one first."""
         history = self._history
         versions = [x for x in history.gone if (x.repository, x.tag) == (self._repository, tag)]
         if named := history.tags.get(self._repository, {}).get(tag):
-            versions.append(Gone(self._repository, tag, named.digest, history.time, named.pushed))
-        return sorted(versions, key=lambda version: (version.pushed, version.seen), reverse=True)
+            versions.append(Gone(self._repository, tag, named.digest, history.time, named.since))
+        return sorted(versions, key=lambda version: (version.since, version.seen), reverse=True)
 
     def _collect(
-        self, digest: str, manifests: list[str], layers: list[str], copies: dict[str, int]
+        self, digest: str, manifests: list[str], layers: dict[str, str], copies: dict[str, int]
     ) -> None:
         """Add all of an image, children before their index, and what of it is there as a copy."""
         self._look_for(f"the manifest {digest}", digest, copies)
@@ -121,11 +125,17 @@ class Restore:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RestoreError(f"the manifest {digest} is not understood: {error!r}") from error
         for layer in manifest.layers:
-            self._look_for(f"its layer {layer}", layer, copies)
-            layers.append(layer)
+            layers[layer] = self._own_digest(layer)
+            self._look_for(f"its layer {layer}", layers[layer], copies)
         for child in manifest.children:
             self._collect(child, manifests, layers, copies)
         manifests.append(digest)
+
+    def _own_digest(self, layer: str) -> str:
+        """Return the digest of a layer's blob, which may be of another algorithm."""
+        link = link_key(self._repository, "_layers", layer)
+        content = "" if layer.startswith("sha256:") else (self._objects.get(link) or b"").decode()
+        return content if DIGEST.fullmatch(content) else layer
 
     def _look_for(self, name: str, digest: str, copies: dict[str, int]) -> None:
         if self._objects.head(blob_key(digest)) is None:
@@ -136,7 +146,7 @@ class Restore:
 
 
 def _moments(version: Gone) -> str:
-    return f"{date(version.pushed)} to {date(version.seen)}"
+    return f"{date(version.since)} to {date(version.seen)}"
 
 
 def _moment(text: str) -> float:

@@ -124,7 +124,7 @@ def decide(
         grace: For how many seconds after its push everything stays.
     """
     repository = walk.repositories[name]
-    recent = {tag for tag, x in repository.tags.items() if walk.now - x.pushed < grace}
+    recent = {tag for tag, x in repository.tags.items() if walk.now - x.modified < grace}
     expired = retention.expired(name, repository.tags, walk.now) - recent
     ordinary = {tag: x for tag, x in repository.tags.items() if not REFERRER.fullmatch(tag)}
     roots = {x.digest: f"{name}:{tag}" for tag, x in ordinary.items() if tag not in expired}

@@ -77,18 +77,21 @@ class Diagnosis:
         text = f"no response: {reason or type(reason).__name__}"
         return self._error("endpoint", text, retry_seconds=NETWORK_SECONDS)
 
-    def exposure(self, response: Response) -> StorageError | None:
-        """Return what is wrong if an anonymous client may list the bucket, or may not be known to.
+    def exposure(self, response: Response, name: str) -> StorageError | None:
+        """Return what is wrong if an anonymous client has access, or if that is not known.
 
         Args:
-            response: The response to an anonymous HEAD of the bucket. A private one refuses with
-                403 at AWS, Spaces, MinIO and versitygw, and others may do so with 400 or 401.
+            response: The response to an anonymous HEAD. A private bucket refuses with 403 at AWS,
+                Spaces, MinIO and versitygw, and others may do so with 400 or 401.
+            name: The object's key; empty for the bucket itself.
         """
         if response.status // 100 == 2:
-            text = "everybody may list it; make it private, or take another"
+            what = "read what is in it" if name else "list it"
+            text = f"everybody may {what}; make it private, or take another"
             return self._error("bucket", text)
         if response.status >= 500:
-            text = f"an anonymous HEAD of the bucket gets {response.status}"
+            what = "an object" if name else "the bucket"
+            text = f"an anonymous HEAD of {what} gets {response.status}"
             return self._error("endpoint", text, retry_seconds=NETWORK_SECONDS)
         return None
 

@@ -27,13 +27,27 @@ class Gone(NamedTuple):
         tag: Its name.
         digest: What it named.
         seen: When it was last seen so, in seconds since 1970.
-        pushed: When it was pushed, likewise; 0 if that was not remembered.
+        since: When it was first pushed there, likewise; 0 if that was not remembered.
     """
 
     repository: str
     tag: str
     digest: str
     seen: float
+    since: float = 0
+
+
+class Named(NamedTuple):
+    """What a tag names.
+
+    Attributes:
+        digest: The manifest's digest.
+        since: When it was first pushed there, in seconds since 1970; 0 if that was not remembered.
+        pushed: When it was last pushed there, likewise.
+    """
+
+    digest: str
+    since: float = 0
     pushed: float = 0
 
 
@@ -43,13 +57,32 @@ class TagHistory:
 
     Attributes:
         time: When that was, in seconds since 1970; 0 before the first time.
-        tags: What each tag named then, and since when, by repository.
+        tags: What each tag named then, by repository.
         gone: What tags named before.
+        place: The URL of the bucket's folder.
+        copied: When it was first seen that all of this is a copy from another place, likewise; 0 if
+            it is none.
     """
 
     time: float = 0
-    tags: dict[str, dict[str, Tag]] = field(default_factory=dict)
+    tags: dict[str, dict[str, Named]] = field(default_factory=dict)
     gone: list[Gone] = field(default_factory=list)
+    place: str = ""
+    copied: float = 0
+
+    def pushed(self, repository: str, tag: str, digest: str, modified: float) -> float:
+        """Return when a tag was last pushed; copies of objects are younger than that.
+
+        Args:
+            repository: Its repository.
+            tag: Its name.
+            digest: What it names.
+            modified: When it was last written.
+        """
+        known = self.tags.get(repository, {}).get(tag)
+        if known and known.digest == digest and modified <= self.copied:
+            return known.pushed
+        return modified
 
     def record(self, walk: Walk, now: float) -> None:
         """Take over what all tags name now.
@@ -58,32 +91,44 @@ class TagHistory:
             walk: What is in the bucket.
             now: The time, in seconds since 1970.
         """
-        tags = {name: dict(x.tags) for name, x in walk.repositories.items() if x.tags}
+        tags = {
+            name: {tag: self._named(name, tag, x) for tag, x in repository.tags.items()}
+            for name, repository in walk.repositories.items()
+            if repository.tags
+        }
         self.gone = [x for x in self.gone if now - x.seen < REMEMBER_SECONDS]
-        for name, before in self.tags.items():
-            for tag, (digest, pushed) in before.items():
-                current = tags.get(name, {}).get(tag)
-                if current and current.digest == digest:
-                    # Pushed again, or copied to another bucket.
-                    tags[name][tag] = Tag(digest, pushed)
-                else:
-                    self.gone.append(Gone(name, tag, digest, self.time, pushed))
+        self.gone += [
+            Gone(name, tag, x.digest, self.time, x.since)
+            for name, before in self.tags.items()
+            for tag, x in before.items()
+            if tag not in tags.get(name, {}) or tags[name][tag].digest != x.digest
+        ]
         self.tags, self.time = tags, now
+
+    def _named(self, repository: str, name: str, tag: Tag) -> Named:
+        known = self.tags.get(repository, {}).get(name)
+        since = known.since if known and known.digest == tag.digest else tag.pushed
+        return Named(tag.digest, since, tag.pushed)
 
 
 def load(objects: Objects) -> TagHistory:
     """Return what is known of tags; raises what :func:`scripts.remembered.read` does."""
 
     def parse(values: dict[str, Any]) -> TagHistory:
-        tags = {
-            # Before the time of the push was remembered, there was only the digest.
-            name: {tag: Tag(x, 0) if isinstance(x, str) else Tag(*x) for tag, x in named.items()}
+        values["tags"] = {
+            # Before the times of pushes were remembered, there was only the digest.
+            name: {tag: Named(*([x] if isinstance(x, str) else x)) for tag, x in named.items()}
             for name, named in values["tags"].items()
         }
-        return TagHistory(values["time"], tags, [Gone(*x) for x in values["gone"]])
+        values["gone"] = [Gone(*x) for x in values["gone"]]
+        return TagHistory(**values)
 
     without = "images that are gone by now can be restored by their digests only"
-    return read(objects, KEY, parse, without) or TagHistory()
+    history = read(objects, KEY, parse, without) or TagHistory()
+    if history.place not in {"", objects.place}:
+        history.copied = objects.now
+    history.place = objects.place
+    return history
 
 
 def save(objects: Objects, history: TagHistory) -> None:

@@ -8,14 +8,14 @@ Plain Python 3.9 with nothing installed.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from scripts.manifests import DIGEST, Manifest, parse_manifest
 from scripts.objects import Entry, Objects
 
 ROOT = "docker/registry/v2/"
@@ -24,30 +24,15 @@ ROOT = "docker/registry/v2/"
 SWEPT = "maintenance/swept/"
 """The folder of the copies of deleted blobs."""
 
-DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]{32,}")
-_IN_JSON = re.compile(rf'"({DIGEST.pattern})"')
 _BLOB = re.compile(r"(\w+)/(?:\w\w/)?([0-9a-f]+)(?:/data)?")
 _REPOSITORY = re.compile(r"(.+?)/_(layers|manifests/revisions|manifests/tags|uploads)/(.+)")
 _LINK = re.compile(r"(\w+)/([0-9a-f]+)/link")
 _TAG = re.compile(r"([^/]+)/(current|index)/(?:(\w+)/([0-9a-f]+)/)?link")
 
 
-class Manifest(NamedTuple):
-    """What a manifest refers to.
-
-    Attributes:
-        layers: The digests of its configuration and layers, which must be in its repository.
-        sizes: Their sizes; empty if it does not say.
-        children: Those of the manifests of an index.
-        optional: Further ones, which may be somewhere else.
-        subject: That of the manifest that it describes; empty if it is none of its own.
-    """
-
-    layers: tuple[str, ...]
-    sizes: tuple[int, ...]
-    children: tuple[str, ...]
-    optional: tuple[str, ...]
-    subject: str
+Pushed = Callable[[str, str, str, float], float]
+"""Returns when a tag was last pushed, by its repository, its name, the digest that it names and the
+time when it was last written."""
 
 
 class Tag(NamedTuple):
@@ -55,11 +40,14 @@ class Tag(NamedTuple):
 
     Attributes:
         digest: The manifest's digest.
-        pushed: When it was last pushed; a push writes what the tag has ever named, then the tag.
+        pushed: When it was last pushed.
+        modified: When it was last written, by a push or by a copy to this bucket. A push writes
+            what the tag has ever named, then the tag.
     """
 
     digest: str
     pushed: float
+    modified: float
 
 
 @dataclass
@@ -88,6 +76,7 @@ class Walk:
 
     Args:
         objects: The bucket.
+        pushed: When tags were pushed, if not when they were last written.
 
     Attributes:
         now: The time at which it began, by the server's clock.
@@ -96,20 +85,21 @@ class Walk:
         swept: The copies of deleted blobs, by digest.
         repositories: The repositories, by name.
         manifests: The manifests that were read, by digest.
-        aliases: Blobs that are linked under a digest of another algorithm than their own.
+        aliases: Digests of another algorithm than that of the blobs that are linked under them,
+            with the blobs' own.
         unclear: What could not be understood.
         damaged: Blobs whose content does not match their digest.
         latest: When something was last pushed or begun.
     """
 
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
+    def __init__(self, objects: Objects, pushed: Pushed = lambda *named: named[-1]) -> None:
+        self._objects, self._pushed = objects, pushed
         self.now = 0.0
         self.blobs: dict[str, int] = {}
         self.recent: dict[str, float] = defaultdict(float)
         self.swept: dict[str, Entry] = {}
         self.manifests: dict[str, Manifest] = {}
-        self.aliases: set[str] = set()
+        self.aliases: dict[str, str] = {}
         self.damaged: set[str] = set()
         self._list_repositories()
         # After the links, as a push writes a blob before its link: none seems to be missing.
@@ -144,7 +134,7 @@ class Walk:
             if kind == "uploads":
                 _add_upload(repository, rest, entry)
             elif kind == "manifests/tags":
-                _add_tag(repository, rest, entry, currents[name])
+                _add_tag_link(repository, rest, entry, currents[name])
             elif digest := _digest(_LINK, rest):
                 if kind == "manifests/revisions":
                     repository.revisions[digest] = entry.modified
@@ -156,27 +146,32 @@ class Walk:
         self.now = self.now or self._objects.now
         self._resolve(currents)
         for key, content in self._read(foreign):
-            self.aliases |= {foreign[key], content}
+            if DIGEST.fullmatch(content):
+                self.aliases[foreign[key]] = content
 
     def _resolve(self, currents: dict[str, dict[str, Entry]]) -> None:
         """Find what each tag names: most links are told by their MD5, and the others are read."""
-        unknown: dict[str, tuple[dict[str, Tag], str, float]] = {}
+        unknown: dict[str, tuple[str, str, float]] = {}
         for name, entries in currents.items():
             repository = self.repositories[name]
             hashes = {_md5(digest): digest for digest in repository.revisions}
             for tag, entry in entries.items():
-                last = repository.dead_tags.pop(tag, Tag("", 0))
-                pushed = max(last.pushed, entry.modified)
+                last = repository.dead_tags.pop(tag, Tag("", 0, 0))
+                modified = max(last.modified, entry.modified)
                 if entry.etag in hashes:
-                    repository.tags[tag] = Tag(hashes[entry.etag], pushed)
+                    self._add_tag(name, tag, hashes[entry.etag], modified)
                 else:
-                    unknown[entry.key] = repository.tags, tag, pushed
+                    unknown[entry.key] = name, tag, modified
         for key, content in self._read(unknown):
-            tags, tag, pushed = unknown[key]
+            name, tag, modified = unknown[key]
             if DIGEST.fullmatch(content):
-                tags[tag] = Tag(sys.intern(content), pushed)
+                self._add_tag(name, tag, sys.intern(content), modified)
             elif content:
                 self.unclear.append(f"{key} names no digest")
+
+    def _add_tag(self, name: str, tag: str, digest: str, modified: float) -> None:
+        pushed = self._pushed(name, tag, digest, modified)
+        self.repositories[name].tags[tag] = Tag(digest, pushed, modified)
 
     def _read(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return keys with their content; an empty one if it is gone."""
@@ -211,14 +206,17 @@ class Walk:
                 self.unclear.append(f"the manifest {digest}: {error!r}")
 
 
-def _add_tag(repository: Repository, rest: str, entry: Entry, currents: dict[str, Entry]) -> None:
+def _add_tag_link(
+    repository: Repository, rest: str, entry: Entry, currents: dict[str, Entry]
+) -> None:
     if not (match := _TAG.fullmatch(rest)):
         return
     tag, kind, algorithm, value = match.groups()
     if kind == "current":
         currents[tag] = entry
-    elif tag not in repository.dead_tags or repository.dead_tags[tag].pushed < entry.modified:
-        repository.dead_tags[tag] = Tag(sys.intern(f"{algorithm}:{value}"), entry.modified)
+    elif tag not in repository.dead_tags or repository.dead_tags[tag].modified < entry.modified:
+        digest = sys.intern(f"{algorithm}:{value}")
+        repository.dead_tags[tag] = Tag(digest, entry.modified, entry.modified)
 
 
 def _add_upload(repository: Repository, rest: str, entry: Entry) -> None:
@@ -227,39 +225,6 @@ def _add_upload(repository: Repository, rest: str, entry: Entry) -> None:
     repository.uploads[upload] = ([*keys, entry.key], max(latest, entry.modified))
     if file == "startedat":
         repository.started.add(upload)
-
-
-def parse_manifest(content: bytes) -> Manifest:
-    """Return what a manifest or index refers to; all digests in it, if it is of an unknown kind.
-
-    https://github.com/opencontainers/image-spec/blob/main/manifest.md and image-index.md beside it;
-    https://distribution.github.io/distribution/spec/deprecated-schema-v1/
-
-    Raises:
-        ValueError, KeyError, TypeError, AttributeError: If it is neither.
-    """
-    document: dict[str, Any] = json.loads(content)
-    layers: list[dict[str, Any]] = []
-    children: list[str] = []
-    optional: list[str] = []
-    if document["schemaVersion"] == 1:
-        layers = [{"digest": layer["blobSum"]} for layer in document["fsLayers"]]
-    elif "manifests" in document:
-        children = [child["digest"] for child in document["manifests"]]
-    elif "config" in document and "layers" in document:
-        parts = [document["config"], *document["layers"]]
-        layers = [part for part in parts if not part.get("urls")]
-        # Layers with URLs need not be in any registry.
-        optional = [part["digest"] for part in parts if part.get("urls")]
-    else:
-        optional = _IN_JSON.findall(content.decode())
-    return Manifest(
-        layers=tuple(sys.intern(layer["digest"]) for layer in layers),
-        sizes=tuple(layer["size"] for layer in layers if "size" in layer),
-        children=tuple(map(sys.intern, children)),
-        optional=tuple(map(sys.intern, optional)),
-        subject=sys.intern((document.get("subject") or {"digest": ""})["digest"]),
-    )
 
 
 def _digest(pattern: re.Pattern[str], text: str) -> str:

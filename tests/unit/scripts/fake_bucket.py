@@ -41,6 +41,7 @@ class FakeBucket(Objects):
         self.modified: dict[str, float] = {}
         self.read: list[str] = []
         self.clock = 1_000_000.0
+        self.place = "https://s3.example.com/images"
         self.before: Callable[[str, str], None] = self.nothing
 
     def nothing(self, method: str, key: str) -> None:

@@ -21,6 +21,7 @@ REQUESTS = [
     "HEAD /images",
     f"PUT {NAME}",
     f"GET {NAME}",
+    f"HEAD {NAME}",
     f"DELETE {NAME}",
     f"POST {NAME}?uploads=",
     f"GET /images?prefix=team%2Fstorage-check-{RANDOM}&uploads=",
@@ -32,7 +33,7 @@ REQUESTS = [
 LINES = [
     "ok: listed the bucket",
     "ok: an anonymous client may not",
-    "ok: wrote, read and deleted an object",
+    "ok: wrote, read and deleted an object, which an anonymous client may not read",
     "ok: started, listed and aborted an upload in parts",
 ]
 
@@ -120,12 +121,12 @@ def test_without_a_folder_the_object_is_at_the_top_of_the_bucket(
     [
         (0, 0, "s3:ListBucket", []),
         (2, 2, "s3:PutObject", []),
-        (3, 2, "s3:GetObject", [4]),
-        (4, 2, "s3:DeleteObject", []),
-        (5, 3, "s3:PutObject", []),
-        (6, 3, "s3:ListBucketMultipartUploads", [8]),
-        (7, 3, "s3:ListMultipartUploadParts", [8]),
-        (8, 3, "s3:AbortMultipartUpload", []),
+        (3, 2, "s3:GetObject", [5]),
+        (5, 2, "s3:DeleteObject", []),
+        (6, 3, "s3:PutObject", []),
+        (7, 3, "s3:ListBucketMultipartUploads", [9]),
+        (8, 3, "s3:ListMultipartUploadParts", [9]),
+        (9, 3, "s3:AbortMultipartUpload", []),
     ],
 )
 def test_each_action_that_is_not_allowed_ends_the_check_and_is_named(
@@ -144,7 +145,7 @@ def test_each_action_that_is_not_allowed_ends_the_check_and_is_named(
     ("request_", "content", "problem"),
     [
         (3, "others", f"/team/storage-check-{RANDOM}: it reads other bytes than were written"),
-        (6, "<Uploads/>", ": it does not list a started upload"),
+        (7, "<Uploads/>", ": it does not list a started upload"),
     ],
 )
 def test_storage_that_responds_wrongly_is_refused_and_keeps_nothing(
@@ -155,6 +156,22 @@ def test_storage_that_responds_wrongly_is_refused_and_keeps_nothing(
     assert status == 1
     assert printed[-1] == f"FAILED: http://s3/images{problem}"
     assert storage.requests[-1].startswith(f"DELETE {NAME}")
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (200, "storage.bucket = images: everybody may read what is in it; make it private"),
+        (503, "an anonymous HEAD of an object gets 503"),
+    ],
+)
+def test_a_bucket_whose_objects_everybody_can_read_is_refused_though_nobody_can_list_it(
+    storage: Storage, run: Any, status: int, problem: str
+) -> None:
+    storage.responses = {f"HEAD {NAME}": (status, "")}
+    _, printed = run()
+    assert problem in printed[-1]
+    assert storage.requests[-1] == f"DELETE {NAME}"
 
 
 @pytest.mark.parametrize(("options", "seconds"), [([], 50), (["--managed"], 350)])

@@ -23,6 +23,7 @@ from tests.unit.scripts.fake_bucket import (
     B,
     C,
     FakeBucket,
+    Image,
     digest_of,
     image,
     index,
@@ -63,6 +64,19 @@ def test_a_whole_bucket_is_shown_and_its_tags_are_remembered(
         usage_history.KEY,
         usage_history.TABLE_KEY,
     }
+
+
+def test_a_layer_with_a_digest_of_another_algorithm_is_not_lost_while_its_blob_is_there(
+    bucket: FakeBucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alias = f"sha512:{'0' * 128}"
+    other = Image(A.manifest.replace(LAYER.encode(), alias.encode()), A.layers)
+    bucket.push("other", other, "a")
+    bucket.put(link_key("other", "_layers", alias), LAYER.encode())
+    assert run(bucket)
+    del bucket.stored[blob_key(LAYER)]
+    assert not run(bucket)
+    assert f"lost: other:a: its layer {alias} is not in the bucket" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from scripts import collection_state, maintain, tag_history, usage_history
 from scripts.maintain import Task
 from scripts.retention import Retention
 from scripts.walk import link_key
-from tests.unit.scripts.fake_bucket import A
+from tests.unit.scripts.fake_bucket import A, B
 from tests.unit.scripts.fake_registry import TIMES, World, done
 from tests.unit.scripts.situations import LAST, deleted, expired
 
@@ -55,12 +55,31 @@ def test_a_dry_run_shows_what_rules_would_delete(capsys: pytest.CaptureFixture[s
     expired(world)
     for _ in range(9):
         assert run(world, dry_run=True, retention=LAST)
-    assert "would expire: tag r:a" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "would expire: tag r:a" in output
+    assert "would expire: manifest" not in output, "that of the tag goes with it"
     assert not world.broken("r", A, "a")
     for _ in range(9):
         assert run(world, retention=LAST)
     assert "expired: tag r:a" in capsys.readouterr().out
     assert world.broken("r", A, "a")
+
+
+def test_a_dry_run_shows_which_manifests_without_a_tag_would_go(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    for pushed in (A, B):
+        assert done(world.pods[0].push("r", pushed, "a"))
+    days = Retention(untagged_days=0.04)
+    shown = []
+    for _ in range(9):
+        assert run(world, dry_run=True, retention=days)
+        shown.append("would expire: manifest" in capsys.readouterr().out)
+    assert shown == [False] * 6 + [True] * 3
+    assert run(world, dry_run=True, retention=days)
+    assert f"would expire: manifest r@{A.digest}\n" in capsys.readouterr().out
+    assert not world.broken("r", A)
 
 
 def test_a_tag_that_expires_is_remembered_before_it_goes() -> None:
@@ -103,7 +122,7 @@ def test_a_pod_that_cannot_be_reached_fails_the_run(capsys: pytest.CaptureFixtur
     deleted(world)
     world.forgetting.reachable = False
     assert not all(run(world) for _ in range(4))
-    assert "FAILED: nothing is deleted" in capsys.readouterr().out
+    assert "FAILED: no blob is deleted" in capsys.readouterr().out
 
 
 def test_nothing_is_deleted_while_another_stack_looks_after_the_bucket(

@@ -10,7 +10,7 @@ from scripts import tag_history
 from scripts.objects import StorageError
 from scripts.restore import Restore, RestoreError
 from scripts.tag_history import load, save
-from scripts.walk import Walk, blob_key, swept_key, tag_key
+from scripts.walk import Walk, blob_key, link_key, swept_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, Image, digest_of, image
 
 HOUR = 3600
@@ -200,3 +200,36 @@ def test_a_history_that_cannot_be_read_is_not_begun_anew(
     bucket.put(tag_history.KEY, content)
     with pytest.raises(StorageError, match=r"cannot be read .* delete this object"):
         load(bucket)
+
+
+def test_an_image_comes_back_without_a_signature_that_is_gone(bucket: FakeBucket) -> None:
+    signature = image(b"signature")
+    tag = f"{A.digest.replace(':', '-')}.sig"
+    bucket.push("r", signature, tag)
+    look(bucket, 2)
+    for deleted in (A, signature):
+        bucket.delete_manifest("r", deleted.digest)
+    del bucket.stored[blob_key(signature.digest)]
+    lines = restored(bucket, "a")
+    assert lines[1].startswith(f"what was attached to it is not back: r:{tag} was last seen on")
+    assert lines[2].startswith("r:a names")
+    assert bucket.pulls("r", A, "a")
+
+
+def test_a_layer_with_a_digest_of_another_algorithm_comes_back_as_it_was() -> None:
+    bucket = FakeBucket()
+    alias, blob = f"sha512:{'0' * 128}", digest_of(A.layers[1])
+    manifest = A.manifest.replace(blob.encode(), alias.encode())
+    other = Image(manifest, A.layers)
+    bucket.push("r", other, "a")
+    link = link_key("r", "_layers", alias)
+    bucket.put(link, blob.encode())
+    look(bucket, 1)
+    bucket.delete_manifest("r", other.digest)
+    restored(bucket, "a")
+    assert bucket.pulls("r", other, "a")
+    assert bucket.stored[link] == blob.encode()
+    bucket.delete_manifest("r", other.digest)
+    del bucket.stored[blob_key(blob)]
+    with pytest.raises(RestoreError, match=f"its layer {alias} is not in the bucket"):
+        restored(bucket, "a")

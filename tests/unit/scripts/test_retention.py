@@ -26,7 +26,7 @@ def rule(
 
 def tags(**ages: float) -> dict[str, Tag]:
     """Tags of images of their own, with their ages in days."""
-    return {name: Tag(f"sha256:{name}", NOW - age * DAY) for name, age in ages.items()}
+    return {name: Tag(f"sha256:{name}", NOW - age * DAY, NOW) for name, age in ages.items()}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_the_rule_with_the_most_specific_pattern_decides() -> None:
 
 def test_five_tags_of_one_image_count_once() -> None:
     result = tags(a=1, b=2, c=3)
-    result |= {f"a{number}": Tag("sha256:a", NOW - number) for number in range(5)}
+    result |= {f"a{number}": Tag("sha256:a", NOW - number, NOW) for number in range(5)}
     assert rule(last=2).expired("r", result, NOW) == {"c"}
 
 
 def test_a_tag_that_attaches_a_signature_does_not_count() -> None:
-    result = tags(a=1, b=2) | {f"sha256-{'0' * 64}.sig": Tag("sha256:s", NOW)}
+    result = tags(a=1, b=2) | {f"sha256-{'0' * 64}.sig": Tag("sha256:s", NOW, NOW)}
     assert rule(last=2).expired("r", result, NOW) == set()
     assert rule(last=1).expired("r", result, NOW) == {"b"}
 

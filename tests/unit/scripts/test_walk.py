@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from scripts.walk import ROOT, SWEPT, Walk, blob_key, link_key, parse_manifest, swept_key, tag_key
+from scripts.manifests import parse_manifest
+from scripts.walk import ROOT, SWEPT, Walk, blob_key, link_key, swept_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
 
 FIRST, SECOND = f"sha256:{'0' * 64}", f"sha256:{'1' * 64}"
@@ -20,7 +21,7 @@ def test_a_walk_finds_blobs_layers_manifests_and_tags() -> None:
     repository = walk.repositories["team/app"]
     assert repository.layers == {digest_of(layer) for layer in A.layers}
     assert repository.revisions == {A.digest: bucket.clock}
-    assert repository.tags == {"1.2": (A.digest, bucket.clock)}
+    assert repository.tags == {"1.2": (A.digest, bucket.clock, bucket.clock)}
     assert walk.manifests[A.digest].layers == tuple(digest_of(layer) for layer in A.layers)
 
 
@@ -53,7 +54,7 @@ def test_a_push_that_has_begun_counts_as_one() -> None:
     bucket.push("r", A, "a")
     bucket.clock += 50
     bucket.put(tag_key("r", "a", B.digest), B.digest.encode())
-    assert Walk(bucket).repositories["r"].tags["a"] == (A.digest, bucket.clock)
+    assert Walk(bucket).repositories["r"].tags["a"] == (A.digest, bucket.clock, bucket.clock)
 
 
 def test_a_deleted_tag_has_its_last_image() -> None:
