@@ -33,7 +33,6 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
                 admin=settings.admin_user,
                 pull=settings.pull_user,
                 image_prefix=settings.nodes.mirror_prefix or settings.hostname,
-                tls=settings.tls.mode != "none",
                 one_minute=settings.ingress.controller == "traefik"
                 and not (settings.ingress.by_tcp_route and settings.tls.mode != "none"),
                 bucket=bucket,
@@ -113,7 +112,7 @@ before_script:
 
 ```bash
 pulumi stack output password --show-secrets |
-    python3 -m scripts.smoke_test {scheme}://{hostname} --username {admin} --password-file -
+    python3 -m scripts.smoke_test https://{hostname} --username {admin} --password-file -
 ```
 
 ## Clean up
@@ -149,7 +148,6 @@ def readme(
     admin: str,
     pull: str,
     image_prefix: str,
-    tls: bool,
     one_minute: bool,
     bucket: str,
     on_destroy: str,
@@ -161,7 +159,6 @@ def readme(
         admin: The admin's name.
         pull: The pull user's name.
         image_prefix: The prefix of image names on configured nodes.
-        tls: Whether the ingress terminates TLS.
         one_minute: Whether Traefik cuts uploads that take longer.
         bucket: The bucket that holds the images.
         on_destroy: What `pulumi destroy` does to it: protect, retain or delete.
@@ -171,7 +168,6 @@ def readme(
         admin=admin,
         pull=pull,
         image=image_prefix,
-        scheme="https" if tls else "http",
         one_minute=_ONE_MINUTE if one_minute else "",
         clean_up=_CLEAN_UP[on_destroy].format(bucket=bucket),
     )

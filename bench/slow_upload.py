@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import smoke_test
+from scripts import registry_client
 
 REPOSITORY = "slow"
 """The repository of the layers. No manifest refers to them: a garbage collection deletes them."""
@@ -73,7 +73,7 @@ class Layer:
             yield piece
 
 
-def upload(registry: smoke_test.Registry, size: int, rate: int) -> Upload:
+def upload(registry: registry_client.Registry, size: int, rate: int) -> Upload:
     """Push one layer as clients do: open an upload, send everything in one PATCH, close it.
 
     Args:
@@ -82,7 +82,7 @@ def upload(registry: smoke_test.Registry, size: int, rate: int) -> Upload:
         rate: In bytes per second.
 
     Raises:
-        smoke_test.SmokeTestError: The registry rejects uploads.
+        registry_client.RegistryError: The registry rejects uploads.
         OSError: There is no response.
     """
     location = registry.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202]).headers["location"]
@@ -101,7 +101,7 @@ def upload(registry: smoke_test.Registry, size: int, rate: int) -> Upload:
 
 
 def _send(
-    registry: smoke_test.Registry, method: str, path: str, body: Iterable[bytes] | bytes
+    registry: registry_client.Registry, method: str, path: str, body: Iterable[bytes] | bytes
 ) -> tuple[int, str]:
     """Send one request; return the status and the next location."""
     request = urllib.request.Request(  # noqa: S310 - checked by main
@@ -131,7 +131,7 @@ def main() -> int:
         parser.error(f"{args.url}: expected a URL, such as https://registry.example.com")
     source = args.password_file
     password = (sys.stdin.read() if source == "-" else Path(source).read_text()).rstrip("\n")
-    registry = smoke_test.Registry(args.url, smoke_test.basic(args.username, password))
+    registry = registry_client.Registry(args.url, registry_client.basic(args.username, password))
     arrived = 0
     for number in range(1, args.count + 1):
         one = upload(registry, int(args.size * 2**20), int(args.rate * 10**6 / 8))

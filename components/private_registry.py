@@ -196,7 +196,7 @@ class PrivateRegistry(pulumi.ComponentResource):
 
     def _request_from_here(self, _: str) -> pulumi.Input[bool]:
         settings = self._args.settings
-        return asyncio.to_thread(report_ingress, settings.hostname, settings.tls.mode)
+        return asyncio.to_thread(report_ingress, f"https://{settings.hostname}/v2/", settings.tls)
 
     @staticmethod
     def _report_usage(known: Sequence[Any]) -> pulumi.Input[None]:

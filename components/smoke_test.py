@@ -86,7 +86,7 @@ class SmokeTest(pulumi.ComponentResource):
                 namespace=args.namespace,
                 labels=LABELS,
                 image=args.image,
-                scripts=[SCRIPTS / "smoke_test.py"],
+                scripts=[SCRIPTS / "smoke_test.py", SCRIPTS / "registry_client.py"],
                 arguments=[
                     args.url,
                     f"--username={args.user.username}",

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import re
 import socket
 import ssl
 import subprocess
@@ -23,7 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.smoke_test import Registry, SmokeTestError, basic
+from scripts.pullable import lost_images
+from scripts.registry_client import Registry, RegistryError, add_certificate, basic, ssl_context
 
 CERTIFICATE_DAYS = 14
 """Certificates are renewed at two thirds of their lifetime, thus 30 days before a usual one of 90
@@ -31,10 +31,6 @@ expires: https://letsencrypt.org/docs/integration-guide/#when-to-renew. This is 
 
 CONNECT_SECONDS = 10
 """How long a TLS handshake may take."""
-
-LIST_SIZE = 1000
-"""Names in a page of a list; the registry's own limit of repositories:
-https://distribution.github.io/distribution/about/configuration/#catalog"""
 
 BOOTSTRAP_KEY = "bootstrap-key"
 """The key with which the refresh itself reads the Space."""
@@ -128,17 +124,17 @@ def drift() -> list[Finding]:
     return list(changed(digest["steps"]))
 
 
-def certificate(hostname: str, port: int = 443) -> Iterator[str]:
+def certificate(hostname: str, tls: ssl.SSLContext, port: int = 443) -> Iterator[str]:
     """Yield what is wrong with the certificate that clients get.
 
     Args:
         hostname: The registry's hostname.
+        tls: Whom to trust, and the client's own certificate.
         port: The port of its ingress.
 
     Raises:
         OSError: No connection can be made.
     """
-    tls = ssl.create_default_context()
     try:
         with (
             socket.create_connection((hostname, port), CONNECT_SECONDS) as connection,
@@ -153,100 +149,48 @@ def certificate(hostname: str, port: int = 443) -> Iterator[str]:
         yield f"the certificate of {hostname} expires in {days:.0f} days"
 
 
-def listed(registry: Registry, path: str, key: str) -> Iterator[str]:
-    """Yield all names of a list that comes in pages.
-
-    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
-
-    Args:
-        registry: The registry.
-        path: The list's path.
-        key: The key of the names in each page.
-    """
-    page = f"{path}?n={LIST_SIZE}"
-    while page:
-        response = registry.call("GET", page, [200, 404])
-        yield from json.loads(response.body).get(key) or []
-        link = re.match(r"<([^>]+)>", response.headers.get("link", ""))
-        page = link[1] if link else ""
-
-
-def lost_images(registry: Registry) -> Iterator[tuple[str, str]]:
-    """Yield the tags that cannot be pulled, and what is missing.
-
-    Args:
-        registry: The registry, with the login of who may pull everything.
-
-    Raises:
-        SmokeTestError: The images cannot be listed.
-        OSError: Likewise.
-    """
-    for repository in listed(registry, "v2/_catalog", "repositories"):
-        whole: set[str] = set()
-        for tag in listed(registry, f"v2/{repository}/tags/list", "tags"):
-            try:
-                _pull(registry, f"v2/{repository}", "manifests", tag, whole)
-            except SmokeTestError as error:
-                yield f"{repository}:{tag}", str(error)
-
-
-def _pull(registry: Registry, path: str, kind: str, reference: str, whole: set[str]) -> None:
-    """Read a manifest with all that it names, or the first byte of a blob.
-
-    A byte, since a HEAD request is answered from the registry's memory.
-
-    Args:
-        registry: The registry.
-        path: The repository's path.
-        kind: ``manifests`` or ``blobs``.
-        reference: A tag or digest.
-        whole: The digests that were read before; grows.
-
-    Raises:
-        SmokeTestError: Something is missing.
-    """
-    if reference in whole:
-        return
-    url = f"{path}/{kind}/{reference}"
-    if kind == "blobs":
-        # 416 of an S3 server says that the blob is there, and empty.
-        registry.call("GET", url, [200, 206, 416], headers={"Range": "bytes=0-0"})
-    else:
-        manifest = json.loads(registry.call("GET", url, [200]).body)
-        for inner in manifest.get("manifests", []):
-            _pull(registry, path, "manifests", inner["digest"], whole)
-        for blob in itertools.chain([manifest.get("config")], manifest.get("layers", [])):
-            # Layers with URLs of their own are elsewhere.
-            if blob and "urls" not in blob:
-                _pull(registry, path, "blobs", blob["digest"], whole)
-    whole.add(reference)
-
-
-def service(outputs: Mapping[str, Any]) -> Iterator[Finding]:
+def service(
+    outputs: Mapping[str, Any], settings: Mapping[str, str], tls: ssl.SSLContext
+) -> Iterator[Finding]:
     """Yield what clients of the registry would meet.
 
     Args:
         outputs: The outputs of the stack, with secrets.
+        settings: The section ``tls`` of its settings.
+        tls: Whom to trust, and the client's own certificate.
     """
-    hostname, namespace = outputs["registry"], outputs["namespace"]
-    kubectl = f"kubectl --namespace {namespace}"
+    hostname = outputs["registry"]
+    kubectl = f"kubectl --namespace {outputs['namespace']}"
     try:
-        for problem in certificate(hostname):
-            yield Finding(problem, f"{kubectl} {_RENEW}, or as docs/ingress.md says")
+        for problem in certificate(hostname, tls):
+            yield Finding(problem, renewal(kubectl, settings))
         login = basic(outputs["username"], outputs["password"])
-        for image, problem in lost_images(Registry(f"https://{hostname}", login)):
+        for image, problem in lost_images(Registry(f"https://{hostname}", login, tls)):
             # A registry that remembers a blob does not let it be pushed again.
             fix = f"{kubectl} delete pods --selector {_PODS}, and push {image} again"
             yield Finding(f"{image} cannot be pulled: {problem}", fix)
-    except (OSError, SmokeTestError) as error:
+    except (OSError, RegistryError) as error:
         fix = f"{kubectl} describe pods,ingresses says why"
         yield Finding(f"https://{hostname} cannot be used: {error}", fix)
 
 
-_RENEW = (
-    "create secret tls registry-tls --cert fullchain.pem --key privkey.pem "
-    "--dry-run=client --output yaml | kubectl apply --filename -"
-)
+def renewal(kubectl: str, settings: Mapping[str, str]) -> str:
+    """Return what renews the certificate, or tells why it was not renewed.
+
+    Args:
+        kubectl: The command, with the registry's namespace.
+        settings: The section ``tls`` of the stack's settings.
+    """
+    secret = settings.get("secretName", "registry-tls")
+    return {
+        "secret": f"{kubectl} create secret tls {secret} --cert fullchain.pem --key privkey.pem "
+        "--dry-run=client --output yaml | kubectl apply --filename -",
+        "letsEncrypt": f"{kubectl} logs deployment/acme-client says why",
+        "acme": "the log of Traefik says why",
+        "certManager": f"{kubectl} describe certificate {secret} says why",
+        "none": "renew it where TLS is terminated",
+    }[settings.get("mode", "secret")]
+
 
 _PODS = "app.kubernetes.io/component=registry"
 
@@ -257,29 +201,52 @@ def stack_outputs() -> dict[str, Any]:
     Raises:
         DoctorError: There are none.
     """
-    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--non-interactive"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise DoctorError(result.stderr.strip())
-    outputs: dict[str, Any] = json.loads(result.stdout)
+    outputs = _pulumi("stack", "output", "--show-secrets")
     if "registry" not in outputs:
         raise DoctorError("the stack has no registry; to create it: pulumi up")
     return outputs
 
 
+def tls_settings() -> dict[str, str]:
+    """Return the section ``tls`` of the selected stack's settings.
+
+    Raises:
+        DoctorError: The settings cannot be read.
+    """
+    config = _pulumi("config")
+    values = [x.get("objectValue", {}) for key, x in config.items() if key.endswith(":tls")]
+    return dict(*values)
+
+
+def _pulumi(*command: str) -> dict[str, Any]:
+    result = subprocess.run(
+        ["pulumi", *command, "--json", "--non-interactive"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise DoctorError(result.stderr.strip())
+    values: dict[str, Any] = json.loads(result.stdout)
+    return values
+
+
 def main() -> int:
     """Run from the command line, and return the exit status."""
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description="Find what has changed behind Pulumi's back, and the commands that fix it.",
         epilog="Changes nothing. Exits with 1 if something was found.",
-    ).parse_args()
+    )
+    add_certificate(parser)
+    args = parser.parse_args()
     try:
-        outputs = stack_outputs()
+        tls = ssl_context(args)
+        outputs, settings = stack_outputs(), tls_settings()
         findings = 0
-        for finding in itertools.chain(drift(), service(outputs)):
+        for finding in itertools.chain(drift(), service(outputs, settings, tls)):
             findings += 1
             print(f"{finding.what}; fix: {finding.fix}", flush=True)
-    except DoctorError as error:
+    except (DoctorError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not findings:

@@ -14,140 +14,40 @@ specification: https://github.com/opencontainers/distribution-spec/blob/main/spe
 from __future__ import annotations
 
 import argparse
-import base64
 import hashlib
-import http.client
 import json
 import os
 import ssl
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
-from types import MappingProxyType
+
+from scripts.registry_client import (
+    MANIFEST,
+    Registry,
+    RegistryError,
+    add_certificate,
+    basic,
+    ssl_context,
+)
 
 REPOSITORY = "smoke-test"
 """The repository that the test uses, and leaves empty."""
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
-OCTETS = MappingProxyType({"Content-Type": "application/octet-stream"})
-
 LAYER_BYTES = 100_000
 """Small enough to cost nothing, too large for any client to have sent it along with its headers."""
 
-REQUEST_SECONDS = 30
-"""How long one response may take."""
-
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-
-class SmokeTestError(Exception):
-    """The registry did not work; says which request failed, and its response."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """A response of the registry.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Their names in any case.
-        body: All of it.
-    """
-
-    status: int
-    headers: Message
-    body: bytes
-
-
-class Registry:
-    """A registry, as one client sees it.
-
-    Args:
-        url: Scheme, host and port, such as https://registry.example.com
-        authorization: The value of the Authorization header; None for an anonymous client.
-        tls: Whom to trust, and the client's own certificate; None for the defaults.
-    """
-
-    def __init__(
-        self, url: str, authorization: str | None, tls: ssl.SSLContext | None = None
-    ) -> None:
-        self.url, self.authorization, self.tls = url.rstrip("/"), authorization, tls
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        expected: Collection[int],
-        body: bytes | None = None,
-        headers: Mapping[str, str] = OCTETS,
-    ) -> Response:
-        """Send one request.
-
-        Args:
-            method: The HTTP method.
-            path: A path, or a URL that the registry gave.
-            expected: The accepted statuses.
-            body: What to send.
-            headers: More headers, among them the media type of what is sent.
-
-        Raises:
-            SmokeTestError: On another status, or half a response.
-            OSError: If there was no response.
-        """
-        url = urllib.parse.urljoin(self.url + "/", path)
-        request = urllib.request.Request(url, body, method=method)  # noqa: S310 - checked by main
-        request.add_header("Accept", f"{MANIFEST}, */*")
-        for name, value in headers.items():
-            request.add_header(name, value)
-        if self.authorization:
-            # Not sent to where a redirect leads: S3 servers refuse two kinds of authentication.
-            request.add_unredirected_header("Authorization", self.authorization)
-        try:
-            with urllib.request.urlopen(  # noqa: S310
-                request, timeout=REQUEST_SECONDS, context=self.tls
-            ) as stream:
-                response = Response(stream.status, stream.headers, stream.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                response = Response(error.code, error.headers, error.read())
-        except http.client.HTTPException as error:
-            # Such as an end before all of a layer was sent.
-            raise SmokeTestError(f"{method} {url}: {error!r}") from None
-        if response.status not in expected:
-            statuses = " or ".join(map(str, expected))
-            excerpt = response.body[:300].decode(errors="replace").strip()
-            raise SmokeTestError(
-                f"{method} {url}: expected {statuses}, got {response.status} {excerpt}"
-            )
-        return response
-
-    def push_blob(self, content: bytes) -> dict[str, str | int]:
-        """Push a blob in one piece, and return its digest and size."""
-        start = self.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202])
-        sent = self.call("PATCH", start.headers["location"], [202], content)
-        separator = "&" if "?" in sent.headers["location"] else "?"
-        query = urllib.parse.urlencode({"digest": digest(content)})
-        self.call("PUT", f"{sent.headers['location']}{separator}{query}", [201], b"")
-        return {"digest": digest(content), "size": len(content)}
 
 
 def digest(content: bytes) -> str:
     """Return the digest that content is addressed by."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
-def basic(username: str, password: str) -> str:
-    """Return the value of an Authorization header (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 def wait_for_login(registry: Registry, seconds: float, replicas: int) -> None:
@@ -159,7 +59,7 @@ def wait_for_login(registry: Registry, seconds: float, replicas: int) -> None:
         replicas: How many pods the URL leads to; each must know the login.
 
     Raises:
-        SmokeTestError: If it did not until then.
+        RegistryError: If it did not until then.
     """
     deadline = time.monotonic() + seconds
     # A Service chooses a pod for each connection at random: in so many, one is missed with a
@@ -168,9 +68,9 @@ def wait_for_login(registry: Registry, seconds: float, replicas: int) -> None:
     while missing:
         try:
             registry.call("GET", "v2/", [200])
-        except (OSError, SmokeTestError) as error:
+        except (OSError, RegistryError) as error:
             if time.monotonic() > deadline:
-                raise SmokeTestError(f"cannot log in: {error}") from None
+                raise RegistryError(f"cannot log in: {error}") from None
             time.sleep(0.5)
             missing = in_a_row
         else:
@@ -196,7 +96,7 @@ def test(
         tls: Whom to trust, and the client's own certificate; None for the defaults.
 
     Raises:
-        SmokeTestError: On the first thing that did not work.
+        RegistryError: On the first thing that did not work.
         OSError: If there was no response.
     """
     registry = Registry(url, basic(username, password), tls)
@@ -223,6 +123,16 @@ def test(
     yield "refused a wrong password and a wrong user"
 
 
+def push_blob(registry: Registry, content: bytes) -> dict[str, str | int]:
+    """Push a blob in one piece, and return its digest and size."""
+    start = registry.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202])
+    sent = registry.call("PATCH", start.headers["location"], [202], content)
+    separator = "&" if "?" in sent.headers["location"] else "?"
+    query = urllib.parse.urlencode({"digest": digest(content)})
+    registry.call("PUT", f"{sent.headers['location']}{separator}{query}", [201], b"")
+    return {"digest": digest(content), "size": len(content)}
+
+
 def _use(registry: Registry, content: bytes, tag: str) -> Iterator[str]:
     """Push an image, pull, list and delete it, and yield each thing that worked."""
     rootfs = {"type": "layers", "diff_ids": [digest(content)]}
@@ -231,8 +141,8 @@ def _use(registry: Registry, content: bytes, tag: str) -> Iterator[str]:
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": {"mediaType": CONFIG, **registry.push_blob(config)},
-            "layers": [{"mediaType": LAYER, **registry.push_blob(content)}],
+            "config": {"mediaType": CONFIG, **push_blob(registry, config)},
+            "layers": [{"mediaType": LAYER, **push_blob(registry, content)}],
         }
     ).encode()
     # One tag starts like the other: registries before 3.1.2 listed only one of the two on S3.
@@ -245,12 +155,12 @@ def _use(registry: Registry, content: bytes, tag: str) -> Iterator[str]:
     pulled = registry.call("GET", f"v2/{REPOSITORY}/manifests/{digest(manifest)}", [200]).body
     layer = registry.call("GET", f"v2/{REPOSITORY}/blobs/{digest(content)}", [200]).body
     if (pulled, layer) != (manifest, content):
-        raise SmokeTestError("what was pulled by digest is not what was pushed")
+        raise RegistryError("what was pulled by digest is not what was pushed")
     yield "pulled it back by digest, byte for byte"
 
     listed = json.loads(registry.call("GET", f"v2/{REPOSITORY}/tags/list", [200]).body)["tags"]
     if not set(tags) <= set(listed):
-        raise SmokeTestError(
+        raise RegistryError(
             f"pushed the tags {tags}, but of these only {set(tags) & set(listed)} are listed"
         )
     yield "listed both of its tags"
@@ -275,20 +185,17 @@ def main() -> int:
     parser.add_argument(
         "--replicas", type=int, default=1, help="pods that must know the login; default 1"
     )
-    parser.add_argument("--cert", help="the client's certificate, if the registry wants one")
-    parser.add_argument("--key", help="its private key; by default in the file of --cert")
+    add_certificate(parser)
     args = parser.parse_args()
     if not args.url.startswith(("https://", "http://")):
         parser.error(f"{args.url}: expected a URL, such as https://registry.example.com")
     try:
         source = args.password_file
         password = (sys.stdin.read() if source == "-" else Path(source).read_text()).rstrip("\n")
-        tls = ssl.create_default_context()
-        if args.cert:
-            tls.load_cert_chain(args.cert, args.key)
+        tls = ssl_context(args)
         for step in test(args.url, args.username, password, args.wait, args.replicas, tls):
             print(f"ok: {step}", flush=True)
-    except (SmokeTestError, OSError) as error:
+    except (RegistryError, OSError) as error:
         print(f"FAILED: {error}", flush=True)
         return 1
     print(f"passed: {args.url} works")

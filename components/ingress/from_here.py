@@ -9,6 +9,8 @@ import urllib.request
 
 import pulumi
 
+from settings.tls import TlsNone, TlsSettings
+
 TIMEOUT_SECONDS = 5
 """For one response: the registry's takes milliseconds."""
 
@@ -20,24 +22,27 @@ CERTIFICATE_SECONDS = 60
 """How long the first certificate may take: an ACME server's is there in half a minute."""
 
 
-def report_ingress(hostname: str, tls_mode: str) -> bool:
+def report_ingress(url: str, tls: TlsSettings) -> bool:
     """Report, and return, whether clients like this machine reach the registry.
 
     The smoke test cannot: it runs in the cluster, behind the ingress. A failure is only a warning,
     as there may be no certificate or DNS record yet, or the registry may be for other networks.
 
     Args:
-        hostname: The registry's hostname.
-        tls_mode: Where the certificate comes from.
+        url: The URL of the registry's API, such as https://registry.example.com/v2/
+        tls: Where the certificate comes from, and whether clients need one.
     """
-    url = f"{'http' if tls_mode == 'none' else 'https'}://{hostname}/v2/"
     start = time.monotonic()
     patience = PATIENCE_SECONDS
     while (problem := _problem(url)) and time.monotonic() < start + patience:
-        if tls_mode != "secret" and _no_certificate(problem) and patience != CERTIFICATE_SECONDS:
+        if tls.mode != "secret" and _no_certificate(problem) and patience != CERTIFICATE_SECONDS:
             patience = CERTIFICATE_SECONDS
             pulumi.log.info(f"waiting up to {patience} s for the certificate: {problem}")
         time.sleep(0.5)
+    wants_certificate = not isinstance(tls, TlsNone) and tls.client_ca
+    if wants_certificate and "CERTIFICATE_REQUIRED" in str(problem):
+        pulumi.log.info(f"{url} asks for a client certificate, as it should")
+        return True
     if problem:
         pulumi.log.warn(
             f"{url} was not reached from this machine: {problem}\n"

@@ -41,7 +41,9 @@ def registry_config(
     """
     config: dict[str, Any] = {
         "version": "0.1",
-        "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
+        # At the level info it logs the headers of webhooks, which are secret:
+        # https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/app.go#L509
+        "log": {"level": "warn", "formatter": "json", "accesslog": {"disabled": True}},
         "storage": {
             "s3": {
                 "region": region,

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from scripts import smoke_test
+from scripts import registry_client
 from tests.sandbox.helpers import ROOT, Sandbox
 
 RATE_MBIT, SIZE_MIB = 0.1, 75 * 0.1 * 10**6 / 8 / 2**20
@@ -32,7 +32,7 @@ def send(
     ssl_context: ssl.SSLContext | None = None,
 ) -> tuple[int, Any]:
     """Send one request; return status and headers."""
-    accepted = {"Accept": smoke_test.MANIFEST, **(headers or {})}
+    accepted = {"Accept": registry_client.MANIFEST, **(headers or {})}
     request = urllib.request.Request(url, method=method, headers=accepted)
     if login:
         token = base64.b64encode(login.encode()).decode()

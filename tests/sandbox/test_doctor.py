@@ -96,9 +96,9 @@ def test_a_certificate_that_expires_soon(
     (tmp_path / "privkey.pem").write_text(key.read_text())
     fix(
         sandbox,
-        line.replace("fullchain.pem", f"{tmp_path}/fullchain.pem")
-        .replace("privkey.pem", f"{tmp_path}/privkey.pem")
-        .replace(", or as docs/ingress.md says", ""),
+        line.replace("fullchain.pem", f"{tmp_path}/fullchain.pem").replace(
+            "privkey.pem", f"{tmp_path}/privkey.pem"
+        ),
     )
     eventually("Traefik serves the new one", lambda: healthy(sandbox))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.build import images
-from scripts import smoke_test
+from scripts import registry_client, smoke_test
 from tests.sandbox.helpers import Result, Sandbox, eventually, pod, runs, state
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
@@ -182,13 +182,13 @@ def test_a_layer_that_lies_elsewhere_is_no_error_of_the_registry(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", sandbox.environment["SSL_CERT_FILE"])
-    login = smoke_test.basic("admin", sandbox.password)
-    registry = smoke_test.Registry(f"https://{sandbox.registry}", login)
+    login = registry_client.basic("admin", sandbox.password)
+    registry = registry_client.Registry(f"https://{sandbox.registry}", login)
     config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
     manifest = {
         "schemaVersion": 2,
-        "mediaType": smoke_test.MANIFEST,
-        "config": {"mediaType": smoke_test.CONFIG, **registry.push_blob(config)},
+        "mediaType": registry_client.MANIFEST,
+        "config": {"mediaType": smoke_test.CONFIG, **smoke_test.push_blob(registry, config)},
         "layers": [
             {
                 "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -203,7 +203,7 @@ def test_a_layer_that_lies_elsewhere_is_no_error_of_the_registry(
         "v2/smoke-test/manifests/foreign",
         [201],
         json.dumps(manifest).encode(),
-        {"Content-Type": smoke_test.MANIFEST},
+        {"Content-Type": registry_client.MANIFEST},
     )
 
 

@@ -17,6 +17,8 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
+from settings.tls import TlsSettings
+
 STACK_TYPE = "pulumi:pulumi:Stack"
 
 SMOKE_TEST = "smoke-test-job"
@@ -140,10 +142,10 @@ class Engine(MockMonitor):
         """Return the type of each resource."""
         return [resource.type for resource in self.resources.values()]
 
-    def report_ingress(self, hostname: str, tls_mode: str) -> None:
+    def report_ingress(self, url: str, tls: TlsSettings) -> None:
         """Record a request from this machine, which comes after the smoke test."""
         assert SMOKE_TEST in self.resources
-        self.requests.append((hostname, tls_mode))
+        self.requests.append((url, tls.mode))
 
     def report_usage(self, storage: dict[str, str]) -> None:
         """Record a look at the storage's usage, which comes after the smoke test."""

@@ -11,6 +11,7 @@ import pulumi
 import pytest
 
 from components.ingress import from_here, report_ingress
+from settings.tls import TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
 from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
@@ -41,7 +42,7 @@ def test_a_registry_that_asks_for_a_login_is_reached(
     serve: Serve, messages: dict[str, list[str]]
 ) -> None:
     url = serve(lambda request: REGISTRY if request.path == "/v2/" else OTHERS[1])
-    assert report_ingress(url.removeprefix("http://"), "none") is True
+    assert report_ingress(f"{url}/v2/", TlsNone()) is True
     assert messages == {"info": [f"{url}/v2/ asks for a login, as it should"], "warn": []}
 
 
@@ -51,7 +52,7 @@ def test_something_else_under_the_hostname_is_reported(
     serve: Serve, messages: dict[str, list[str]], other: Result
 ) -> None:
     url = serve(lambda _: other)
-    assert report_ingress(url.removeprefix("http://"), "none") is False
+    assert report_ingress(f"{url}/v2/", TlsNone()) is False
     problem = (
         f"expected the registry's status 401, got {other[0]}: something else has this hostname"
     )
@@ -64,7 +65,7 @@ def test_a_certificate_that_this_machine_does_not_trust_is_a_warning(
     serve: Serve, messages: dict[str, list[str]]
 ) -> None:
     url = serve(lambda _: REGISTRY, tls=True)
-    report_ingress(url.removeprefix("https://"), "secret")
+    report_ingress(f"{url}/v2/", TlsSecret())
     reason = f"{url}/v2/ was not reached from this machine: [SSL: CERTIFICATE_VERIFY_FAILED]"
     assert messages["warn"][0].startswith(reason)
     assert not messages["info"]
@@ -82,7 +83,7 @@ def test_a_registry_that_does_not_respond_is_a_warning(
 
     monkeypatch.setattr(from_here, "TIMEOUT_SECONDS", 0.02)
     url = serve(respond)
-    report_ingress(url.removeprefix("http://"), "none")
+    report_ingress(f"{url}/v2/", TlsNone())
     done.set()
     assert "was not reached from this machine: timed out\n" in messages["warn"][0]
 
@@ -91,23 +92,24 @@ def test_an_ingress_controller_has_time_to_learn_of_the_registry(
     serve: Serve, messages: dict[str, list[str]], clock: Clock
 ) -> None:
     responses = [OTHERS[1], REGISTRY]
-    report_ingress(serve(lambda _: responses.pop(0)).removeprefix("http://"), "none")
+    report_ingress(f"{serve(lambda _: responses.pop(0))}/v2/", TlsNone())
     assert not messages["warn"]
     assert clock.sleeps == [0.5]
 
 
+LETS_ENCRYPT = TlsLetsEncrypt(email="you@example.com")
 NONE, WRONG = ssl.SSLError("none"), ssl.SSLCertVerificationError("wrong")
 
 
 @pytest.mark.parametrize(
-    ("mode", "problem", "seconds"),
-    [("letsEncrypt", NONE, 60), ("letsEncrypt", WRONG, 4), ("secret", NONE, 4)],
+    ("tls", "problem", "seconds"),
+    [(LETS_ENCRYPT, NONE, 60), (LETS_ENCRYPT, WRONG, 4), (TlsSecret(), NONE, 4)],
 )
 def test_up_waits_for_a_certificate_that_is_on_its_way(
     messages: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
     clock: Clock,
-    mode: str,
+    tls: TlsSettings,
     problem: ssl.SSLError,
     seconds: int,
 ) -> None:
@@ -118,7 +120,7 @@ def test_up_waits_for_a_certificate_that_is_on_its_way(
         raise urllib.error.URLError(problem)
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
-    report_ingress("registry.example.com", mode)
+    report_ingress("https://registry.example.com/v2/", tls)
     assert clock.sleeps == [0.5] * 2 * seconds
     assert set(requests) == {("https://registry.example.com/v2/", 5)}
     waiting = f"waiting up to 60 s for the certificate: {problem}"
@@ -126,7 +128,26 @@ def test_up_waits_for_a_certificate_that_is_on_its_way(
     assert len(messages["warn"]) == 1
 
 
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("client_ca", ["PEM", None])
+def test_a_registry_that_wants_a_certificate_of_its_clients_is_reached_if_it_should(
+    messages: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, client_ca: str | None
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert (_ssl.c:2580)")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    tls = TlsSecret.model_construct(client_ca=client_ca)
+    assert report_ingress(URL, tls) is bool(client_ca)
+    asks = f"{URL} asks for a client certificate, as it should"
+    assert messages["info"] == ([asks] if client_ca else [])
+    assert len(messages["warn"]) == (0 if client_ca else 1)
+
+
+URL = f"https://{CONFIG['hostname']}/v2/"
+
+
 def test_only_an_update_ends_with_the_request(run: Run) -> None:
-    assert run().requests == [(CONFIG["hostname"], "secret")]
-    assert run({**CONFIG, "tls": {"mode": "none"}}).requests == [(CONFIG["hostname"], "none")]
+    assert run().requests == [(URL, "secret")]
+    assert run({**CONFIG, "tls": {"mode": "none"}}).requests == [(URL, "none")]
     assert run(preview=True).requests == []

@@ -59,7 +59,6 @@ def test_the_readme_is_the_golden_one(golden: Golden, on_destroy: str) -> None:
         admin="admin",
         pull="pull",
         image_prefix="example.com",
-        tls=True,
         one_minute=on_destroy == "protect",
         bucket="registry-a1b2c3d4",
         on_destroy=on_destroy,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 
 from scripts import doctor
 from scripts.doctor import Finding
-from scripts.smoke_test import Registry
+from scripts.pullable import lost_images
+from scripts.registry_client import Registry
 from tests.unit.servers import Request, Result, Serve
 
 SPACE = "digitalocean:index/spacesBucket:SpacesBucket"
@@ -126,7 +128,7 @@ def tls_port(serve: Serve) -> int:
 
 
 def test_a_certificate_of_an_unknown_authority_is_a_finding(tls_port: int) -> None:
-    (finding,) = doctor.certificate("127.0.0.1", tls_port)
+    (finding,) = doctor.certificate("127.0.0.1", ssl.create_default_context(), tls_port)
     assert "refused: unable to get local issuer certificate" in finding
 
 
@@ -134,10 +136,38 @@ def test_a_certificate_is_a_finding_only_when_it_expires_soon(
     tls_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
-    assert not list(doctor.certificate("127.0.0.1", tls_port))
+    assert not list(doctor.certificate("127.0.0.1", ssl.create_default_context(), tls_port))
     monkeypatch.setattr(doctor, "CERTIFICATE_DAYS", 10_000)
-    (finding,) = doctor.certificate("127.0.0.1", tls_port)
+    (finding,) = doctor.certificate("127.0.0.1", ssl.create_default_context(), tls_port)
     assert finding.startswith("the certificate of 127.0.0.1 expires in ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "fix"),
+    [
+        ({}, "kubectl -n r create secret tls registry-tls --cert fullchain.pem --key privkey.pem"),
+        ({"secretName": "own"}, "kubectl -n r create secret tls own --cert"),
+        ({"mode": "letsEncrypt"}, "kubectl -n r logs deployment/acme-client"),
+        ({"mode": "acme"}, "the log of Traefik"),
+        ({"mode": "certManager", "secretName": "own"}, "kubectl -n r describe certificate own"),
+        ({"mode": "none"}, "renew it where TLS is terminated"),
+    ],
+)
+def test_what_renews_a_certificate_depends_on_where_it_comes_from(
+    pulumi: Pulumi, settings: dict[str, str], fix: str
+) -> None:
+    others = {"registry:hostname": {"value": "registry.example.com", "secret": False}}
+    section = {"registry:tls": {"value": json.dumps(settings), "objectValue": settings}}
+    pulumi(f"[ $1 = config ] && echo '{json.dumps({**others, **(section if settings else {})})}'")
+    assert doctor.renewal("kubectl -n r", doctor.tls_settings()).startswith(fix)
+
+
+def test_a_certificate_of_the_client_that_cannot_be_read_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["doctor", "--cert=nowhere.pem"])
+    assert doctor.main() == 1
+    assert "No such file" in capsys.readouterr().err
 
 
 CONTENT: dict[str, Any] = {
@@ -167,7 +197,7 @@ def findings(serve: Serve, *lost: str) -> list[tuple[str, str]]:
         headers = more if request.path == "/v2/_catalog?n=1000" else {}
         return 200, headers, json.dumps(CONTENT[request.path])
 
-    result = list(doctor.lost_images(Registry(serve(handle), "Basic x")))
+    result = list(lost_images(Registry(serve(handle), "Basic x")))
     assert len(paths) == len(set(paths)), "what is shared is read once"
     return result
 

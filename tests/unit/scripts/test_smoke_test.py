@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from scripts import smoke_test
+from scripts import registry_client, smoke_test
 from tests.unit.program.conftest import ROOT
 from tests.unit.servers import Request, Serve
 
-RIGHT = smoke_test.basic("admin", "right")
+RIGHT = registry_client.basic("admin", "right")
 
 
 def statuses(serve: Serve, status: Callable[[Request], int]) -> str:
@@ -27,12 +27,12 @@ def passed(url: str, password: str = "right") -> list[str]:
 
 
 def test_a_registry_that_lets_everybody_in_is_not_passed(serve: Serve) -> None:
-    with pytest.raises(smoke_test.SmokeTestError, match="expected 401, got 200"):
+    with pytest.raises(registry_client.RegistryError, match="expected 401, got 200"):
         passed(statuses(serve, lambda _: 200))
 
 
 def test_a_registry_that_lets_nobody_in_is_not_passed(serve: Serve) -> None:
-    with pytest.raises(smoke_test.SmokeTestError, match=r"cannot log in: GET .* got 401"):
+    with pytest.raises(registry_client.RegistryError, match=r"cannot log in: GET .* got 401"):
         passed(statuses(serve, lambda _: 401))
 
 
@@ -41,7 +41,7 @@ def test_a_registry_with_one_open_method_is_not_passed(serve: Serve) -> None:
         known = request.headers.get("Authorization") == RIGHT
         return 200 if known or request.command == "DELETE" else 401
 
-    with pytest.raises(smoke_test.SmokeTestError, match=r"DELETE .*expected 401, got 200"):
+    with pytest.raises(registry_client.RegistryError, match=r"DELETE .*expected 401, got 200"):
         passed(statuses(serve, open_delete))
 
 
@@ -54,7 +54,7 @@ def test_a_registry_that_cannot_store_is_not_passed_and_says_what_its_response_w
         return 200 if request.command == "GET" else 500
 
     with pytest.raises(
-        smoke_test.SmokeTestError,
+        registry_client.RegistryError,
         match=r"POST .*/v2/smoke-test/blobs/uploads/: expected 202, got 500",
     ):
         passed(statuses(serve, full))
@@ -65,9 +65,9 @@ def test_half_a_response_is_no_response(monkeypatch: pytest.MonkeyPatch) -> None
         raise http.client.IncompleteRead(b"", 1)
 
     monkeypatch.setattr(urllib.request, "urlopen", half)
-    registry = smoke_test.Registry("http://registry.test", None)
+    registry = registry_client.Registry("http://registry.test", None)
     with pytest.raises(
-        smoke_test.SmokeTestError, match=r"/v2/: IncompleteRead\(0 bytes read, 1 more"
+        registry_client.RegistryError, match=r"/v2/: IncompleteRead\(0 bytes read, 1 more"
     ):
         registry.call("GET", "v2/", [200])
 
@@ -78,7 +78,7 @@ def test_a_new_password_is_waited_for(serve: Serve) -> None:
     def late(_: Request) -> int:
         return refused.pop() if refused else 200
 
-    registry = smoke_test.Registry(statuses(serve, late), RIGHT)
+    registry = registry_client.Registry(statuses(serve, late), RIGHT)
     smoke_test.wait_for_login(registry, seconds=10, replicas=1)
     assert not refused
 
@@ -89,7 +89,7 @@ def test_a_pod_that_does_not_know_the_new_password_is_waited_for(serve: Serve) -
     def one_of_two(_: Request) -> int:
         return left.pop(0)
 
-    registry = smoke_test.Registry(statuses(serve, one_of_two), RIGHT)
+    registry = registry_client.Registry(statuses(serve, one_of_two), RIGHT)
     smoke_test.wait_for_login(registry, seconds=10, replicas=2)
     assert not left
 

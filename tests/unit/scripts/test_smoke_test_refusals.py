@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from scripts import smoke_test
+from scripts import registry_client, smoke_test
 from tests.unit.servers import Request, Result, Serve
 
-RIGHT = smoke_test.basic("admin", "right")
+RIGHT = registry_client.basic("admin", "right")
 
 
 class Registry:
@@ -64,7 +64,7 @@ def passed(serve: Serve, registry: Registry) -> list[str]:
 
 
 def refusal(serve: Serve, registry: Registry) -> str:
-    with pytest.raises(smoke_test.SmokeTestError) as refused:
+    with pytest.raises(registry_client.RegistryError) as refused:
         passed(serve, registry)
     return str(refused.value)
 
@@ -87,7 +87,7 @@ def test_a_registry_that_takes_a_wrong_login_is_not_passed(
 ) -> None:
     class Careless(Registry):
         def lets_in(self, authorization: str | None) -> bool:
-            return authorization in (RIGHT, smoke_test.basic(*login))
+            return authorization in (RIGHT, registry_client.basic(*login))
 
     assert refusal(serve, Careless()).endswith("/v2/: expected 401, got 200 ")
 
