@@ -96,7 +96,7 @@ def _require_no_older(recorded: int, wanted: int) -> None:
                     json.dumps(wanted),
                     f"the passwords are of generation {recorded}: an older one would end the "
                     "current logins",
-                    set_command(["rotation"], recorded + 1),
+                    set_command(["rotation"], recorded),
                 )
             ]
         )

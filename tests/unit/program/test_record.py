@@ -132,7 +132,7 @@ def test_an_older_generation_of_passwords_is_refused_and_a_newer_one_is_not() ->
     with pytest.raises(SettingsError) as refused:
         compare({**RECORDED, "rotation": 2})
     expected = "the passwords are of generation 2: an older one would end the current logins"
-    problem = Problem("rotation", "1", expected, "pulumi config set rotation 3")
+    problem = Problem("rotation", "1", expected, "pulumi config set rotation 2")
     assert refused.value.problems == [problem]
 
 
