@@ -14,6 +14,7 @@ from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
 from settings.credentials import Access
+from settings.names import ACME_SECRET
 from settings.place import place, require_same_place
 from settings.problems import Problem, SettingsError, explained_errors
 
@@ -22,6 +23,9 @@ _KINDS = (
     "daemonsets.apps,jobs.batch,cronjobs.batch,ingresses.networking.k8s.io"
 )
 """What people create in a namespace."""
+
+_CREATED_ANEW = {("ConfigMap", "kube-root-ca.crt"), ("Secret", ACME_SECRET)}
+"""What Kubernetes and the ACME client create, by kind and name."""
 
 
 def record(
@@ -120,7 +124,7 @@ def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
         if pulumi.runtime.is_dry_run():
             return
         raise
-    lost = [f"{kind}/{metadata['name']}" for kind, metadata in objects if _made_by_hand(metadata)]
+    lost = [f"{kind}/{data['name']}" for kind, data in objects if _made_by_hand(kind, data)]
     if not lost:
         return
     delete = f"kubectl --namespace {namespace} delete {' '.join(lost).lower()}"
@@ -139,13 +143,13 @@ def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
     )
 
 
-def _made_by_hand(metadata: dict[str, Any]) -> bool:
-    """Return whether neither Pulumi nor a controller would create an object anew."""
+def _made_by_hand(kind: str, metadata: dict[str, Any]) -> bool:
+    """Return whether neither Pulumi nor what runs in the cluster would create an object anew."""
     managers = [entry["manager"] for entry in metadata.get("managedFields", [])]
     return not (
-        metadata.get("ownerReferences")
+        (kind, metadata["name"]) in _CREATED_ANEW
+        or metadata.get("ownerReferences")
         or "cert-manager.io/certificate-name" in metadata.get("annotations", {})
-        or metadata["name"] == "kube-root-ca.crt"
         # https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/
         or any(manager.startswith("pulumi-kubernetes") for manager in managers)
     )

@@ -5,3 +5,6 @@ STACK_ANNOTATION = "registry/stack"
 
 PULL_SECRET = "registry-pull"  # noqa: S105 - the name of a Secret
 """The name of the Secret in each namespace, for the ``imagePullSecrets`` of pods."""
+
+ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
+"""The Secret that the ACME client writes."""

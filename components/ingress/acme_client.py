@@ -18,9 +18,10 @@ from components.ingress.acme_pod import (
     config_files,
     script_files,
 )
-from components.ingress.tls import ACME_SECRET, web_annotations
+from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
 from components.registry.network_policies import ANYWHERE, controller_peers, dns_rule
+from settings.names import ACME_SECRET
 
 CHALLENGE_PATH = "/.well-known/acme-challenge"
 """https://datatracker.ietf.org/doc/html/rfc8555#section-8.3"""

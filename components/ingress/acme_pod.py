@@ -9,12 +9,12 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.ingress.tls import ACME_SECRET
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
 from components.registry.caddy import respond
 from components.script_job import SCRIPTS
 from scripts.keep_certificate import CONFIG, START
+from settings.names import ACME_SECRET
 from settings.schema import IngressSettings
 from settings.tls import TlsLetsEncrypt
 

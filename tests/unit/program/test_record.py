@@ -31,6 +31,7 @@ RECORDED: dict[str, Any] = {"storage": SPACE, "namespace": "registry", "rotation
 
 BY_PULUMI = {"managedFields": [{"manager": "pulumi-kubernetes-0a1b2c3d"}]}
 BY_KUBECTL = {"managedFields": [{"manager": "kubectl-create"}]}
+BY_A_SCRIPT = {"managedFields": [{"manager": "Python-urllib"}]}
 
 
 def compare(old: dict[str, Any], namespace: str = "registry", served: Sequence[str] = ()) -> None:
@@ -95,18 +96,22 @@ def test_a_namespace_with_what_people_created_is_not_replaced(
 
 
 @pytest.mark.parametrize(
-    "metadata",
+    ("name", "metadata"),
     [
-        BY_PULUMI,
-        {"ownerReferences": [{"kind": "Deployment"}]},
-        {"annotations": {"cert-manager.io/certificate-name": "registry"}, **BY_KUBECTL},
-        {"name": "kube-root-ca.crt"},
+        ("Secret/any", BY_PULUMI),
+        ("Secret/any", {"ownerReferences": [{"kind": "Deployment"}]}),
+        (
+            "Secret/any",
+            {"annotations": {"cert-manager.io/certificate-name": "registry"}, **BY_KUBECTL},
+        ),
+        ("ConfigMap/kube-root-ca.crt", {}),
+        ("Secret/registry-acme", BY_A_SCRIPT),
     ],
 )
 def test_a_namespace_with_nothing_but_what_is_created_anew_is_replaced(
-    contents: dict[str, dict[str, Any]], metadata: dict[str, Any]
+    contents: dict[str, dict[str, Any]], name: str, metadata: dict[str, Any]
 ) -> None:
-    contents["Secret/any"] = metadata
+    contents[name] = metadata
     compare(RECORDED, "images")
 
 
