@@ -1,4 +1,4 @@
-"""Names in the cluster that both the checks before an update and its components know."""
+"""Names that both the checks before an update and the components know."""
 
 STACK_ANNOTATION = "registry/stack"
 """The full name of the stack that manages an object."""
@@ -8,3 +8,6 @@ PULL_SECRET = "registry-pull"  # noqa: S105 - the name of a Secret
 
 ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
 """The Secret that the ACME client writes."""
+
+SMOKE_TEST_USER = "smoke_test"
+"""The user of the smoke test; the settings refuse others of that name."""
