@@ -1,4 +1,4 @@
-"""The record, in the state, of what a changed setting would leave behind: images and namespace."""
+"""The record, in the state, of what a changed setting would leave behind."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ _KINDS = (
 _CREATED_ANEW = {("ConfigMap", "kube-root-ca.crt"), ("Secret", ACME_SECRET)}
 """What Kubernetes and the ACME client create, by kind and name."""
 
+_ENTRIES = "docs/nodes.md#remove-the-entries"
+
 
 def record(
     settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
 ) -> pulumi.Output[None]:
-    """Record where images and namespace are, and refuse settings that would lose something there.
+    """Record where images and namespace are, and refuse settings that would leave something there.
 
     The engine compares the state with the settings before anything else, in previews too.
 
@@ -56,6 +58,7 @@ def record(
             "storage": place(settings.storage, access.spaces_endpoint),
             "namespace": settings.namespace,
             "rotation": settings.rotation,
+            "nodes": settings.nodes.configure,
         },
         opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
     )
@@ -86,6 +89,7 @@ def comparison(
         # Earlier versions recorded none.
         _require_no_older(recorded.get("rotation", 1), settings.rotation)
         if recorded["namespace"] != settings.namespace:
+            _require_no_entries(recorded, settings.namespace)
             _require_empty(recorded["namespace"], settings.namespace, cluster)
 
     return compare
@@ -104,6 +108,36 @@ def _require_no_older(recorded: int, wanted: int) -> None:
                 )
             ]
         )
+
+
+def _require_no_entries(recorded: dict[str, Any], wanted: str) -> None:
+    """Refuse another namespace while nodes may have entries that are marked with this one's name.
+
+    Args:
+        recorded: What the state knows.
+        wanted: The namespace that the settings name.
+
+    Raises:
+        SettingsError: Nodes are configured, or an earlier version has not recorded that.
+    """
+    configured = recorded.get("nodes")
+    if configured is False:
+        return
+    state = "says that" if configured else "does not say yet whether"
+    unset = set_command(["nodes", "configure"], False)
+    raise SettingsError(
+        [
+            Problem(
+                "namespace",
+                json.dumps(wanted),
+                f"the state {state} nodes are configured; their entries would stay: the node "
+                "configurator of another namespace neither changes nor removes them",
+                f"{set_command(['namespace'], recorded['namespace'])}\n"
+                f"and to rename it, first remove the entries: {_ENTRIES}, which ends with\n"
+                f"{unset} && pulumi up",
+            )
+        ]
+    )
 
 
 def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
