@@ -200,5 +200,5 @@ class PrivateRegistry(components.PrivateRegistry):
         for key, value in nested(Settings, args).items():
             config[f"{PACKAGE}:{key}"] = as_configured(value)
         settings, access = load(config, frozenset(secret_keys), os.environ, PACKAGE)
-        made_of, own = foundation(settings, access, preflight.ask(settings, access))
-        super().__init__(name, made_of, pulumi.ResourceOptions.merge(opts, own))
+        registry_args, own = foundation(settings, access, preflight.ask(settings, access))
+        super().__init__(name, registry_args, pulumi.ResourceOptions.merge(opts, own))

@@ -41,7 +41,7 @@ class AcmeClient(pulumi.ComponentResource):
             "labels": LABELS,
         }
         self._child = pulumi.ResourceOptions(parent=self)
-        needed = [self._policy(), *self._rbac(), *self._way_in()]
+        needed = [self._policy(), *self._rbac(), *self._service_and_ingress()]
         pod = acme_pod(
             args,
             self._config_map("config", config_files(args)),
@@ -120,7 +120,7 @@ class AcmeClient(pulumi.ComponentResource):
         )
         return [account, binding]
 
-    def _way_in(self) -> list[pulumi.Resource]:
+    def _service_and_ingress(self) -> list[pulumi.Resource]:
         args = self._args
         service = kubernetes.core.v1.Service(
             f"{self._name}-service",

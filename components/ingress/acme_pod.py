@@ -69,7 +69,7 @@ def acme_client_config(tls: TlsLetsEncrypt, hostname: str) -> dict[str, Any]:
     }
     if tls.ca_certificates:
         issuer["trusted_roots_pem_files"] = [f"{_CONFIG}/{_CA_FILE}"]
-    # Let's Encrypt answers no OCSP: https://letsencrypt.org/2024/12/05/ending-ocsp
+    # Let's Encrypt has no OCSP responder: https://letsencrypt.org/2024/12/05/ending-ocsp
     policy = {"subjects": [hostname], "issuers": [issuer], "disable_ocsp_stapling": True}
     start = start_config()
     start["apps"]["tls"] = {
