@@ -12,14 +12,12 @@ import pulumi
 import pulumi_random as random
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from settings.names import SMOKE_TEST_USER
 from settings.schema import UserSettings
 
 PASSWORD_HASH_PARAMETERS = "$argon2id$v=19$m=8,t=1,p=1"  # noqa: S105 - no password
 """How the hash of a password starts: Argon2id at its least cost (RFC 9106, section 3.1). Passwords
 are random, of 190 bits: a slow hash would add nothing to them, but to each request."""
-
-SMOKE_TEST_USER = "smoke_test"
-"""No user of the settings: their names have no underscore."""
 
 SMOKE_TEST_REPOSITORY = "smoke-test"
 """The one repository of the smoke test, as in scripts/smoke_test.py."""

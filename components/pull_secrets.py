@@ -58,7 +58,8 @@ class PullSecrets(pulumi.ComponentResource):
             )
             if args.settings.default_service_account:
                 # Not forced: to the API server the list is one value, and taking it over would drop
-                # what others put there. So it refuses, and preflight.py says what to do instead.
+                # what others put there. So it refuses, and preflight/conflicts.py says what to do
+                # instead.
                 # https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
                 kubernetes.core.v1.ServiceAccountPatch(
                     f"{name}-{namespace}-default",

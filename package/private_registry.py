@@ -175,6 +175,11 @@ def as_configured(value: object) -> str:
     return json.dumps(whole, sort_keys=True, separators=(",", ":"))
 
 
+def _without_callers(config: Mapping[str, str]) -> dict[str, str]:
+    """Return a configuration without the own keys of a caller's project of the package's name."""
+    return {key: text for key, text in config.items() if not key.startswith(f"{PACKAGE}:")}
+
+
 class PrivateRegistry(components.PrivateRegistry):
     """A private container registry on k3s that keeps its images in a DigitalOcean Space.
 
@@ -189,11 +194,11 @@ class PrivateRegistry(components.PrivateRegistry):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         # A program has its configuration in the environment; a host is handed that of its caller.
-        config = pulumi.runtime.get_config_env() | CONFIG.get()
+        config = _without_callers(pulumi.runtime.get_config_env() | CONFIG.get())
         secret_keys = {key for key in config if pulumi.runtime.is_config_secret(key)}
-        secret_keys.update(pulumi.runtime.get_config_secret_keys_env())
+        secret_keys.update(config.keys() & pulumi.runtime.get_config_secret_keys_env())
         for key, value in nested(Settings, args).items():
             config[f"{PACKAGE}:{key}"] = as_configured(value)
         settings, access = load(config, frozenset(secret_keys), os.environ, PACKAGE)
-        made_of, own = foundation(settings, access, preflight.ask(settings, access))
-        super().__init__(name, made_of, pulumi.ResourceOptions.merge(opts, own))
+        registry_args, own = foundation(settings, access, preflight.ask(settings, access))
+        super().__init__(name, registry_args, pulumi.ResourceOptions.merge(opts, own))

@@ -37,7 +37,7 @@ def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
 
 
 def _takes_no_passwords(inputs: dict[str, Any]) -> bool:
-    """Return whether all backends only redirect, or answer an ACME server."""
+    """Return whether all backends only redirect, or respond to an ACME server."""
     spec = at(inputs, "spec")
     paths = [
         path for rule in elements(at(spec, "rules")) for path in elements(at(rule, "http", "paths"))

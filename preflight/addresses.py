@@ -87,6 +87,7 @@ def _refuse_private(addresses: list[str]) -> None:
     if addresses and not private:
         return
     tells = f"tells addresses that not everybody reaches: {', '.join(private)}"
+    public = [x for x in addresses if x not in private]
     raise SettingsError(
         [
             Problem(
@@ -96,7 +97,7 @@ def _refuse_private(addresses: list[str]) -> None:
                 f"{tells if private else 'tells none yet'}",
                 " && ".join(
                     set_command(("dns", "addresses", index), address)
-                    for index, address in enumerate(private)
+                    for index, address in enumerate(public or private)
                 )
                 or set_command(_FIRST),
             )

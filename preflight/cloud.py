@@ -49,7 +49,7 @@ _ZONE_REFUSALS = {
 
 
 def check_token(access: Access) -> None:
-    """See that the API knows the token, and lets it read storage keys.
+    """Check that the API knows the token, and lets it read storage keys.
 
     Whether the token may create keys shows only when one is created.
 
@@ -67,7 +67,7 @@ def check_token(access: Access) -> None:
 
 
 def check_zone(access: Access, zone: str) -> list[Problem]:
-    """See that the zone is a domain of the account: this program creates records only.
+    """Check that the zone is a domain of the account: this program creates records only.
 
     Args:
         access: The token.

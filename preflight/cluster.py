@@ -20,7 +20,7 @@ from settings.names import STACK_ANNOTATION
 from settings.problems import Problem
 
 TIMEOUT_SECONDS = 10
-"""For a cluster that does not answer; one that does takes a tenth of a second."""
+"""For a cluster that does not respond; one that does takes a tenth of a second."""
 
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 INGRESSES = "/apis/networking.k8s.io/v1/ingresses"

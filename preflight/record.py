@@ -1,4 +1,4 @@
-"""The record, in the state, of what a changed setting would leave behind: images and namespace."""
+"""The record, in the state, of what a changed setting would leave behind."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
 from settings.credentials import Access
+from settings.names import ACME_SECRET
 from settings.place import place, require_same_place
 from settings.problems import Problem, SettingsError, explained_errors
 
@@ -23,11 +24,16 @@ _KINDS = (
 )
 """What people create in a namespace."""
 
+_CREATED_ANEW = {("ConfigMap", "kube-root-ca.crt"), ("Secret", ACME_SECRET)}
+"""What Kubernetes and the ACME client create, by kind and name."""
+
+_ENTRIES = "docs/nodes.md#remove-the-entries"
+
 
 def record(
     settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
 ) -> pulumi.Output[None]:
-    """Record where images and namespace are, and refuse settings that would lose something there.
+    """Record where images and namespace are, and refuse settings that would leave something there.
 
     The engine compares the state with the settings before anything else, in previews too.
 
@@ -52,6 +58,7 @@ def record(
             "storage": place(settings.storage, access.spaces_endpoint),
             "namespace": settings.namespace,
             "rotation": settings.rotation,
+            "nodes": settings.nodes.configure,
         },
         opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
     )
@@ -82,6 +89,7 @@ def comparison(
         # Earlier versions recorded none.
         _require_no_older(recorded.get("rotation", 1), settings.rotation)
         if recorded["namespace"] != settings.namespace:
+            _require_no_entries(recorded, settings.namespace)
             _require_empty(recorded["namespace"], settings.namespace, cluster)
 
     return compare
@@ -96,10 +104,40 @@ def _require_no_older(recorded: int, wanted: int) -> None:
                     json.dumps(wanted),
                     f"the passwords are of generation {recorded}: an older one would end the "
                     "current logins",
-                    set_command(["rotation"], recorded + 1),
+                    set_command(["rotation"], recorded),
                 )
             ]
         )
+
+
+def _require_no_entries(recorded: dict[str, Any], wanted: str) -> None:
+    """Refuse another namespace while nodes may have entries that are marked with this one's name.
+
+    Args:
+        recorded: What the state knows.
+        wanted: The namespace that the settings name.
+
+    Raises:
+        SettingsError: Nodes are configured, or an earlier version has not recorded that.
+    """
+    configured = recorded.get("nodes")
+    if configured is False:
+        return
+    state = "says that" if configured else "does not say yet whether"
+    unset = set_command(["nodes", "configure"], False)
+    raise SettingsError(
+        [
+            Problem(
+                "namespace",
+                json.dumps(wanted),
+                f"the state {state} nodes are configured; their entries would stay: the node "
+                "configurator of another namespace neither changes nor removes them",
+                f"{set_command(['namespace'], recorded['namespace'])}\n"
+                f"and to rename it, first remove the entries: {_ENTRIES}, which ends with\n"
+                f"{unset} && pulumi up",
+            )
+        ]
+    )
 
 
 def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
@@ -120,7 +158,7 @@ def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
         if pulumi.runtime.is_dry_run():
             return
         raise
-    lost = [f"{kind}/{metadata['name']}" for kind, metadata in objects if _made_by_hand(metadata)]
+    lost = [f"{kind}/{data['name']}" for kind, data in objects if _made_by_hand(kind, data)]
     if not lost:
         return
     delete = f"kubectl --namespace {namespace} delete {' '.join(lost).lower()}"
@@ -139,13 +177,13 @@ def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
     )
 
 
-def _made_by_hand(metadata: dict[str, Any]) -> bool:
-    """Return whether neither Pulumi nor a controller would create an object anew."""
+def _made_by_hand(kind: str, metadata: dict[str, Any]) -> bool:
+    """Return whether neither Pulumi nor what runs in the cluster would create an object anew."""
     managers = [entry["manager"] for entry in metadata.get("managedFields", [])]
     return not (
-        metadata.get("ownerReferences")
+        (kind, metadata["name"]) in _CREATED_ANEW
+        or metadata.get("ownerReferences")
         or "cert-manager.io/certificate-name" in metadata.get("annotations", {})
-        or metadata["name"] == "kube-root-ca.crt"
         # https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/
         or any(manager.startswith("pulumi-kubernetes") for manager in managers)
     )

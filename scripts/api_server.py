@@ -16,13 +16,13 @@ from typing import Any
 URL = "https://kubernetes.default.svc"
 
 TIMEOUT_SECONDS = 300
-"""How long it may not answer: a node that is being configured may restart it."""
+"""How long to wait for a response: a node that is being configured may restart it."""
 
 RETRY_SECONDS = 2
 
 
 class ApiServerError(Exception):
-    """The API server refused a request, or did not answer; says why."""
+    """The API server refused a request, or did not respond; says why."""
 
 
 class ApiServer:
@@ -39,7 +39,7 @@ class ApiServer:
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Return the response to one request; None if the object is another one, or there is none.
 
-        An API server that does not answer is waited for.
+        An API server that does not respond is waited for.
 
         Args:
             method: The request's method; PATCH merges.
@@ -47,7 +47,7 @@ class ApiServer:
             body: What to send as JSON.
 
         Raises:
-            ApiServerError: It refuses, or does not answer for too long.
+            ApiServerError: It refuses, or does not respond for too long.
         """
         url = f"{URL}{path}"
         data = None if body is None else json.dumps(body).encode()

@@ -142,7 +142,7 @@ def configure(
 
     Raises:
         ConfigureError: k3s does not run, or did not restart.
-        ApiServerError: The API server refuses, or does not answer.
+        ApiServerError: The API server refuses, or does not respond.
         LeaseError: The lock was taken away.
         RefusedError: Something on the node would be lost, or is in the way.
     """

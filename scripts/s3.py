@@ -1,6 +1,6 @@
 """An S3 client that is small enough to run in any pod: it signs requests and reads responses.
 
-Plain Python 3.9 with nothing installed; part of check_storage.py.
+Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """What this program reads from its configuration and environment, read and checked once.
 
-The models here and in schema.py are the one place that knows a setting's type, default and meaning;
+The models of this package are the one place that knows a setting's type, default and meaning;
 Pulumi.yaml repeats names and defaults for `pulumi config`, and a test compares the two.
 
-To add a key, add a field to its section in schema.py, with a type from types.py, and describe it in
-Pulumi.yaml and in the README's table; a test says what is missing. A new section is a class in
-schema.py, or in a file of its name, and a field of `Settings` in model.py. A key that holds a
-secret has the type `SecretKey`, or another with ``Field(repr=False)``: then it must be set with
---secret, and no error shows its value.
+To add a key, add a field to its section, with a type from types.py, and describe it in Pulumi.yaml
+and in the README's table; a test says what is missing. A new section is a class in schema.py, or
+in a file of its name, and a field of `Settings` in model.py. A key that holds a secret has the type
+`SecretKey`, or another with ``Field(repr=False)``: then it must be set with --secret, and no error
+shows its value.
 
 Garbage collection is off from here on: the SDKs, which this imports first, are a million objects
 that stay until the end of a run of seconds. Looking for garbage among them takes a quarter of a

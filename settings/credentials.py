@@ -36,8 +36,9 @@ DECIDED_HERE = {
 class Access:
     """What reaches the cloud and the cluster.
 
-    What is configured becomes part of the state. What is in the environment does not: each command
-    finds it there again, as the providers do by themselves.
+    What is configured becomes part of the state. What is in the environment does not, except the
+    URLs DIGITALOCEAN_API_URL and SPACES_ENDPOINT_URL: each command finds it there again, as the
+    providers do by themselves.
 
     Attributes:
         digitalocean: Arguments for the cloud's providers.

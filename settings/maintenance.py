@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from settings.schedule import Schedule
-from settings.section import LISTED, NAMED, FixableError, Flag, Number, Positive, Section, Text
+from settings.section import LISTED, NAMED, FixableError, Flag, Positive, Section, Text
 from settings.types import Label, RepositoryPattern
 
 
@@ -37,7 +37,7 @@ class MaintenanceSettings(Section):
     enabled: Flag = True
     schedule: Schedule = "17 * * * *"
     collect: Flag = True
-    keep_days: Annotated[Number, Field(ge=1, le=365)] = 7
+    keep_days: Annotated[Positive, Field(le=365)] = 7
 
 
 class RetentionRule(Section):

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from settings.commands import Ask
 from settings.maintenance import MaintenanceSettings, RetentionSettings
 from settings.monitoring import MonitoringSettings
+from settings.names import SMOKE_TEST_USER
 from settings.schema import (
     DnsSettings,
     IngressSettings,
@@ -82,6 +83,13 @@ class Settings(Section):
         section = drop_empty(value)
         first = {str(field.discriminator): next(iter(kinds(field)))}
         return first | section if isinstance(section, dict) else section
+
+    @field_validator("admin_user", "pull_user")
+    @classmethod
+    def _tell_from_smoke_test(cls, user: str) -> str:
+        if user.lower() == SMOKE_TEST_USER:
+            raise FixableError("expected another name than that of the smoke test's own user")
+        return user
 
     @field_validator("pull_user")
     @classmethod

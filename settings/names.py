@@ -1,7 +1,13 @@
-"""Names in the cluster that both the checks before an update and its components know."""
+"""Names that both the checks before an update and the components know."""
 
 STACK_ANNOTATION = "registry/stack"
 """The full name of the stack that manages an object."""
 
 PULL_SECRET = "registry-pull"  # noqa: S105 - the name of a Secret
 """The name of the Secret in each namespace, for the ``imagePullSecrets`` of pods."""
+
+ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
+"""The Secret that the ACME client writes."""
+
+SMOKE_TEST_USER = "smoke_test"
+"""The user of the smoke test; the settings refuse others of that name."""

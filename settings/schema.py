@@ -1,4 +1,4 @@
-"""The sections of the settings but storage and TLS: their keys, types and defaults."""
+"""The sections of the settings that have no file of their own: keys, types and defaults."""
 
 from __future__ import annotations
 

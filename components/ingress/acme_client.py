@@ -18,9 +18,10 @@ from components.ingress.acme_pod import (
     config_files,
     script_files,
 )
-from components.ingress.tls import ACME_SECRET, web_annotations
+from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
 from components.registry.network_policies import ANYWHERE, controller_peers, dns_rule
+from settings.names import ACME_SECRET
 
 CHALLENGE_PATH = "/.well-known/acme-challenge"
 """https://datatracker.ietf.org/doc/html/rfc8555#section-8.3"""
@@ -40,7 +41,7 @@ class AcmeClient(pulumi.ComponentResource):
             "labels": LABELS,
         }
         self._child = pulumi.ResourceOptions(parent=self)
-        needed = [self._policy(), *self._rbac(), *self._way_in()]
+        needed = [self._policy(), *self._rbac(), *self._service_and_ingress()]
         pod = acme_pod(
             args,
             self._config_map("config", config_files(args)),
@@ -119,7 +120,7 @@ class AcmeClient(pulumi.ComponentResource):
         )
         return [account, binding]
 
-    def _way_in(self) -> list[pulumi.Resource]:
+    def _service_and_ingress(self) -> list[pulumi.Resource]:
         args = self._args
         service = kubernetes.core.v1.Service(
             f"{self._name}-service",

@@ -9,12 +9,12 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.ingress.tls import ACME_SECRET
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
 from components.registry.caddy import respond
 from components.script_job import SCRIPTS
 from scripts.keep_certificate import CONFIG, START
+from settings.names import ACME_SECRET
 from settings.schema import IngressSettings
 from settings.tls import TlsLetsEncrypt
 
@@ -69,7 +69,7 @@ def acme_client_config(tls: TlsLetsEncrypt, hostname: str) -> dict[str, Any]:
     }
     if tls.ca_certificates:
         issuer["trusted_roots_pem_files"] = [f"{_CONFIG}/{_CA_FILE}"]
-    # Let's Encrypt answers no OCSP: https://letsencrypt.org/2024/12/05/ending-ocsp
+    # Let's Encrypt has no OCSP responder: https://letsencrypt.org/2024/12/05/ending-ocsp
     policy = {"subjects": [hostname], "issuers": [issuer], "disable_ocsp_stapling": True}
     start = start_config()
     start["apps"]["tls"] = {

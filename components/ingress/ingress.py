@@ -1,6 +1,6 @@
 """How clients reach the registry: an Ingress for any controller, and a TCP route of Traefik's.
 
-A TCP route takes TLS off and passes bytes on, so Traefik's limit on the time of a request does not
+A TCP route terminates TLS and passes bytes on, so Traefik's limit on the time of a request does not
 hold (docs/adr/0011-tcp-route.md).
 """
 

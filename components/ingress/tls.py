@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pulumi_kubernetes as kubernetes
 
+from settings.names import ACME_SECRET
 from settings.schema import IngressSettings
 from settings.tls import (
     TlsAcme,
@@ -20,9 +21,6 @@ https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/crd/tl
 
 CLIENT_CA = "registry-client-ca"
 """The Secret with the certificate authority of the clients."""
-
-ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
-"""The Secret that the ACME client writes."""
 
 _ROUTER = "traefik.ingress.kubernetes.io/router"
 _NGINX = "nginx.ingress.kubernetes.io"

@@ -11,7 +11,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from components.credentials import SMOKE_TEST_USER
 from components.registry.caddy import (
     AUDIT_LOG,
     READ_ONLY,
@@ -35,6 +34,7 @@ from components.registry.user_rules import (
     authenticate,
     authorize,
 )
+from settings.names import SMOKE_TEST_USER
 
 PORT = 5000
 """The port for clients."""

@@ -86,7 +86,7 @@ def test_no_client_notices_a_rotation_and_old_passwords_end_with_the_next_one(
 
         stack.config(rotation=1)
         refused = stack.pulumi("up", "--yes", "--skip-preview", fails=True)
-        assert "fix: pulumi config set rotation 3" in refused.stdout
+        assert "fix: pulumi config set rotation 2" in refused.stdout
         with load(second, counts):
             stack.config(rotation=3)
             stack.pulumi("up", "--yes", "--skip-preview")

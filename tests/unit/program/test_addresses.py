@@ -89,12 +89,17 @@ def test_addresses_that_are_given_go_before_those_and_may_be_private(
         (
             ("1.1.1.1", "10.0.0.1", "10.0.0.2"),
             "not everybody reaches: 10.0.0.1, 10.0.0.2",
+            "pulumi config set --path 'dns.addresses[0]' 1.1.1.1",
+        ),
+        (
+            ("10.0.0.1", "10.0.0.2"),
+            "not everybody reaches: 10.0.0.1, 10.0.0.2",
             "pulumi config set --path 'dns.addresses[0]' 10.0.0.1 && "
             "pulumi config set --path 'dns.addresses[1]' 10.0.0.2",
         ),
     ],
 )
-def test_addresses_are_asked_for_where_the_controller_tells_none_for_everybody(
+def test_addresses_are_asked_for_unless_everybody_reaches_all_that_the_controller_tells(
     monkeypatch: pytest.MonkeyPatch, ips: tuple[str, ...], expected: str, fix: str
 ) -> None:
     with pytest.raises(SettingsError) as refused:

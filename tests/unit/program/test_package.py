@@ -95,6 +95,25 @@ def test_another_program_gets_the_same_registry_and_its_outputs(run: Run, tmp_pa
     assert engine.resources["team"].outputs == program.resources["private-registry"].outputs
 
 
+OWN_KEYS = {"registry:color": "blue", "registry:namespace": "Hidden"}
+OWN_SECRETS = {"PULUMI_CONFIG_SECRET_KEYS": json.dumps(["registry:namespace"])}
+"""Of a project that is called registry, as the package is."""
+
+
+def test_the_callers_own_keys_are_no_settings(run: Run, tmp_path: Path) -> None:
+    program = consumer(tmp_path, **CONFIG)
+    engine = run(OWN_KEYS, program=program, environment=OWN_SECRETS)
+    assert engine.inputs("record") == run({}, program=program).inputs("record")
+
+
+def test_an_input_is_no_secret_because_the_caller_has_one_of_its_name(
+    run: Run, tmp_path: Path
+) -> None:
+    program = consumer(tmp_path, **CONFIG, namespace="kube-x")
+    with pytest.raises(Exception, match='  namespace = "kube-x"'):
+        run(OWN_KEYS, program=program, environment=OWN_SECRETS)
+
+
 def test_a_wrong_input_is_refused_as_a_wrong_setting_is(run: Run, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"storage.region = \"fra9\""):
         run({}, program=consumer(tmp_path, **CONFIG, storage_region="fra9"))

@@ -27,10 +27,16 @@ SETTINGS, ACCESS = load(
 )
 SPACE = place(SETTINGS.storage, ACCESS.spaces_endpoint)
 OTHER_SPACE = {**SPACE, "region": "fra1"}
-RECORDED: dict[str, Any] = {"storage": SPACE, "namespace": "registry", "rotation": 1}
+RECORDED: dict[str, Any] = {
+    "storage": SPACE,
+    "namespace": "registry",
+    "rotation": 1,
+    "nodes": False,
+}
 
 BY_PULUMI = {"managedFields": [{"manager": "pulumi-kubernetes-0a1b2c3d"}]}
 BY_KUBECTL = {"managedFields": [{"manager": "kubectl-create"}]}
+BY_A_SCRIPT = {"managedFields": [{"manager": "Python-urllib"}]}
 
 
 def compare(old: dict[str, Any], namespace: str = "registry", served: Sequence[str] = ()) -> None:
@@ -95,19 +101,46 @@ def test_a_namespace_with_what_people_created_is_not_replaced(
 
 
 @pytest.mark.parametrize(
-    "metadata",
+    ("name", "metadata"),
     [
-        BY_PULUMI,
-        {"ownerReferences": [{"kind": "Deployment"}]},
-        {"annotations": {"cert-manager.io/certificate-name": "registry"}, **BY_KUBECTL},
-        {"name": "kube-root-ca.crt"},
+        ("Secret/any", BY_PULUMI),
+        ("Secret/any", {"ownerReferences": [{"kind": "Deployment"}]}),
+        (
+            "Secret/any",
+            {"annotations": {"cert-manager.io/certificate-name": "registry"}, **BY_KUBECTL},
+        ),
+        ("ConfigMap/kube-root-ca.crt", {}),
+        ("Secret/registry-acme", BY_A_SCRIPT),
     ],
 )
 def test_a_namespace_with_nothing_but_what_is_created_anew_is_replaced(
-    contents: dict[str, dict[str, Any]], metadata: dict[str, Any]
+    contents: dict[str, dict[str, Any]], name: str, metadata: dict[str, Any]
 ) -> None:
-    contents["Secret/any"] = metadata
+    contents[name] = metadata
     compare(RECORDED, "images")
+
+
+def without(key: str) -> dict[str, Any]:
+    """Return the record of a version that did not have a key."""
+    return {name: value for name, value in RECORDED.items() if name != key}
+
+
+@pytest.mark.usefixtures("contents")
+def test_a_namespace_is_not_renamed_while_nodes_may_have_entries_with_its_name(
+    golden: Golden,
+) -> None:
+    messages = []
+    for recorded in ({**RECORDED, "nodes": True}, without("nodes")):
+        compare(recorded)
+        with pytest.raises(SettingsError) as error:
+            compare(recorded, "images")
+        messages.append(str(error.value))
+    golden("record-nodes.txt", "\n\n".join(messages))
+
+
+def test_whether_nodes_are_configured_is_recorded(run: Run) -> None:
+    configured = run({**CONFIG, "nodes": {"configure": True}})
+    assert configured.inputs("record")["input"] == {**RECORDED, "nodes": True}
 
 
 @pytest.mark.parametrize("preview", [True, False])
@@ -128,11 +161,11 @@ def test_a_cluster_that_cannot_be_asked_stops_the_update_only(
 
 def test_an_older_generation_of_passwords_is_refused_and_a_newer_one_is_not() -> None:
     compare({**RECORDED, "rotation": 1})
-    compare({key: value for key, value in RECORDED.items() if key != "rotation"})
+    compare(without("rotation"))
     with pytest.raises(SettingsError) as refused:
         compare({**RECORDED, "rotation": 2})
     expected = "the passwords are of generation 2: an older one would end the current logins"
-    problem = Problem("rotation", "1", expected, "pulumi config set rotation 3")
+    problem = Problem("rotation", "1", expected, "pulumi config set rotation 2")
     assert refused.value.problems == [problem]
 
 

@@ -113,10 +113,13 @@ def test_a_wrong_rule_is_refused_with_its_name_and_the_command_that_fixes_it(
     assert (problem.key, problem.expected, problem.fix) == (key, expected, fix)
 
 
-@pytest.mark.parametrize("days", [0, -1, 366, "a week"])
-def test_what_is_deleted_is_kept_for_a_day_at_least(days: object) -> None:
+@pytest.mark.parametrize(("days", "proposed"), [(0, ""), (-1, ""), (366, " 365"), ("a week", "")])
+def test_what_is_deleted_is_kept_for_a_day_at_least_which_no_fix_proposes(
+    days: object, proposed: str
+) -> None:
     (problem,) = problems({**GOOD, "maintenance": {"keepDays": days}})
     assert problem.key == "maintenance.keepDays"
+    assert problem.fix == f"pulumi config set --path maintenance.keepDays{proposed}"
     for shortest_and_longest in (1, 365):
         loaded({**GOOD, "maintenance": {"keepDays": shortest_and_longest}})
 

@@ -30,6 +30,15 @@ def test_the_pull_users_name_stays_short_enough() -> None:
     assert loaded({**GOOD, "adminUser": "a" * 64, "pullUser": name})[0].pull_user == name
 
 
+@pytest.mark.parametrize("key", ["adminUser", "pullUser"])
+def test_no_user_has_the_name_of_the_smoke_tests_own(key: str) -> None:
+    (problem,) = problems({**GOOD, key: "Smoke_Test"})
+    assert (problem.key, problem.value) == (key, '"Smoke_Test"')
+    assert problem.expected == "expected another name than that of the smoke test's own user"
+    assert problem.fix == f"pulumi config set {key}"
+    loaded({**GOOD, key: "smoke-test"})
+
+
 @pytest.mark.parametrize(("uploads", "mebibytes"), [(3, 139), (8, 264), (16, 464), (32, 864)])
 def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
     settings, _ = loaded({**GOOD, "registry": {"parallelUploads": uploads}})
