@@ -79,3 +79,6 @@ def test_a_push_and_a_delete_send_events_and_a_pull_does_not(sandbox: Sandbox) -
     deletes = events(sandbox)[1:]
     assert {event["action"] for event in deletes} == {"delete"}
     assert {event["target"].get("digest") or "" for event in deletes} == {digest, ""}
+    selector = "--selector=app.kubernetes.io/component=registry"
+    logs = ("logs", selector, "--all-containers", "--tail=-1", "--namespace=registry")
+    assert "hunter2" not in sandbox.kubectl(*logs).stdout, "a header is a secret"
