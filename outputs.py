@@ -69,7 +69,8 @@ podman pull {hostname}/containous/whoami
 
 {one_minute}## Let nodes pull
 
-On each node, as root; on agents restart `k3s-agent` instead:
+On each node, as root; on agents restart `k3s-agent` instead. This replaces a `registries.yaml` that
+is there: where there is one, add the entries to it.
 
 ```bash
 pulumi stack output registries_yaml --show-secrets |

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from scripts.s3 import NOTHING, Bucket, Response, read_key, send
-from scripts.storage_errors import NEW_SECONDS, Diagnosis, StorageError
+from scripts.storage_errors import NEW_SECONDS, Diagnosis, UnusableStorageError
 
 TOTAL_SECONDS = 50
 """How long the whole check may take: connecting tries each address of a name, and AWS' have many.
@@ -65,7 +65,7 @@ class Storage:
             body: The body to send.
 
         Raises:
-            StorageError: If there was no response, or an error.
+            UnusableStorageError: If there was no response, or an error.
         """
         return self._retry(
             lambda: self.bucket.request(method, name, query, body),
@@ -86,7 +86,7 @@ class Storage:
         try:
             yield
         except Exception:
-            with suppress(StorageError):
+            with suppress(UnusableStorageError):
                 self.request(action, "DELETE", name, query)
             raise
         self.request(action, "DELETE", name, query)
@@ -98,7 +98,7 @@ class Storage:
             name: The object's key; empty for the bucket itself.
 
         Raises:
-            StorageError: If one may, or if the server does not say.
+            UnusableStorageError: If one may, or if the server does not say.
         """
         self._retry(
             lambda: send("HEAD", self.bucket.url(name)),
@@ -106,7 +106,9 @@ class Storage:
         )
 
     def _retry(
-        self, attempt: Callable[[], Response], check: Callable[[Response], StorageError | None]
+        self,
+        attempt: Callable[[], Response],
+        check: Callable[[Response], UnusableStorageError | None],
     ) -> Response:
         shown = ""
         while True:
@@ -134,7 +136,7 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
         folder: The folder of the bucket that is to hold the images; empty for its top.
 
     Raises:
-        StorageError: On the first thing that did not work.
+        UnusableStorageError: On the first thing that did not work.
     """
     storage.request("s3:ListBucket", "GET", query={"list-type": "2", "max-keys": "1"})
     yield "listed the bucket"
@@ -145,7 +147,7 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
     storage.request("s3:PutObject", "PUT", name, body=content)
     with storage.removing("s3:DeleteObject", name):
         if storage.request("s3:GetObject", "GET", name).body != content:
-            raise StorageError(
+            raise UnusableStorageError(
                 f"{storage.bucket.url(name)}: it reads other bytes than were written"
             )
         # A policy may let everybody read what nobody can list, and names of tags can be guessed.
@@ -159,7 +161,7 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
         uploads = storage.request("s3:ListBucketMultipartUploads", "GET", query=query)
         storage.request("s3:ListMultipartUploadParts", "GET", name, upload)
         if uploads.element("UploadId") != upload["uploadId"]:
-            raise StorageError(f"{storage.bucket.url()}: it does not list a started upload")
+            raise UnusableStorageError(f"{storage.bucket.url()}: it does not list a started upload")
     yield "started, listed and aborted an upload in parts"
 
 
@@ -193,7 +195,7 @@ def main() -> int:
     try:
         for result in check(Storage(bucket, args.managed), args.folder):
             print(f"ok: {result}", flush=True)
-    except (StorageError, OSError) as error:
+    except (UnusableStorageError, OSError) as error:
         print(f"FAILED: {error}", flush=True)
         return 1
     print(f"the storage works: {bucket.url()}")

@@ -23,7 +23,7 @@ NEW_SECONDS = 300
 https://github.com/digitalocean/terraform-provider-digitalocean/issues/1153"""
 
 
-class StorageError(Exception):
+class UnusableStorageError(Exception):
     """The bucket cannot be used.
 
     Args:
@@ -49,7 +49,7 @@ class Diagnosis:
     bucket: Bucket
     managed: bool
 
-    def no_response(self, reason: Exception) -> StorageError:
+    def no_response(self, reason: Exception) -> UnusableStorageError:
         """Return what kept a request from getting a response.
 
         Args:
@@ -77,7 +77,7 @@ class Diagnosis:
         text = f"no response: {reason or type(reason).__name__}"
         return self._error("endpoint", text, retry_seconds=NETWORK_SECONDS)
 
-    def exposure(self, response: Response, name: str) -> StorageError | None:
+    def exposure(self, response: Response, name: str) -> UnusableStorageError | None:
         """Return what is wrong if an anonymous client has access, or if that is not known.
 
         Args:
@@ -95,7 +95,7 @@ class Diagnosis:
             return self._error("endpoint", text, retry_seconds=NETWORK_SECONDS)
         return None
 
-    def refusal(self, response: Response, action: str) -> StorageError | None:
+    def refusal(self, response: Response, action: str) -> UnusableStorageError | None:
         """Return what made the server refuse a request; None if it did not.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -121,7 +121,9 @@ class Diagnosis:
             text = f"the bucket is in another region, {region}"
             return self._error("endpoint", text, f"https://{host}")
         if code == "RequestTimeTooSkewed":
-            return StorageError(f"{_skew(response)}; fix: set the clocks of the cluster's nodes")
+            return UnusableStorageError(
+                f"{_skew(response)}; fix: set the clocks of the cluster's nodes"
+            )
         setting, text = {
             "InvalidAccessKeyId": ("accessKey", "the storage does not know this key"),
             "SignatureDoesNotMatch": ("secretKey", "this is not the secret of the access key"),
@@ -135,12 +137,12 @@ class Diagnosis:
 
     def _error(
         self, setting: str, reason: str, value: str = "...", retry_seconds: float = 0
-    ) -> StorageError:
+    ) -> UnusableStorageError:
         """Return the error that names the setting to change, and the command that changes it."""
         if self.managed:
             reach = "let the cluster's pods reach it"
             fix = reach if setting == "endpoint" else "pulumi up --refresh (docs/operations.md)"
-            return StorageError(f"{self.bucket.url()}: {reason}; fix: {fix}", retry_seconds)
+            return UnusableStorageError(f"{self.bucket.url()}: {reason}; fix: {fix}", retry_seconds)
         values = {
             "endpoint": self.bucket.endpoint,
             "region": self.bucket.region,
@@ -149,9 +151,11 @@ class Diagnosis:
         key = f"storage.{setting}"
         current = f"{key} = {values[setting]}" if setting in values else key
         args = f"--path --secret {key}" if setting == "secretKey" else f"--path {key} {value}"
-        return StorageError(f"{current}: {reason}; fix: pulumi config set {args}", retry_seconds)
+        return UnusableStorageError(
+            f"{current}: {reason}; fix: pulumi config set {args}", retry_seconds
+        )
 
-    def _wrong_scheme(self) -> StorageError:
+    def _wrong_scheme(self) -> UnusableStorageError:
         scheme, _, rest = self.bucket.endpoint.partition("://")
         other = "http" if scheme == "https" else "https"
         return self._error("endpoint", f"it speaks {other}, not {scheme}", f"{other}://{rest}")

@@ -18,7 +18,7 @@ from components.registry.config import credentials_file
 from scripts import check_storage, storage_errors
 from scripts.check_storage import Storage, check
 from scripts.s3 import Bucket, Key
-from scripts.storage_errors import StorageError
+from scripts.storage_errors import UnusableStorageError
 from tests.unit.program.conftest import ROOT
 from tests.unit.servers import Handle, Request, Result, Serve
 
@@ -36,7 +36,7 @@ def refused(code: str, status: int = 403, inside: str = "", **headers: str) -> H
 
 def failure(endpoint: str, *, path_style: bool = True, managed: bool = False) -> str:
     bucket = Bucket(endpoint, "us-east-1", "images", path_style, Key("AKIA", "hunter2"))
-    with pytest.raises(StorageError) as error:
+    with pytest.raises(UnusableStorageError) as error:
         list(check(Storage(bucket, managed), ""))
     message = str(error.value)
     assert "\n" not in message, "Pulumi shows the last lines only"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import nullcontext
 
 import pytest
 
-from scripts import tag_history
+from scripts import restore, tag_history
 from scripts.objects import StorageError
 from scripts.restore import Restore, RestoreError
 from scripts.tag_history import load, save
@@ -24,10 +26,10 @@ def look(bucket: FakeBucket, hours: float) -> None:
 
 
 def restored(bucket: FakeBucket, reference: str, hours: float | None = None) -> list[str]:
-    restore = Restore(bucket, "r")
+    restoring = Restore(bucket, "r")
     if reference.startswith("sha256:"):
-        return list(restore.digest(reference))
-    return list(restore.tag(reference, None if hours is None else hours * HOUR))
+        return list(restoring.digest(reference))
+    return list(restoring.tag(reference, None if hours is None else hours * HOUR))
 
 
 @pytest.fixture
@@ -233,3 +235,44 @@ def test_a_layer_with_a_digest_of_another_algorithm_comes_back_as_it_was() -> No
     del bucket.stored[blob_key(blob)]
     with pytest.raises(RestoreError, match=f"its layer {alias} is not in the bucket"):
         restored(bucket, "a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["a"], B),
+        (["a", "--at=1970-01-01T09:29"], A),
+        (["a", "--at=1970-01-01T11:30+02:00"], B),
+        (["a", "--at=1970-01-02"], C),
+    ],
+)
+def test_the_command_brings_back_what_the_tag_named(
+    overwritten: FakeBucket,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    named: Image,
+) -> None:
+    assert command(overwritten, monkeypatch, "r", *arguments) == 0
+    assert f"r:a names {named.digest}, as on" in capsys.readouterr().out
+    assert overwritten.pulls("r", named, "a")
+
+
+def test_the_command_brings_back_a_digest_or_says_why_not(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.delete_manifest("r", A.digest)
+    assert command(bucket, monkeypatch, "r", A.digest) == 0
+    assert capsys.readouterr().out == f"r@{A.digest} is back\n"
+    assert command(bucket, monkeypatch, "r", B.digest) == 1
+    assert capsys.readouterr().out == f"FAILED: the manifest {B.digest} is not in the bucket\n"
+    with pytest.raises(SystemExit):
+        command(bucket, monkeypatch, "r", "a", "--at=yesterday")
+    assert "yesterday is no time such as 2026-11-25T18:00" in capsys.readouterr().err
+
+
+def command(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command, and return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["restore", *arguments])
+    monkeypatch.setattr(restore, "objects_of", lambda _: nullcontext(bucket))
+    return restore.main()
