@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.objects import StorageError
 from scripts.retention import Retention, Rule
-from scripts.tag_history import load, save
+from scripts.tag_history import KEY, load, save
 from scripts.walk import Walk
 from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket
 
@@ -85,3 +86,25 @@ def test_what_is_pushed_again_was_pushed_last_but_was_there_before() -> None:
     look(bucket)
     (named,) = load(bucket).tags["r"].values()
     assert named == (A.digest, first, first + HOUR)
+
+
+def test_what_tags_named_is_known_for_90_days() -> None:
+    bucket = FakeBucket()
+    bucket.push("r", A, "a")
+    look(bucket)
+    bucket.delete_tag("r", "a")
+    look(bucket)
+    bucket.clock += 89 * 86400
+    look(bucket)
+    assert [gone.tag for gone in load(bucket).gone] == ["a"]
+    bucket.clock += 86400
+    look(bucket)
+    assert not load(bucket).gone
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"time": 1, "tags": {}, "gone": [[1]]}'])
+def test_a_history_that_cannot_be_read_is_not_begun_anew(content: bytes) -> None:
+    bucket = FakeBucket()
+    bucket.put(KEY, content)
+    with pytest.raises(StorageError, match=r"cannot be read .* delete this object"):
+        load(bucket)
