@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import ssl
@@ -11,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -193,20 +194,45 @@ def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
 
 
 def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until a condition holds; fail with its name if it does not."""
+    """Wait until a condition holds; fail with its name if it does not.
+
+    A check that fails, or gets no response, is tried again.
+    """
     deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+    while True:
+        failure: Exception | None = None
+        try:
+            if check():
+                return
+        except (AssertionError, OSError, http.client.HTTPException) as error:
+            failure = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {seconds} s: {what}") from failure
         time.sleep(0.3)
+
+
+def define_kinds(sandbox: Sandbox, files: Iterable[Path]) -> None:
+    """Create custom resource definitions, and wait until the API server serves their kinds.
+
+    `kubectl wait` fails where there are no conditions yet.
+    """
+    apply = ("apply", "--server-side", "--output=name")
+    applied = sandbox.kubectl(*apply, *(f"--filename={file}" for file in files)).stdout.split()
+    names = {name.rpartition("/")[2] for name in applied}
+    served = ("api-resources", "--output=name")
+    eventually("the kinds are served", lambda: names <= {*sandbox.kubectl(*served).stdout.split()})
 
 
 WAIT_UNTIL_ADMITTED = """
 import socket, time
 def wait_until_admitted(host, port):
-    for _ in range(50):
+    deadline = time.monotonic() + 60
+    while True:
         try:
             return socket.create_connection((host, port), timeout=1).close()
         except OSError:
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.2)
 """
 """For scripts in pods: the network policies' controller learns of a new pod a while after its

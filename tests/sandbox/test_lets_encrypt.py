@@ -25,6 +25,9 @@ from tests.sandbox.test_ingress import acme_trust, serves
 SECRET = "registry-acme"
 CLIENT = "--selector=app.kubernetes.io/component=acme-client"
 
+ISSUED_SECONDS = 180
+"""How long a certificate may take, from the order until it is served."""
+
 
 @pytest.fixture(scope="module")
 def trust(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> ssl.SSLContext:
@@ -106,8 +109,9 @@ def test_an_expired_certificate_is_renewed_with_the_same_account(
     eventually(
         "another certificate of the ACME server's is there",
         lambda: certificate(sandbox) not in (before, expired),
+        ISSUED_SECONDS,
     )
-    eventually("the certificate is served", lambda: serves(sandbox, trust))
+    eventually("the certificate is served", lambda: serves(sandbox, trust), ISSUED_SECONDS)
     renewed = json.loads(sandbox.secret(SECRET)["acme.json"])["files"]
     assert {name: text for name, text in renewed.items() if name.startswith("acme/")} == accounts
 
