@@ -31,6 +31,9 @@ ROOT = Path(__file__).parent.parent.parent
 NAME = f"sandbox-test{os.environ.get('PYTEST_XDIST_WORKER', '').removeprefix('gw')}"
 """The sandbox of this process: pytest-xdist's workers gw0, gw1 ... have one each."""
 
+RUN_SECONDS = 900
+"""How long a client may run: longer than any does, so that one that hangs is a failure."""
+
 Result = subprocess.CompletedProcess[str]
 
 
@@ -67,18 +70,22 @@ class Sandbox:
 
     def run(self, *command: str | Path, stdin: str = "", fails: bool = False) -> Result:
         """Run a client; it must succeed, or fail if ``fails``."""
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        name = f"{' '.join(map(str, command[:3]))} ..."
+        try:
+            result = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=RUN_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"{name} has not ended within {RUN_SECONDS} s") from error
         output = f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
-        message = f"{' '.join(map(str, command[:3]))} ...\n{output}"
-        assert (result.returncode != 0) == fails, message
+        assert (result.returncode != 0) == fails, f"{name}\n{output}"
         return result
 
     def pulumi(self, *args: str, stdin: str = "", fails: bool = False) -> Result:

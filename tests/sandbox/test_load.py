@@ -75,9 +75,10 @@ def test_no_client_notices_a_rollout(sandbox: Sandbox, crane: Crane, tmp_path: P
 
     with ThreadPoolExecutor(6) as pool:
         pushes = [pool.submit(push, number) for number in range(6)]
-        for _ in range(2):
-            for command in ("restart", "status"):
+        try:
+            for command in ("restart", "status") * 2:
                 sandbox.kubectl("rollout", command, "deployment/registry", "--namespace=registry")
-        eventually("the last pod has stopped", lambda: pods(sandbox) == 1, seconds=90)
-        stopped = True
+            eventually("the last pod has stopped", lambda: pods(sandbox) == 1, seconds=90)
+        finally:
+            stopped = True
     assert sum(done.result() for done in pushes) > 10

@@ -85,10 +85,12 @@ def reached(stack: Sandbox, namespace: str) -> Iterator[str]:
         text=True,
     ) as forward:
         assert forward.stdout
-        port = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
-        assert port
-        yield f"docker://127.0.0.1:{port[1]}/team/whoami:1"
-        forward.terminate()
+        try:
+            port = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
+            assert port
+            yield f"docker://127.0.0.1:{port[1]}/team/whoami:1"
+        finally:
+            forward.terminate()
 
 
 def push(stack: Sandbox, namespace: str) -> None:
