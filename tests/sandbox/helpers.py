@@ -97,6 +97,12 @@ class Sandbox:
     def get(self, *args: str) -> Any:
         return json.loads(self.kubectl("get", *args, "--output=json").stdout)
 
+    def pods(self, component: str = "registry", namespace: str = "registry") -> list[Any]:
+        """Return a component's pods, without those that are being deleted."""
+        selector = f"--selector=app.kubernetes.io/component={component}"
+        items = self.get("pods", f"--namespace={namespace}", selector)["items"]
+        return [item for item in items if "deletionTimestamp" not in item["metadata"]]
+
     def apply(self, *objects: dict[str, Any]) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("apply", "--filename=-", stdin=json.dumps(listed))

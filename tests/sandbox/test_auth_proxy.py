@@ -39,8 +39,7 @@ REGISTRY = "--selector=app.kubernetes.io/component=registry"
 
 
 def pods(sandbox: Sandbox) -> list[str]:
-    items = sandbox.get("pods", "--namespace=registry", REGISTRY)["items"]
-    return [item["metadata"]["name"] for item in items]
+    return [pod["metadata"]["name"] for pod in sandbox.pods()]
 
 
 @pytest.fixture(scope="module")

@@ -102,9 +102,7 @@ def test_the_namespace_refuses_a_pod_with_rights(sandbox: Sandbox) -> None:
 
 
 def test_the_registry_runs_without_rights(sandbox: Sandbox) -> None:
-    (pod,) = sandbox.get(
-        "pods", "--namespace=registry", "--selector=app.kubernetes.io/component=registry"
-    )["items"]
+    (pod,) = sandbox.pods()
     spec = pod["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsUser"] == 65532
@@ -225,8 +223,7 @@ def grant(sandbox: Sandbox, access_key: str, permission: str) -> None:
 
 def test_a_new_password_needs_no_restart_and_ends_the_old_one(sandbox: Sandbox) -> None:
     def registry_pod() -> Any:
-        selector = "--selector=app.kubernetes.io/component=registry"
-        (pod,) = sandbox.get("pods", "--namespace=registry", selector)["items"]
+        (pod,) = sandbox.pods()
         return pod["metadata"]["name"], pod["status"]["containerStatuses"][0]["restartCount"]
 
     before, old = registry_pod(), sandbox.password

@@ -29,6 +29,7 @@ def three_uploads_at_a_time(sandbox: Sandbox) -> Iterator[None]:
 
 
 def pods(sandbox: Sandbox) -> int:
+    """Return how many pods there are, with those that are being deleted."""
     return len(sandbox.get("pods", "--namespace=registry", REGISTRY)["items"])
 
 
@@ -55,7 +56,7 @@ def test_uploads_beyond_the_parallel_ones_wait(
     # All at once would take twice the memory limit.
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(push, range(10)))
-    (pod,) = sandbox.get("pods", "--namespace=registry", REGISTRY)["items"]
+    (pod,) = sandbox.pods()
     (registry,) = pod["status"]["initContainerStatuses"]
     assert registry["restartCount"] == 0, "it was killed"
 

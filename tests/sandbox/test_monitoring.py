@@ -26,7 +26,6 @@ from tests.sandbox.helpers import Sandbox, eventually
 from tests.sandbox.maintenance import NAMESPACE, maintain
 from tests.sandbox.test_cluster import client, fetch, grant
 
-REGISTRY = "--selector=app.kubernetes.io/component=registry"
 GROUPS = alert_groups("registry")
 
 
@@ -43,7 +42,7 @@ def up(sandbox: Sandbox) -> Iterator[str]:
 
 
 def address(sandbox: Sandbox) -> str:
-    (pod,) = sandbox.get("pods", NAMESPACE, REGISTRY)["items"]
+    (pod,) = sandbox.pods()
     return str(pod["status"]["podIP"])
 
 

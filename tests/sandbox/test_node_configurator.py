@@ -127,7 +127,7 @@ def test_a_pod_that_restarts_finds_its_node_configured(sandbox: Sandbox) -> None
 
 @pytest.mark.usefixtures("operators")
 def test_what_lasts_has_no_token(sandbox: Sandbox) -> None:
-    (running,) = sandbox.get("pods", NAMESPACE)["items"]
+    (running,) = sandbox.pods(NAME, "registry-nodes")
     (lasting,) = running["spec"]["containers"]
     assert "volumeMounts" not in lasting
     code = "import os; print(os.path.exists('/var/run/secrets'))"
