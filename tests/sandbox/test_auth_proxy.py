@@ -185,12 +185,21 @@ for port in (5001, 5081, 5082):  # The Service of the maintenance leads to the p
         raise AssertionError(port)
 print("done")
 """
-    result = sandbox.kubectl(
-        "run", "neighbor", "--namespace=kube-system", "--restart=Never", "--rm", "--attach",
-        "--quiet", f"--image={images.PYTHON}", "--image-pull-policy=Never", "--command", "--",
-        "python3", "-c", WAIT_UNTIL_ADMITTED + script, logins["pull"],
+    which = ("neighbor", "--namespace=kube-system")
+
+    def ended() -> bool:
+        return sandbox.get("pod", *which)["status"]["phase"] in {"Succeeded", "Failed"}
+
+    sandbox.kubectl(
+        "run", *which, "--restart=Never", f"--image={images.PYTHON}", "--image-pull-policy=Never",
+        "--command", "--", "python3", "-c", WAIT_UNTIL_ADMITTED + script, logins["pull"],
     )  # fmt: skip
-    assert "done" in result.stdout
+    try:
+        eventually("it has ended", ended, 180)
+        log = sandbox.kubectl("logs", *which).stdout
+    finally:
+        sandbox.kubectl("delete", "pod", *which)
+    assert log.endswith("done\n"), log
 
 
 def test_the_audit_log_tells_who_did_what_and_no_secret(
@@ -201,18 +210,23 @@ def test_the_audit_log_tells_who_did_what_and_no_secret(
     sandbox.run("skopeo", "copy", f"--dest-creds={logins['ci']}", source, f"docker://{target}:1")
     sandbox.run("skopeo", "delete", f"--creds={logins['ci']}", f"docker://{target}:1")
     assert status_of("pull", "DELETE", "/v2/team-a/audited/manifests/1") == 403
-    log = sandbox.kubectl(
-        "logs", "--namespace=registry", REGISTRY, "--container=auth-proxy", "--tail=-1"
-    ).stdout
-    lines = [json.loads(line) for line in log.splitlines() if "team-a/audited" in line]
-    (pushed,) = [x for x in lines if (x["request"]["method"], x["kind"]) == ("PUT", "manifests")]
-    (deleted, refused) = [x for x in lines if x["request"]["method"] == "DELETE"]
+    which = ("--namespace=registry", REGISTRY, "--container=auth-proxy", "--tail=-1")
+
+    def audited(method: str) -> list[dict[str, Any]]:
+        log = sandbox.kubectl("logs", *which).stdout.splitlines()
+        lines = [json.loads(line) for line in log if "team-a/audited" in line]
+        return [line for line in lines if line["request"]["method"] == method]
+
+    eventually("both deletes are in the log", lambda: len(audited("DELETE")) == 2)
+    (pushed,) = [line for line in audited("PUT") if line["kind"] == "manifests"]
+    deleted, refused = audited("DELETE")
     assert (pushed["user_id"], pushed["reference"], pushed["status"]) == ("ci", "1", 201)
     assert pushed["request"]["client_ip"] == sandbox.layout.machine_ip
     assert pushed["bytes_read"] > 0
     assert (deleted["user_id"], deleted["status"]) == ("ci", 202)
     assert deleted["reference"] == pushed["digest"]
     assert (refused["user_id"], refused["status"]) == ("pull", 403)
+    log = sandbox.kubectl("logs", *which).stdout
     for secret in (*(login.split(":")[1] for login in logins.values()), "_state", "Basic"):
         assert secret not in log
 

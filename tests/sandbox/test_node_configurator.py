@@ -57,15 +57,11 @@ def roll_out(sandbox: Sandbox) -> None:
     sandbox.kubectl("rollout", "status", NAMESPACE, DAEMON_SET, "--timeout=60s")
 
 
-def log(sandbox: Sandbox, *args: str) -> str:
-    """Return what the one pod said; nothing while there are two."""
-    names = sandbox.kubectl("get", "pods", NAMESPACE, "--output=name").stdout.split()
-    if len(names) != 1:
-        return ""
-    result = sandbox.kubectl(
-        "logs", NAMESPACE, names[0], "--container=configure", "--ignore-errors", *args
-    )
-    return result.stdout
+def log(sandbox: Sandbox) -> str:
+    """Return what the pod said; another one is created only when it is gone."""
+    selector = f"--selector=app.kubernetes.io/component={NAME}"
+    which = (NAMESPACE, selector, "--container=configure", "--ignore-errors", "--tail=-1")
+    return sandbox.kubectl("logs", *which).stdout
 
 
 @pytest.fixture(scope="module")
