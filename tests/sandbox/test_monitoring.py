@@ -66,9 +66,8 @@ def test_only_prometheus_gets_metrics_and_nothing_else(sandbox: Sandbox) -> None
         ("/v2/", "404"),
     ):
         assert prometheus.fetched(sandbox, ip, path) == status, path
-    client(sandbox, "curious")
-    assert fetch(sandbox, "curious", f"http://{ip}:5083/metrics").startswith("refused")
-    sandbox.kubectl("delete", "pod", "curious", "--wait=false")
+    with client(sandbox, "curious"):
+        assert fetch(sandbox, "curious", f"http://{ip}:5083/metrics").startswith("refused")
 
 
 @pytest.mark.usefixtures("up")
