@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import product
 from typing import Any
 
@@ -47,17 +47,18 @@ def logins(sandbox: Sandbox, pull_password: str) -> Iterator[dict[str, str]]:
     """The login of each kind of user."""
     before = pods(sandbox)
     sandbox.config(**{"users__ci__push[0]": "team-a/*", "users__ci__pull[0]": "shared/base"})
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    users = json.loads(sandbox.pulumi("stack", "output", "users", "--show-secrets").stdout)
-    logins = {
-        "admin": f"admin:{sandbox.password}",
-        "pull": f"pull:{pull_password}",
-        "ci": f"ci:{users['ci']}",
-    }
-    assert pods(sandbox) == before, "another user needs no restart"
-    yield logins
-    sandbox.pulumi("config", "rm", "users")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
+    try:
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        users = json.loads(sandbox.pulumi("stack", "output", "users", "--show-secrets").stdout)
+        assert pods(sandbox) == before, "another user needs no restart"
+        yield {
+            "admin": f"admin:{sandbox.password}",
+            "pull": f"pull:{pull_password}",
+            "ci": f"ci:{users['ci']}",
+        }
+    finally:
+        sandbox.pulumi("config", "rm", "users")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +269,9 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
     port, hang = hanging
     root, owner = spaces.secrets(sandbox.layout), sandbox.s3()
     owner.create_bucket(Bucket="hanging")
-    with second_stack(sandbox, "hanging") as second:
+    with ExitStack() as undo:
+        undo.callback(empty, owner, "hanging")
+        second = undo.enter_context(second_stack(sandbox, "hanging"))
         second.config(
             storage__kind="s3",
             storage__endpoint=f"http://{sandbox.layout.machine_ip}:{port}",
@@ -291,4 +294,3 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
         eventually("the pod is out of service", lambda: ready() == 0)
         hang.clear()
         eventually("the pod is back in service", lambda: ready() == 1)
-    empty(owner, "hanging")

@@ -191,16 +191,19 @@ def test_up_fails_with_the_end_of_the_smoke_tests_log_when_the_registry_cannot_s
         for resource in state["deployment"]["resources"]
         if resource["urn"].endswith("::storage-key")
     ]
-    grant(sandbox, key["id"], "read")
     sandbox.config(registry__parallelUploads=8)
-    failed = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
+    try:
+        grant(sandbox, key["id"], "read")
+        try:
+            failed = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
+        finally:
+            grant(sandbox, key["id"], "readwrite")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
     assert "FAILED: POST" in failed.stdout, failed.stdout[-3000:]
     assert "expected 202, got 500" in failed.stdout
-
-    grant(sandbox, key["id"], "readwrite")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
 def test_an_ingress_of_another_with_the_same_host_is_refused(sandbox: Sandbox) -> None:

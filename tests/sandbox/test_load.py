@@ -22,10 +22,12 @@ REGISTRY = "--selector=app.kubernetes.io/component=registry"
 def three_uploads_at_a_time(sandbox: Sandbox) -> Iterator[None]:
     # The least whose memory limit is not below the default request.
     sandbox.config(registry__parallelUploads=3)
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    yield
-    sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
+    try:
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        yield
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
 def pods(sandbox: Sandbox) -> int:

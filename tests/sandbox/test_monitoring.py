@@ -134,9 +134,11 @@ def test_storage_that_refuses_and_a_registry_that_is_gone_are_alerts(
     finally:
         grant(sandbox, key, "readwrite")
     sandbox.kubectl("scale", "deployment/registry", "--replicas=0", NAMESPACE)
-    fires(sandbox, "RegistryDown")
-    sandbox.kubectl("scale", "deployment/registry", "--replicas=1", NAMESPACE)
-    sandbox.kubectl("rollout", "status", "deployment/registry", NAMESPACE)
+    try:
+        fires(sandbox, "RegistryDown")
+    finally:
+        sandbox.kubectl("scale", "deployment/registry", "--replicas=1", NAMESPACE)
+        sandbox.kubectl("rollout", "status", "deployment/registry", NAMESPACE)
     eventually("it is back", lambda: "RegistryDown" not in prometheus.firing(sandbox))
 
 

@@ -112,10 +112,11 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
     sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
 ) -> None:
     namespace = "registry-moved"
-    with stack_with_a_space(sandbox, "moved", "retain") as stack:
+    with ExitStack() as undo, stack_with_a_space(sandbox, "moved", "retain") as stack:
         stack.pulumi("up", "--yes", "--skip-preview")
-        push(stack, namespace)
         space = stack.bucket
+        undo.callback(empty, versitygw.owner, space)
+        push(stack, namespace)
         move(sandbox, space, BUCKET, versitygw, tmp_path / "rclone.conf").copy()
         stack.pulumi("config", "rm", "storage")
         use(stack, versitygw)
@@ -133,13 +134,12 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         stack.pulumi("destroy", "--yes", "--skip-preview")
         grants = [{"bucket": space, "permission": "readwrite"}]
         key = sandbox.api("POST", "spaces/keys", {"name": "again", "grants": grants})["key"]
+        undo.callback(sandbox.api, "DELETE", f"spaces/keys/{key['access_key']}")
         stack.config(storage__bucket=space, storage__accessKey=key["access_key"])
         secret = ["config", "set", "--path", "--secret", "storage.secretKey"]
         stack.pulumi(*secret, stdin=key["secret_key"])
         stack.pulumi("up", "--yes", "--skip-preview")
         pull(stack, namespace, tmp_path / "again")
-    sandbox.api("DELETE", f"spaces/keys/{key['access_key']}")
-    empty(versitygw.owner, space)
 
 
 def pull_from_another_stack(
@@ -176,11 +176,12 @@ def test_nothing_is_lost_in_a_move_to_another_server_while_clients_push(
             else:
                 pushed.append(f"team/app:{number}")
 
-    with stack_with_a_space(sandbox, "busy", "retain") as stack:
+    with ExitStack() as undo, stack_with_a_space(sandbox, "busy", "retain") as stack:
         # Nobody made a certificate for this hostname.
         stack.config(tls__mode="none")
         stack.pulumi("up", "--yes", "--skip-preview")
         space = stack.bucket
+        undo.callback(empty, sandbox.s3(), space)
         move_all = move(sandbox, space, BUCKET, by_path, tmp_path / "rclone.conf")
         crane = logged_in(stack, hostname, tmp_path / "crane", stack.password)
         worker = threading.Thread(target=work, args=(crane,))
@@ -211,7 +212,6 @@ def test_nothing_is_lost_in_a_move_to_another_server_while_clients_push(
         assert not [refusal for refusal in refusals if "registry.readOnly" not in refusal]
         for image in pushed:
             crane.pull(image)
-    empty(sandbox.s3(), space)
 
 
 def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(

@@ -71,12 +71,14 @@ def operators(sandbox: Sandbox, pulling: None) -> Iterator[str]:  # noqa: ARG001
     on_node(sandbox, f"mkdir -p {Path(FILE).parent}; cat > {FILE}", stdin=text)
     on_node(sandbox, "systemctl restart k3s")
     before = restarts(sandbox)
-    sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
-    up(sandbox)
-    assert restarts(sandbox) == before + 1, "one restart is enough"
-    yield text
-    sandbox.config(nodes__configure=False)
-    up(sandbox)
+    try:
+        sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
+        up(sandbox)
+        assert restarts(sandbox) == before + 1, "one restart is enough"
+        yield text
+    finally:
+        sandbox.config(nodes__configure=False)
+        up(sandbox)
     assert "registry-nodes" not in sandbox.kubectl("get", "namespaces").stdout
 
 
