@@ -25,6 +25,12 @@ __all__ = ["SandboxError", "claim", "down", "enter", "is_up", "up"]
 _READY_WITHIN = 120.0
 """Seconds; a start takes about 6 on two cores."""
 
+_RESPONDS_WITHIN = 30.0
+"""Seconds for the API server of a sandbox that runs: on a busy machine a request may take some."""
+
+_ASK_EVERY = 0.5
+"""Seconds between two such requests."""
+
 _LOG_LINES = 10
 """Of the supervisor's log, when a start fails."""
 
@@ -82,8 +88,15 @@ def down(layout: Layout) -> None:
 
 
 def is_up(layout: Layout) -> bool:
-    """Return whether :func:`up` was completed and the API server is ready."""
-    return enclosure.is_marked_ready(layout) and KubeApi.of(layout.kubeconfig).ready()
+    """Return whether :func:`up` was completed and the API server is ready, or is so soon."""
+    limit = time.monotonic() + _RESPONDS_WITHIN
+    while enclosure.is_marked_ready(layout):
+        if KubeApi.of(layout.kubeconfig).ready():
+            return True
+        if time.monotonic() > limit:
+            break
+        time.sleep(_ASK_EVERY)
+    return False
 
 
 def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
