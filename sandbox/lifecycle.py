@@ -10,7 +10,6 @@ from collections.abc import Callable
 from sandbox.build import image_store
 from sandbox.build.pinned_tools import CRDS
 from sandbox.enclosure import enclosure, hosts
-from sandbox.enclosure.enclosure import enter
 from sandbox.enclosure.namespaces import Namespace
 from sandbox.enclosure.process import Process
 from sandbox.enclosure.supervisor import Plan
@@ -20,7 +19,7 @@ from sandbox.layout import Layout, SandboxError, claim, machine_routes, overlap
 from sandbox.node import config, processes
 from sandbox.progress import step
 
-__all__ = ["SandboxError", "claim", "down", "enter", "is_up", "up"]
+__all__ = ["SandboxError", "claim", "down", "is_up", "up"]
 
 _READY_WITHIN = 120.0
 """Seconds; a start takes about 6 on two cores."""
