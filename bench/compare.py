@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -239,16 +241,28 @@ def delayed(layout: Layout, milliseconds: int) -> Iterator[None]:
     iptables = [*inside, "iptables", "--table", "nat"]
     rule = ["PREROUTING", "--destination", layout.cloud_ip, *to_server, *redirect]
     delay = [sys.executable, "-m", "bench.delay", listen, server, str(milliseconds)]
-    with subprocess.Popen([*inside, "env", f"PYTHONPATH={ROOT}", *delay]) as proxy:
+    with listening([*inside, "env", f"PYTHONPATH={ROOT}", *delay]):
         run(layout, *iptables, "--insert", *rule)
-        # Rules hold for new connections only: the registries' open ones have to be forgotten.
-        forget = [*inside, "conntrack", "--delete", "--orig-dst", layout.cloud_ip]
-        subprocess.run([*forget, *to_server], check=False, capture_output=True)
         try:
+            # Rules hold for new connections only: the registries' open ones have to be forgotten.
+            forget = [*inside, "conntrack", "--delete", "--orig-dst", layout.cloud_ip]
+            subprocess.run([*forget, *to_server], check=False, capture_output=True)
             yield
         finally:
             run(layout, *iptables, "--delete", *rule)
-            proxy.kill()
+
+
+@contextmanager
+def listening(command: list[str]) -> Iterator[None]:
+    """Run `bench.delay`, which must listen: the one before it must be gone."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as proxy:
+        try:
+            if not (proxy.stdout and proxy.stdout.readline()):
+                sys.exit(f"{' '.join(command)} does not listen")
+            yield
+        finally:
+            # nsenter waits for its child, but does not kill it.
+            os.killpg(proxy.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

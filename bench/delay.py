@@ -22,9 +22,10 @@ Pieces = queue.Queue[tuple[float, bytes]]
 
 
 def main() -> None:
-    """Listen until the end of the process."""
+    """Listen until the end of the process, and say when."""
     listen, server, milliseconds = sys.argv[1:]
     with socket.create_server(_address(listen), backlog=128) as listener:
+        print("listening", flush=True)
         while True:
             client, _ = listener.accept()
             upstream = socket.create_connection(_address(server))

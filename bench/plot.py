@@ -8,7 +8,7 @@ from statistics import median
 
 from matplotlib import pyplot
 
-from bench.compare import CSV, DELAYS, IMAGES, OURS, PLAIN, SEED
+from bench.compare import CSV, IMAGES, OURS, PLAIN, SEED
 
 WORKS = [(image, work) for image in IMAGES for work in ("push", "push again", "pull")]
 REGISTRIES = {SEED: "#9aa5b1", PLAIN: "#5b8db8", OURS: "#d1495b"}
@@ -25,7 +25,7 @@ def main() -> None:
     draw(seconds)
     print("| S3 | work | " + " | ".join(REGISTRIES) + " | of the seed | of plain |")
     print("|---|---|---|---|---|---|---|")
-    for delay in DELAYS:
+    for delay in delays(seconds):
         for image, work in WORKS:
             seed, plain, ours = (median(seconds[delay, image, work, x]) for x in REGISTRIES)
             times = f"{seed:.2f} s | {plain:.2f} s | {ours:.2f} s"
@@ -33,10 +33,16 @@ def main() -> None:
             print(f"| {delay} ms | {work} {image} | {times} | {ratios} |")
 
 
+def delays(seconds: Seconds) -> list[int]:
+    """Return the delays that were measured, in milliseconds."""
+    return sorted({delay for delay, *_ in seconds})
+
+
 def draw(seconds: Seconds) -> None:
     """Write the plot: the median, and a line from the fastest to the slowest round."""
-    figure, panels = pyplot.subplots(len(DELAYS), 1, figsize=(9, 9), sharex=True)
-    for delay, panel in zip(DELAYS, panels, strict=True):
+    count = len(delays(seconds))
+    figure, panels = pyplot.subplots(count, 1, figsize=(9, 3 * count), sharex=True)
+    for delay, panel in zip(delays(seconds), panels, strict=True):
         for shift, (registry, color) in enumerate(REGISTRIES.items(), -1):
             rounds = [seconds[delay, image, work, registry] for image, work in WORKS]
             middle = [median(x) for x in rounds]

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from sandbox.build import image_store
 from sandbox.build.pinned_tools import CRDS
 from sandbox.enclosure import enclosure, hosts
-from sandbox.enclosure.enclosure import enter
 from sandbox.enclosure.namespaces import Namespace
 from sandbox.enclosure.process import Process
 from sandbox.enclosure.supervisor import Plan
@@ -20,10 +19,16 @@ from sandbox.layout import Layout, SandboxError, claim, machine_routes, overlap
 from sandbox.node import config, processes
 from sandbox.progress import step
 
-__all__ = ["SandboxError", "claim", "down", "enter", "is_up", "up"]
+__all__ = ["SandboxError", "claim", "down", "is_up", "up"]
 
 _READY_WITHIN = 120.0
 """Seconds; a start takes about 6 on two cores."""
+
+_RESPONDS_WITHIN = 30.0
+"""Seconds for the API server of a sandbox that runs: on a busy machine a request may take some."""
+
+_ASK_EVERY = 0.5
+"""Seconds between two such requests."""
 
 _LOG_LINES = 10
 """Of the supervisor's log, when a start fails."""
@@ -82,8 +87,15 @@ def down(layout: Layout) -> None:
 
 
 def is_up(layout: Layout) -> bool:
-    """Return whether :func:`up` was completed and the API server is ready."""
-    return enclosure.is_marked_ready(layout) and KubeApi.of(layout.kubeconfig).ready()
+    """Return whether :func:`up` was completed and the API server is ready, or is so soon."""
+    limit = time.monotonic() + _RESPONDS_WITHIN
+    while enclosure.is_marked_ready(layout):
+        if KubeApi.of(layout.kubeconfig).ready():
+            return True
+        if time.monotonic() > limit:
+            break
+        time.sleep(_ASK_EVERY)
+    return False
 
 
 def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:

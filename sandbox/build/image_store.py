@@ -95,6 +95,8 @@ def _import(tools: Path, store: Path) -> None:
         config, socket, log = (Path(folder, x) for x in ("config.toml", "socket", "log"))
         config.write_text(_CONFIG)
         command = [
+            # It must not outlive this process, whatever kills that: it would hold the files.
+            *("setpriv", "--pdeathsig=KILL"),
             # What containerd mounts meanwhile is of no concern to the machine.
             *("unshare", "--mount", "containerd", f"--config={config}", f"--root={store}"),
             *(f"--state={folder}/state", f"--address={socket}", "--log-level=error"),

@@ -5,8 +5,8 @@ DigitalOcean's protocol (https://docs.digitalocean.com/reference/api/reference/s
 inject faults by ``POST /_control`` with ``{"faults": [{"status": 429, "times": 2, "retry_after":
 1}, {"delay": 2}], "block": false, "key_delay": 20, "space_delay": 20}``: the next calls fail or
 wait in that order, the names of deleted Spaces are free again, and new keys and Spaces are unknown
-for 20 s. ``GET /_control`` returns the current faults. Not covered: token scopes, rate limits,
-links between the pages of a list, PATCH, and the wording of most errors.
+for 20 s, or until ``{"known": true}``. ``GET /_control`` returns the current faults. Not covered:
+token scopes, rate limits, links between the pages of a list, PATCH, and the wording of most errors.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class Server(ThreadingHTTPServer):
                 self.keys.blocking = body["block"]
             self._delays.key_seconds = body.get("key_delay", self._delays.key_seconds)
             self._delays.space_seconds = body.get("space_delay", self._delays.space_seconds)
+            if body.get("known"):
+                self._delays.end()
             return {
                 "faults": self._faults,
                 "block": self.keys.blocking,

@@ -33,6 +33,7 @@ class Delays:
         self._iam = iam
         self._folder = folder
         self._hidden: set[str] = set()
+        self._due: list[Callable[[], None]] = []
         self.key_seconds = 0.0
         self.space_seconds = 0.0
 
@@ -45,10 +46,28 @@ class Delays:
         """Make a new key and the Spaces that it opens unknown for as long as is set."""
         if self.key_seconds:
             self._set_status(key, "Inactive")
-            _later(self.key_seconds, lambda: self._set_status(key, "Active"))
+            self._schedule(self.key_seconds, lambda: self._set_status(key, "Active"))
         for name in {grant["bucket"] for grant in key.grants} & self.spaces():
             if self.space_seconds:
                 self._hide(name)
+
+    def end(self) -> None:
+        """Make known at once what is unknown for now."""
+        while self._due:
+            self._due.pop()()
+
+    def _schedule(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do something later, or in :meth:`end` if that is sooner."""
+
+        def act() -> None:
+            try:
+                self._due.remove(action)
+            except ValueError:
+                return
+            action()
+
+        self._due.append(action)
+        _later(seconds, act)
 
     def _set_status(self, key: Key, status: str) -> None:
         self._iam.update_access_key(UserName=key.user, AccessKeyId=key.access_key, Status=status)
@@ -63,7 +82,7 @@ class Delays:
             hidden.rename(space)
             self._hidden.discard(name)
 
-        _later(self.space_seconds, show)
+        self._schedule(self.space_seconds, show)
 
 
 def _later(seconds: float, action: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ import secrets
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -26,6 +27,9 @@ from sandbox.layout import Layout
 from sandbox.progress import say
 
 PROJECT = "k3s-registry"
+
+_INTERRUPTED_WITHIN = 10.0
+"""Seconds for an engine to end after SIGINT: it waits for what its providers are doing."""
 
 _CALLERS_OWN = (
     "PULUMI_CONFIG_PASSPHRASE",
@@ -242,13 +246,37 @@ def never_succeeded(layout: Layout) -> bool:
 
 
 def kill(layout: Layout) -> None:
-    """Kill what is left of an engine that was killed: its provider takes minutes to notice."""
+    """End what runs of the sandbox's engine.
+
+    An engine that runs, such as that of a `pulumi up` in a user's shell, first gets SIGINT and some
+    seconds to save its state. The provider of one that was killed would take minutes to notice.
+
+    Args:
+        layout: The sandbox.
+    """
+    limit = time.monotonic() + _INTERRUPTED_WITHIN
+    _signal(_running(layout, "pulumi"), signal.SIGINT)
+    while _running(layout, "pulumi") and time.monotonic() < limit:
+        time.sleep(0.1)
+    _signal(_running(layout, "pulumi", "kubernetes-provider"), signal.SIGKILL)
+
+
+def _running(layout: Layout, *names: str) -> list[int]:
+    """Return the process IDs of the sandbox's own programs of these names."""
     mine = f"PULUMI_HOME={_home(layout)}".encode()
-    programs = {(layout.tools / x).resolve() for x in ("pulumi", "kubernetes-provider")}
+    programs = {(layout.tools / name).resolve() for name in names}
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         # Processes come and go meanwhile, and some cannot be read.
         with suppress(OSError):
             if (process / "exe").readlink() in programs and mine in (
                 process / "environ"
             ).read_bytes().split(b"\0"):
-                os.kill(int(process.name), signal.SIGKILL)
+                pids.append(int(process.name))
+    return pids
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

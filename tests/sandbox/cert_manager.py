@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from sandbox.build import toolchain
 from sandbox.build.oci import File, write_archive
 from sandbox.enclosure.enclosure import enter
 from tests.pinned_tools import CERT_MANAGER, CERT_MANAGER_CRDS, CERT_MANAGER_SOLVER
-from tests.sandbox.helpers import Sandbox
+from tests.sandbox.helpers import Sandbox, define_kinds
 
 CA_ISSUER, ACME_ISSUER = "sandbox", "acme"
 SOLVER_IMAGE = "localhost/cert-manager-solver:1"
@@ -29,50 +29,55 @@ def cert_manager(sandbox: Sandbox) -> Iterator[None]:
     write_archive(archive, SOLVER_IMAGE, [program], {"Entrypoint": ["/solver"], "User": "1000"})
     imported = ["ctr", "--namespace=k8s.io", "images", "import", str(archive)]
     subprocess.run([*enter(sandbox.layout), *imported], check=True, capture_output=True)
-    crds = [f"--filename={tools / copy.name}" for copy in CERT_MANAGER_CRDS]
-    pki = sandbox.layout.pki
-    sandbox.kubectl("apply", "--server-side", *crds)
-    sandbox.kubectl(
-        "create", "secret", "tls", "ca", "--namespace=kube-system",
-        f"--cert={pki / 'ca.crt'}", f"--key={pki / 'ca.key'}",
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [tools / "cert-manager"],
-        env=os.environ
-        | {"KUBECONFIG": str(sandbox.layout.kubeconfig), "SOLVER_IMAGE": SOLVER_IMAGE},
+    crds = [tools / copy.name for copy in CERT_MANAGER_CRDS]
+    # Deletes all objects of these kinds, too.
+    delete = ("delete", *(f"--filename={file}" for file in crds), "--ignore-not-found")
+    pki, namespace = sandbox.layout.pki, "--namespace=kube-system"
+    with ExitStack() as undo:
+        undo.callback(sandbox.kubectl, *delete, "--timeout=60s")
+        define_kinds(sandbox, crds)
+        undo.callback(sandbox.kubectl, "delete", "secret", "ca", namespace, "--ignore-not-found")
+        keys = (f"--cert={pki / 'ca.crt'}", f"--key={pki / 'ca.key'}")
+        sandbox.kubectl("create", "secret", "tls", "ca", namespace, *keys)
+        undo.enter_context(controllers(sandbox))
+        # While they run: some objects wait until they have cleaned up after them.
+        undo.callback(sandbox.kubectl, *delete, "--timeout=60s")
+        sandbox.apply(*issuers(sandbox))
+        for issuer in (CA_ISSUER, ACME_ISSUER):
+            ready = ("--for=condition=Ready", f"clusterissuer/{issuer}", "--timeout=60s")
+            sandbox.kubectl("wait", *ready)
+        yield
+
+
+@contextmanager
+def controllers(sandbox: Sandbox) -> Iterator[None]:
+    own = {"KUBECONFIG": str(sandbox.layout.kubeconfig), "SOLVER_IMAGE": SOLVER_IMAGE}
+    with subprocess.Popen(
+        [sandbox.layout.tools / "cert-manager"],
+        env=os.environ | own,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )
-    try:
-        sandbox.apply(
-            {
-                "apiVersion": "cert-manager.io/v1",
-                "kind": "ClusterIssuer",
-                "metadata": {"name": CA_ISSUER},
-                "spec": {"ca": {"secretName": "ca"}},
-            },
-            {
-                "apiVersion": "cert-manager.io/v1",
-                "kind": "ClusterIssuer",
-                "metadata": {"name": ACME_ISSUER},
-                "spec": {
-                    "acme": {
-                        "server": sandbox.layout.acme_server,
-                        "caBundle": base64.b64encode((pki / "ca.crt").read_bytes()).decode(),
-                        "privateKeySecretRef": {"name": "acme-account"},
-                        "solvers": [{"http01": {"ingress": {"ingressClassName": "traefik"}}}],
-                    }
-                },
-            },
-        )
-        for issuer in (CA_ISSUER, ACME_ISSUER):
-            sandbox.kubectl("wait", "--for=condition=Ready", f"clusterissuer/{issuer}")
-        yield
-    finally:
+    ) as process:
         try:
-            # Deletes all objects of these kinds; some wait until it has cleaned up after them.
-            sandbox.kubectl("delete", *crds, "--timeout=60s")
+            yield
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-        sandbox.kubectl("delete", "secret", "ca", "--namespace=kube-system")
+            process.terminate()
+
+
+def issuers(sandbox: Sandbox) -> list[dict[str, Any]]:
+    authority = (sandbox.layout.pki / "ca.crt").read_bytes()
+    acme = {
+        "server": sandbox.layout.acme_server,
+        "caBundle": base64.b64encode(authority).decode(),
+        "privateKeySecretRef": {"name": "acme-account"},
+        "solvers": [{"http01": {"ingress": {"ingressClassName": "traefik"}}}],
+    }
+    return [
+        {
+            "apiVersion": "cert-manager.io/v1",
+            "kind": "ClusterIssuer",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        for name, spec in ((CA_ISSUER, {"ca": {"secretName": "ca"}}), (ACME_ISSUER, {"acme": acme}))
+    ]

@@ -30,6 +30,7 @@ def send(
     login: str = "",
     headers: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    timeout: float = 10,
 ) -> tuple[int, Any]:
     """Send one request; return status and headers."""
     accepted = {"Accept": registry_client.MANIFEST, **(headers or {})}
@@ -39,7 +40,8 @@ def send(
         request.add_header("Authorization", f"Basic {token}")
     https = urllib.request.HTTPSHandler(context=ssl_context)
     try:
-        with urllib.request.build_opener(_NoRedirect, https).open(request, timeout=10) as response:
+        opener = urllib.request.build_opener(_NoRedirect, https)
+        with opener.open(request, timeout=timeout) as response:
             return response.status, response.headers
     except urllib.error.HTTPError as error:
         with error:

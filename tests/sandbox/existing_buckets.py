@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,20 +65,21 @@ def versitygw(sandbox: Sandbox) -> Iterator[ExistingBucket]:
     """The sandbox's S3 server."""
     owner = sandbox.s3()
     owner.create_bucket(Bucket=BUCKET)
-    grants = [{"bucket": BUCKET, "permission": "readwrite"}]
-    key = sandbox.api("POST", "spaces/keys", {"name": "by-hand", "grants": grants})["key"]
-    bucket = ExistingBucket(
-        sandbox.s3_endpoint, REGION, key["access_key"], key["secret_key"], owner
-    )
-    yield bucket
-    sandbox.api("DELETE", f"spaces/keys/{bucket.access_key}")
-    empty(owner, BUCKET)
+    with ExitStack() as undo:
+        undo.callback(empty, owner, BUCKET)
+        grants = [{"bucket": BUCKET, "permission": "readwrite"}]
+        key = sandbox.api("POST", "spaces/keys", {"name": "by-hand", "grants": grants})["key"]
+        undo.callback(sandbox.api, "DELETE", f"spaces/keys/{key['access_key']}")
+        yield ExistingBucket(
+            sandbox.s3_endpoint, REGION, key["access_key"], key["secret_key"], owner
+        )
 
 
 @pytest.fixture(scope="module")
 def minio(sandbox: Sandbox) -> Iterator[ExistingBucket]:
     """MinIO, only for these tests, in the network namespace of the cloud's stand-ins."""
     layout = sandbox.layout
+    data = layout.state / "minio"
     toolchain.build(layout.tools, [MINIO])
     address, access_key, secret_key = (
         f"{layout.cloud_ip}:{MINIO_PORT}", "minio-root", secrets.token_hex(20)
@@ -95,7 +98,7 @@ def minio(sandbox: Sandbox) -> Iterator[ExistingBucket]:
                 *enter(layout),
                 *(str(layout.tools / "minio"), "server", "--quiet", "--address", address),
                 *("--console-address", f"{layout.cloud_ip}:{MINIO_PORT + 1}"),
-                str(layout.state / "minio"),
+                str(data),
             ],
             env=os.environ
             | {
@@ -120,7 +123,9 @@ def minio(sandbox: Sandbox) -> Iterator[ExistingBucket]:
         # nsenter waits for its child, but does not kill it.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        sandbox.kubectl("delete", "namespace", "minio", "--ignore-not-found", "--wait=false")
+        # Another module's MinIO has another password, and creates the bucket anew.
+        shutil.rmtree(data, ignore_errors=True)
+        sandbox.kubectl("delete", "namespace", "minio", "--ignore-not-found")
 
 
 def responds(owner: Any) -> bool:

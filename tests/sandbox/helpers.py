@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import ssl
@@ -11,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,6 +30,9 @@ from sandbox.layout import REGION, Layout
 ROOT = Path(__file__).parent.parent.parent
 NAME = f"sandbox-test{os.environ.get('PYTEST_XDIST_WORKER', '').removeprefix('gw')}"
 """The sandbox of this process: pytest-xdist's workers gw0, gw1 ... have one each."""
+
+RUN_SECONDS = 900
+"""How long a client may run: longer than any does, so that one that hangs is a failure."""
 
 Result = subprocess.CompletedProcess[str]
 
@@ -66,18 +70,22 @@ class Sandbox:
 
     def run(self, *command: str | Path, stdin: str = "", fails: bool = False) -> Result:
         """Run a client; it must succeed, or fail if ``fails``."""
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        name = f"{' '.join(map(str, command[:3]))} ..."
+        try:
+            result = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=RUN_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"{name} has not ended within {RUN_SECONDS} s") from error
         output = f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
-        message = f"{' '.join(map(str, command[:3]))} ...\n{output}"
-        assert (result.returncode != 0) == fails, message
+        assert (result.returncode != 0) == fails, f"{name}\n{output}"
         return result
 
     def pulumi(self, *args: str, stdin: str = "", fails: bool = False) -> Result:
@@ -88,6 +96,12 @@ class Sandbox:
 
     def get(self, *args: str) -> Any:
         return json.loads(self.kubectl("get", *args, "--output=json").stdout)
+
+    def pods(self, component: str = "registry", namespace: str = "registry") -> list[Any]:
+        """Return a component's pods, without those that are being deleted."""
+        selector = f"--selector=app.kubernetes.io/component={component}"
+        items = self.get("pods", f"--namespace={namespace}", selector)["items"]
+        return [item for item in items if "deletionTimestamp" not in item["metadata"]]
 
     def apply(self, *objects: dict[str, Any]) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
@@ -193,20 +207,45 @@ def second_stack(sandbox: Sandbox, name: str) -> Iterator[Sandbox]:
 
 
 def eventually(what: str, check: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until a condition holds; fail with its name if it does not."""
+    """Wait until a condition holds; fail with its name if it does not.
+
+    A check that fails, or gets no response, is tried again.
+    """
     deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+    while True:
+        failure: Exception | None = None
+        try:
+            if check():
+                return
+        except (AssertionError, OSError, http.client.HTTPException) as error:
+            failure = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {seconds} s: {what}") from failure
         time.sleep(0.3)
+
+
+def define_kinds(sandbox: Sandbox, files: Iterable[Path]) -> None:
+    """Create custom resource definitions, and wait until the API server serves their kinds.
+
+    `kubectl wait` fails where there are no conditions yet.
+    """
+    apply = ("apply", "--server-side", "--output=name")
+    applied = sandbox.kubectl(*apply, *(f"--filename={file}" for file in files)).stdout.split()
+    names = {name.rpartition("/")[2] for name in applied}
+    served = ("api-resources", "--output=name")
+    eventually("the kinds are served", lambda: names <= {*sandbox.kubectl(*served).stdout.split()})
 
 
 WAIT_UNTIL_ADMITTED = """
 import socket, time
 def wait_until_admitted(host, port):
-    for _ in range(50):
+    deadline = time.monotonic() + 60
+    while True:
         try:
             return socket.create_connection((host, port), timeout=1).close()
         except OSError:
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.2)
 """
 """For scripts in pods: the network policies' controller learns of a new pod a while after its

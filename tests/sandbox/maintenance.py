@@ -9,6 +9,7 @@ from typing import Any
 from tests.sandbox.helpers import Sandbox, eventually
 
 NAMESPACE = "--namespace=registry"
+SELECTOR = "--selector=app.kubernetes.io/component=maintenance"
 
 
 @contextmanager
@@ -21,7 +22,8 @@ def suspended(sandbox: Sandbox) -> Iterator[None]:
 
     suspend("true")
     try:
-        eventually("no run is at work", lambda: all(map(ends, jobs(sandbox))))
+        # One that finds something lost looks again after a minute.
+        eventually("no run is at work", lambda: all(map(ends, jobs(sandbox))), 180)
         yield
     finally:
         suspend("false")
@@ -50,8 +52,13 @@ def log_of(sandbox: Sandbox, name: str, condition: str) -> str:
 
 
 def jobs(sandbox: Sandbox) -> list[dict[str, Any]]:
-    selector = "--selector=app.kubernetes.io/component=maintenance"
-    return list(sandbox.get("jobs", NAMESPACE, selector)["items"])
+    return list(sandbox.get("jobs", NAMESPACE, SELECTOR)["items"])
+
+
+def forget_jobs(sandbox: Sandbox) -> None:
+    """Delete all Jobs that have ended."""
+    with suspended(sandbox):
+        sandbox.kubectl("delete", "jobs", NAMESPACE, SELECTOR)
 
 
 def ends(job: dict[str, Any]) -> set[str]:

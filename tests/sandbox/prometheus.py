@@ -153,8 +153,8 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
 
 
 def stop(sandbox: Sandbox) -> None:
-    sandbox.kubectl("delete", "namespace", NAMESPACE)
-    sandbox.kubectl("delete", "clusterrolebinding", "prometheus")
+    sandbox.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    sandbox.kubectl("delete", "clusterrolebinding", "prometheus", "--ignore-not-found")
 
 
 def query(sandbox: Sandbox, expression: str, pod: str = POD) -> list[dict[str, Any]]:

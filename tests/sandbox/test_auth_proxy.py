@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import product
 from typing import Any
 
@@ -39,8 +39,7 @@ REGISTRY = "--selector=app.kubernetes.io/component=registry"
 
 
 def pods(sandbox: Sandbox) -> list[str]:
-    items = sandbox.get("pods", "--namespace=registry", REGISTRY)["items"]
-    return [item["metadata"]["name"] for item in items]
+    return [pod["metadata"]["name"] for pod in sandbox.pods()]
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +47,18 @@ def logins(sandbox: Sandbox, pull_password: str) -> Iterator[dict[str, str]]:
     """The login of each kind of user."""
     before = pods(sandbox)
     sandbox.config(**{"users__ci__push[0]": "team-a/*", "users__ci__pull[0]": "shared/base"})
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    users = json.loads(sandbox.pulumi("stack", "output", "users", "--show-secrets").stdout)
-    logins = {
-        "admin": f"admin:{sandbox.password}",
-        "pull": f"pull:{pull_password}",
-        "ci": f"ci:{users['ci']}",
-    }
-    assert pods(sandbox) == before, "another user needs no restart"
-    yield logins
-    sandbox.pulumi("config", "rm", "users")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
+    try:
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        users = json.loads(sandbox.pulumi("stack", "output", "users", "--show-secrets").stdout)
+        assert pods(sandbox) == before, "another user needs no restart"
+        yield {
+            "admin": f"admin:{sandbox.password}",
+            "pull": f"pull:{pull_password}",
+            "ci": f"ci:{users['ci']}",
+        }
+    finally:
+        sandbox.pulumi("config", "rm", "users")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +186,21 @@ for port in (5001, 5081, 5082):  # The Service of the maintenance leads to the p
         raise AssertionError(port)
 print("done")
 """
-    result = sandbox.kubectl(
-        "run", "neighbor", "--namespace=kube-system", "--restart=Never", "--rm", "--attach",
-        "--quiet", f"--image={images.PYTHON}", "--image-pull-policy=Never", "--command", "--",
-        "python3", "-c", WAIT_UNTIL_ADMITTED + script, logins["pull"],
+    which = ("neighbor", "--namespace=kube-system")
+
+    def ended() -> bool:
+        return sandbox.get("pod", *which)["status"]["phase"] in {"Succeeded", "Failed"}
+
+    sandbox.kubectl(
+        "run", *which, "--restart=Never", f"--image={images.PYTHON}", "--image-pull-policy=Never",
+        "--command", "--", "python3", "-c", WAIT_UNTIL_ADMITTED + script, logins["pull"],
     )  # fmt: skip
-    assert "done" in result.stdout
+    try:
+        eventually("it has ended", ended, 180)
+        log = sandbox.kubectl("logs", *which).stdout
+    finally:
+        sandbox.kubectl("delete", "pod", *which)
+    assert log.endswith("done\n"), log
 
 
 def test_the_audit_log_tells_who_did_what_and_no_secret(
@@ -202,18 +211,23 @@ def test_the_audit_log_tells_who_did_what_and_no_secret(
     sandbox.run("skopeo", "copy", f"--dest-creds={logins['ci']}", source, f"docker://{target}:1")
     sandbox.run("skopeo", "delete", f"--creds={logins['ci']}", f"docker://{target}:1")
     assert status_of("pull", "DELETE", "/v2/team-a/audited/manifests/1") == 403
-    log = sandbox.kubectl(
-        "logs", "--namespace=registry", REGISTRY, "--container=auth-proxy", "--tail=-1"
-    ).stdout
-    lines = [json.loads(line) for line in log.splitlines() if "team-a/audited" in line]
-    (pushed,) = [x for x in lines if (x["request"]["method"], x["kind"]) == ("PUT", "manifests")]
-    (deleted, refused) = [x for x in lines if x["request"]["method"] == "DELETE"]
+    which = ("--namespace=registry", REGISTRY, "--container=auth-proxy", "--tail=-1")
+
+    def audited(method: str) -> list[dict[str, Any]]:
+        log = sandbox.kubectl("logs", *which).stdout.splitlines()
+        lines = [json.loads(line) for line in log if "team-a/audited" in line]
+        return [line for line in lines if line["request"]["method"] == method]
+
+    eventually("both deletes are in the log", lambda: len(audited("DELETE")) == 2)
+    (pushed,) = [line for line in audited("PUT") if line["kind"] == "manifests"]
+    deleted, refused = audited("DELETE")
     assert (pushed["user_id"], pushed["reference"], pushed["status"]) == ("ci", "1", 201)
     assert pushed["request"]["client_ip"] == sandbox.layout.machine_ip
     assert pushed["bytes_read"] > 0
     assert (deleted["user_id"], deleted["status"]) == ("ci", 202)
     assert deleted["reference"] == pushed["digest"]
     assert (refused["user_id"], refused["status"]) == ("pull", 403)
+    log = sandbox.kubectl("logs", *which).stdout
     for secret in (*(login.split(":")[1] for login in logins.values()), "_state", "Basic"):
         assert secret not in log
 
@@ -255,7 +269,9 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
     port, hang = hanging
     root, owner = spaces.secrets(sandbox.layout), sandbox.s3()
     owner.create_bucket(Bucket="hanging")
-    with second_stack(sandbox, "hanging") as second:
+    with ExitStack() as undo:
+        undo.callback(empty, owner, "hanging")
+        second = undo.enter_context(second_stack(sandbox, "hanging"))
         second.config(
             storage__kind="s3",
             storage__endpoint=f"http://{sandbox.layout.machine_ip}:{port}",
@@ -278,4 +294,3 @@ def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
         eventually("the pod is out of service", lambda: ready() == 0)
         hang.clear()
         eventually("the pod is back in service", lambda: ready() == 1)
-    empty(owner, "hanging")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,53 +20,62 @@ METADATA_IP = "169.254.169.254"
 FETCH = """
 import http.client, sys, urllib.parse
 url = urllib.parse.urlsplit(sys.argv[1])
-connection = http.client.HTTPConnection(url.netloc, timeout=4)
+port = url.port or {"http": 80, "https": 443}[url.scheme]
+connection = http.client.HTTPConnection(url.hostname, port, timeout=4)
 try:
+    connection.connect()
+except (ConnectionRefusedError, TimeoutError) as error:
+    print("refused", error)
+else:
     connection.request("GET", url.path)
     response = connection.getresponse()
     print(response.status, response.headers["location"] or "")
-except OSError as error:
-    print("refused", error)
 """
+"""Fails if a name does not resolve. It speaks no TLS: servers of https respond with 400."""
+
+SLEEPING = {
+    "name": "main",
+    "image": "localhost/python:3",
+    "imagePullPolicy": "Never",
+    "command": ["python3", "-c", "import time; time.sleep(3600)"],
+}
+"""A container to send requests from."""
 
 
-def client(sandbox: Sandbox, name: str) -> None:
-    """Start a pod in the namespace default to send requests from."""
-    sandbox.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": "default"},
-            "spec": {
-                "terminationGracePeriodSeconds": 0,
-                "containers": [
-                    {
-                        "name": "main",
-                        "image": "localhost/python:3",
-                        "imagePullPolicy": "Never",
-                        "command": ["python3", "-c", "import time; time.sleep(3600)"],
-                    }
-                ],
-            },
-        }
-    )
-    sandbox.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+@contextmanager
+def running(sandbox: Sandbox, pod: dict[str, Any]) -> Iterator[None]:
+    """Run a pod meanwhile."""
+    which = (f"pod/{pod['metadata']['name']}", f"--namespace={pod['metadata']['namespace']}")
+    sandbox.apply({"apiVersion": "v1", "kind": "Pod", **pod})
+    try:
+        # Not until it is ready: some never are.
+        sandbox.kubectl("wait", *which, "--for=jsonpath={.status.phase}=Running", "--timeout=60s")
+        yield
+    finally:
+        sandbox.kubectl("delete", *which)
 
 
-def fetch(sandbox: Sandbox, pod: str, url: str) -> str:
-    return sandbox.kubectl("exec", pod, "--", "python3", "-c", FETCH, url).stdout.strip()
+def client(sandbox: Sandbox, name: str) -> AbstractContextManager[None]:
+    """Run a pod in the namespace default to send requests from."""
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [SLEEPING]}
+    metadata = {"name": name, "namespace": "default"}
+    return running(sandbox, {"metadata": metadata, "spec": spec})
+
+
+def fetch(sandbox: Sandbox, pod: str, url: str, namespace: str = "default") -> str:
+    where = (f"--namespace={namespace}", pod, "--")
+    return sandbox.kubectl("exec", *where, "python3", "-c", FETCH, url).stdout.strip()
 
 
 def test_a_pod_of_another_namespace_does_not_reach_the_registry(sandbox: Sandbox) -> None:
-    client(sandbox, "neighbour")
-    direct = fetch(sandbox, "neighbour", "http://registry.registry.svc:5000/v2/")
+    with client(sandbox, "neighbour"):
+        direct = fetch(sandbox, "neighbour", "http://registry.registry.svc:5000/v2/")
+        redirect = fetch(sandbox, "neighbour", f"http://{sandbox.registry}/v2/")
     assert direct.startswith("refused"), "network policies let only the ingress controller in"
-    redirect = f"308 https://{sandbox.registry}/v2/"
-    assert fetch(sandbox, "neighbour", f"http://{sandbox.registry}/v2/") == redirect, (
+    assert redirect == f"308 https://{sandbox.registry}/v2/", (
         "the path there must be open, or the line above shows nothing; "
         "and over plain HTTP nobody may be asked for a password"
     )
-    sandbox.kubectl("delete", "pod", "neighbour", "--wait=false")
 
 
 def listens(sandbox: Sandbox, url: str) -> bool:
@@ -102,9 +111,7 @@ def test_the_namespace_refuses_a_pod_with_rights(sandbox: Sandbox) -> None:
 
 
 def test_the_registry_runs_without_rights(sandbox: Sandbox) -> None:
-    (pod,) = sandbox.get(
-        "pods", "--namespace=registry", "--selector=app.kubernetes.io/component=registry"
-    )["items"]
+    (pod,) = sandbox.pods()
     spec = pod["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsUser"] == 65532
@@ -118,9 +125,7 @@ def test_the_registry_runs_without_rights(sandbox: Sandbox) -> None:
 def test_an_attacker_inside_the_registrys_pod_reaches_only_dns_and_the_storage(
     sandbox: Sandbox,
 ) -> None:
-    spec = {
-        "apiVersion": "v1",
-        "kind": "Pod",
+    attacker = {
         "metadata": {
             "name": "attacker",
             "namespace": "registry",
@@ -139,10 +144,7 @@ def test_an_attacker_inside_the_registrys_pod_reaches_only_dns_and_the_storage(
             },
             "containers": [
                 {
-                    "name": "main",
-                    "image": "localhost/python:3",
-                    "imagePullPolicy": "Never",
-                    "command": ["python3", "-c", "import time; time.sleep(3600)"],
+                    **SLEEPING,
                     # Never ready, so that the registry's Service does not lead to it.
                     "readinessProbe": {"exec": {"command": ["/bin/false"]}},
                     "securityContext": {
@@ -153,34 +155,31 @@ def test_an_attacker_inside_the_registrys_pod_reaches_only_dns_and_the_storage(
             ],
         },
     }
-    sandbox.apply(spec)
-    sandbox.kubectl(
-        "wait", "--namespace=registry", "--for=jsonpath={.status.phase}=Running", "pod/attacker"
-    )
+
+    def response(url: str) -> str:
+        return fetch(sandbox, "attacker", url, "registry")
+
     bucket = f"{sandbox.s3_endpoint}/{sandbox.bucket}"
-    probe = ["exec", "--namespace=registry", "attacker", "--", "python3", "-c", FETCH]
-    eventually(
-        "the storage is reached",
-        lambda: sandbox.kubectl(*probe, bucket).stdout.strip() == "403",
-    )
     api_server = sandbox.get("service", "kubernetes")["spec"]["clusterIP"]
-    for url in (
+    forbidden = (
         f"https://{api_server}/version",
         f"https://{sandbox.layout.node_ip}:6443/version",
         f"http://{sandbox.layout.cloud_ip}:8080/v2/spaces/keys",
         f"http://{sandbox.layout.node_ip}/",
-    ):
-        response = sandbox.kubectl(*probe, url).stdout.strip()
-        assert response.startswith("refused"), f"{url}: {response}"
-    client(sandbox, "control")
-    # The storage's port, and that of DNS.
-    for port in (7070, 53):
-        with metadata_server(sandbox, port):
-            url = f"http://{METADATA_IP}:{port}/"
-            eventually("it listens", partial(listens, sandbox, url))
-            assert sandbox.kubectl(*probe, url).stdout.startswith("refused"), port
-    sandbox.kubectl("delete", "pod", "control", "--wait=false")
-    sandbox.kubectl("delete", "pod", "attacker", "--namespace=registry")
+    )
+    with running(sandbox, attacker), client(sandbox, "control"):
+        # A new pod may reach everything until the network policies' controller knows it.
+        eventually("it is restricted", lambda: response(forbidden[0]).startswith("refused"))
+        eventually("the storage is reached", lambda: response(bucket) == "403")
+        for url in forbidden:
+            assert not fetch(sandbox, "control", url).startswith("refused"), f"{url} is nowhere"
+            assert response(url).startswith("refused"), url
+        # The storage's port, and that of DNS.
+        for port in (7070, 53):
+            with metadata_server(sandbox, port):
+                url = f"http://{METADATA_IP}:{port}/"
+                eventually("it listens", partial(listens, sandbox, url))
+                assert response(url).startswith("refused"), port
 
 
 def test_up_fails_with_the_end_of_the_smoke_tests_log_when_the_registry_cannot_store(
@@ -192,16 +191,19 @@ def test_up_fails_with_the_end_of_the_smoke_tests_log_when_the_registry_cannot_s
         for resource in state["deployment"]["resources"]
         if resource["urn"].endswith("::storage-key")
     ]
-    grant(sandbox, key["id"], "read")
     sandbox.config(registry__parallelUploads=8)
-    failed = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
+    try:
+        grant(sandbox, key["id"], "read")
+        try:
+            failed = sandbox.pulumi("up", "--yes", "--skip-preview", fails=True)
+        finally:
+            grant(sandbox, key["id"], "readwrite")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
     assert "FAILED: POST" in failed.stdout, failed.stdout[-3000:]
     assert "expected 202, got 500" in failed.stdout
-
-    grant(sandbox, key["id"], "readwrite")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
 def test_an_ingress_of_another_with_the_same_host_is_refused(sandbox: Sandbox) -> None:
@@ -225,8 +227,7 @@ def grant(sandbox: Sandbox, access_key: str, permission: str) -> None:
 
 def test_a_new_password_needs_no_restart_and_ends_the_old_one(sandbox: Sandbox) -> None:
     def registry_pod() -> Any:
-        selector = "--selector=app.kubernetes.io/component=registry"
-        (pod,) = sandbox.get("pods", "--namespace=registry", selector)["items"]
+        (pod,) = sandbox.pods()
         return pod["metadata"]["name"], pod["status"]["containerStatuses"][0]["restartCount"]
 
     before, old = registry_pod(), sandbox.password

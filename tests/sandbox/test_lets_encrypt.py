@@ -25,6 +25,9 @@ from tests.sandbox.test_ingress import acme_trust, serves
 SECRET = "registry-acme"
 CLIENT = "--selector=app.kubernetes.io/component=acme-client"
 
+ISSUED_SECONDS = 180
+"""How long a certificate may take, from the order until it is served."""
+
 
 @pytest.fixture(scope="module")
 def trust(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> ssl.SSLContext:
@@ -40,12 +43,14 @@ def lets_encrypt(sandbox: Sandbox, trust: ssl.SSLContext) -> Iterator[None]:
         tls__caServer=sandbox.layout.acme_server,
         tls__caCertificates=(sandbox.layout.pki / "ca.crt").read_text(),
     )
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    eventually("the certificate is served", lambda: serves(sandbox, trust))
-    yield
-    sandbox.pulumi("config", "rm", "--path", "tls")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    sandbox.kubectl("delete", "secret", SECRET, "--namespace=registry")
+    try:
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        eventually("the certificate is served", lambda: serves(sandbox, trust), ISSUED_SECONDS)
+        yield
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "tls")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        sandbox.kubectl("delete", "secret", SECRET, "--namespace=registry", "--ignore-not-found")
 
 
 def restart(sandbox: Sandbox) -> None:
@@ -106,8 +111,9 @@ def test_an_expired_certificate_is_renewed_with_the_same_account(
     eventually(
         "another certificate of the ACME server's is there",
         lambda: certificate(sandbox) not in (before, expired),
+        ISSUED_SECONDS,
     )
-    eventually("the certificate is served", lambda: serves(sandbox, trust))
+    eventually("the certificate is served", lambda: serves(sandbox, trust), ISSUED_SECONDS)
     renewed = json.loads(sandbox.secret(SECRET)["acme.json"])["files"]
     assert {name: text for name, text in renewed.items() if name.startswith("acme/")} == accounts
 
@@ -115,8 +121,7 @@ def test_an_expired_certificate_is_renewed_with_the_same_account(
 def test_without_its_certificate_the_registry_asks_nobody_for_a_password(
     sandbox: Sandbox, trust: ssl.SSLContext
 ) -> None:
-    sandbox.kubectl("scale", "deployment/acme-client", "--replicas=0", "--namespace=registry")
-    sandbox.kubectl("delete", "secret", SECRET, "--namespace=registry")
+    scale = ("scale", "deployment/acme-client", "--namespace=registry")
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
 
@@ -127,10 +132,14 @@ def test_without_its_certificate_the_registry_asks_nobody_for_a_password(
             return True
         return False
 
-    eventually("no handshake succeeds", handshake_fails)
-    assert send(f"http://{sandbox.registry}/v2/")[0] == 308
-    sandbox.kubectl("scale", "deployment/acme-client", "--replicas=1", "--namespace=registry")
-    eventually("a new certificate is served", lambda: serves(sandbox, trust))
+    sandbox.kubectl(*scale, "--replicas=0")
+    try:
+        sandbox.kubectl("delete", "secret", SECRET, "--namespace=registry")
+        eventually("no handshake succeeds", handshake_fails)
+        assert send(f"http://{sandbox.registry}/v2/")[0] == 308
+    finally:
+        sandbox.kubectl(*scale, "--replicas=1")
+    eventually("a new certificate is served", lambda: serves(sandbox, trust), ISSUED_SECONDS)
 
 
 def test_only_the_scripts_have_a_token_and_only_for_one_secret(sandbox: Sandbox) -> None:

@@ -22,13 +22,16 @@ REGISTRY = "--selector=app.kubernetes.io/component=registry"
 def three_uploads_at_a_time(sandbox: Sandbox) -> Iterator[None]:
     # The least whose memory limit is not below the default request.
     sandbox.config(registry__parallelUploads=3)
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    yield
-    sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
+    try:
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        yield
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "registry.parallelUploads")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
 def pods(sandbox: Sandbox) -> int:
+    """Return how many pods there are, with those that are being deleted."""
     return len(sandbox.get("pods", "--namespace=registry", REGISTRY)["items"])
 
 
@@ -55,7 +58,7 @@ def test_uploads_beyond_the_parallel_ones_wait(
     # All at once would take twice the memory limit.
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(push, range(10)))
-    (pod,) = sandbox.get("pods", "--namespace=registry", REGISTRY)["items"]
+    (pod,) = sandbox.pods()
     (registry,) = pod["status"]["initContainerStatuses"]
     assert registry["restartCount"] == 0, "it was killed"
 
@@ -75,9 +78,10 @@ def test_no_client_notices_a_rollout(sandbox: Sandbox, crane: Crane, tmp_path: P
 
     with ThreadPoolExecutor(6) as pool:
         pushes = [pool.submit(push, number) for number in range(6)]
-        for _ in range(2):
-            for command in ("restart", "status"):
+        try:
+            for command in ("restart", "status") * 2:
                 sandbox.kubectl("rollout", command, "deployment/registry", "--namespace=registry")
-        eventually("the last pod has stopped", lambda: pods(sandbox) == 1, seconds=90)
-        stopped = True
+            eventually("the last pod has stopped", lambda: pods(sandbox) == 1, seconds=90)
+        finally:
+            stopped = True
     assert sum(done.result() for done in pushes) > 10

@@ -8,7 +8,8 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,12 @@ def reached(stack: Sandbox, namespace: str) -> Iterator[str]:
         text=True,
     ) as forward:
         assert forward.stdout
-        port = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
-        assert port
-        yield f"docker://127.0.0.1:{port[1]}/team/whoami:1"
-        forward.terminate()
+        try:
+            port = re.search(r"127\.0\.0\.1:(\d+)", forward.stdout.readline())
+            assert port
+            yield f"docker://127.0.0.1:{port[1]}/team/whoami:1"
+        finally:
+            forward.terminate()
 
 
 def push(stack: Sandbox, namespace: str) -> None:
@@ -109,10 +112,11 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
     sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
 ) -> None:
     namespace = "registry-moved"
-    with stack_with_a_space(sandbox, "moved", "retain") as stack:
+    with ExitStack() as undo, stack_with_a_space(sandbox, "moved", "retain") as stack:
         stack.pulumi("up", "--yes", "--skip-preview")
-        push(stack, namespace)
         space = stack.bucket
+        undo.callback(empty, versitygw.owner, space)
+        push(stack, namespace)
         move(sandbox, space, BUCKET, versitygw, tmp_path / "rclone.conf").copy()
         stack.pulumi("config", "rm", "storage")
         use(stack, versitygw)
@@ -130,13 +134,12 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         stack.pulumi("destroy", "--yes", "--skip-preview")
         grants = [{"bucket": space, "permission": "readwrite"}]
         key = sandbox.api("POST", "spaces/keys", {"name": "again", "grants": grants})["key"]
+        undo.callback(sandbox.api, "DELETE", f"spaces/keys/{key['access_key']}")
         stack.config(storage__bucket=space, storage__accessKey=key["access_key"])
         secret = ["config", "set", "--path", "--secret", "storage.secretKey"]
         stack.pulumi(*secret, stdin=key["secret_key"])
         stack.pulumi("up", "--yes", "--skip-preview")
         pull(stack, namespace, tmp_path / "again")
-    sandbox.api("DELETE", f"spaces/keys/{key['access_key']}")
-    empty(versitygw.owner, space)
 
 
 def pull_from_another_stack(
@@ -173,11 +176,12 @@ def test_nothing_is_lost_in_a_move_to_another_server_while_clients_push(
             else:
                 pushed.append(f"team/app:{number}")
 
-    with stack_with_a_space(sandbox, "busy", "retain") as stack:
+    with ExitStack() as undo, stack_with_a_space(sandbox, "busy", "retain") as stack:
         # Nobody made a certificate for this hostname.
         stack.config(tls__mode="none")
         stack.pulumi("up", "--yes", "--skip-preview")
         space = stack.bucket
+        undo.callback(empty, sandbox.s3(), space)
         move_all = move(sandbox, space, BUCKET, by_path, tmp_path / "rclone.conf")
         crane = logged_in(stack, hostname, tmp_path / "crane", stack.password)
         worker = threading.Thread(target=work, args=(crane,))
@@ -208,32 +212,48 @@ def test_nothing_is_lost_in_a_move_to_another_server_while_clients_push(
         assert not [refusal for refusal in refusals if "registry.readOnly" not in refusal]
         for image in pushed:
             crane.pull(image)
-    empty(sandbox.s3(), space)
 
 
 def test_the_first_up_waits_for_key_and_space_and_reports_a_key_that_was_left(
-    sandbox: Sandbox,
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    with stack_with_a_space(sandbox, "late", "delete") as stack:
+    output = tmp_path / "output"
+    check = ("--selector=app.kubernetes.io/component=storage-check", "--namespace=registry-late")
+
+    def waits_for_the_key() -> bool:
+        return "waiting until Spaces accepts the new key" in output.read_text()
+
+    def waits_for_the_space() -> bool:
+        return "waiting for up to 300 s" in sandbox.kubectl("logs", *check, "--tail=-1").stdout
+
+    with ExitStack() as undo, stack_with_a_space(sandbox, "late", "delete") as stack:
         name = f"k3s-registry-{stack.stack}-bootstrap"
         grants = [{"bucket": "", "permission": "fullaccess"}]
         left = sandbox.api("POST", "spaces/keys", {"name": name, "grants": grants})["key"]
-        delay(sandbox, 6)
-        try:
-            up = stack.pulumi("up", "--yes", "--skip-preview")
-        finally:
-            delay(sandbox, 0)
-            sandbox.api("DELETE", f"spaces/keys/{left['access_key']}")
-        assert "waiting until Spaces accepts the new key" in up.stdout
-        assert f"fix: doctl spaces keys delete {left['access_key']}" in up.stdout
-        log = stack.kubectl("logs", "--selector=app.kubernetes.io/component=storage-check",
-                            "--namespace=registry-late", "--tail=-1").stdout  # fmt: skip
-        assert "waiting for up to 300 s" in log
+        undo.callback(sandbox.api, "DELETE", f"spaces/keys/{left['access_key']}")
+        command = f"pulumi --non-interactive up --yes --skip-preview > {output}"
+        # The update ends once nothing is unknown any more.
+        with ThreadPoolExecutor() as pool, unknown(sandbox):
+            up = pool.submit(stack.run, "sh", "-c", f"{command} || ! cat {output}")
+            eventually(f"it waits for the key: {output}", waits_for_the_key, 120)
+            control(sandbox, known=True)
+            eventually(f"it waits for the Space: {output}", waits_for_the_space, 120)
+        up.result()
+        assert f"fix: doctl spaces keys delete {left['access_key']}" in output.read_text()
 
 
-def delay(sandbox: Sandbox, seconds: int) -> None:
-    """Make new keys and Spaces unknown for a while."""
-    faults = {"key_delay": seconds, "space_delay": seconds}
+@contextmanager
+def unknown(sandbox: Sandbox) -> Iterator[None]:
+    """Make new keys and Spaces unknown meanwhile."""
+    control(sandbox, key_delay=600, space_delay=600)
+    try:
+        yield
+    finally:
+        control(sandbox, key_delay=0, space_delay=0, known=True)
+
+
+def control(sandbox: Sandbox, **faults: float) -> None:
+    """Set faults of the API's stand-in."""
     url = f"{sandbox.layout.api_endpoint}_control"
     with urllib.request.urlopen(url, json.dumps(faults).encode(), timeout=10):
         pass

@@ -6,7 +6,6 @@ import http.server
 import re
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from sandbox import pki
 from sandbox.build import images
 from sandbox.cloud import spaces
 from tests.sandbox.helpers import ROOT, Result, Sandbox
+from tests.sandbox.kubeconfigs import serving
 from tests.sandbox.test_ingress import acme_root
 
 ARCHIVE = "owner/k3s-registry/archive/refs/heads/main.zip"
@@ -71,11 +71,10 @@ def served(sandbox: Sandbox, folder: Path) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*pki.issue(sandbox.layout.pki, "archive", "localhost"))
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever).start()
-        yield f"https://localhost:{server.server_address[1]}/{ARCHIVE}"
-        server.shutdown()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with serving(server) as port:
+        yield f"https://localhost:{port}/{ARCHIVE}"
 
 
 def commands() -> list[str]:

@@ -57,15 +57,11 @@ def roll_out(sandbox: Sandbox) -> None:
     sandbox.kubectl("rollout", "status", NAMESPACE, DAEMON_SET, "--timeout=60s")
 
 
-def log(sandbox: Sandbox, *args: str) -> str:
-    """Return what the one pod said; nothing while there are two."""
-    names = sandbox.kubectl("get", "pods", NAMESPACE, "--output=name").stdout.split()
-    if len(names) != 1:
-        return ""
-    result = sandbox.kubectl(
-        "logs", NAMESPACE, names[0], "--container=configure", "--ignore-errors", *args
-    )
-    return result.stdout
+def log(sandbox: Sandbox) -> str:
+    """Return what the pod said; another one is created only when it is gone."""
+    selector = f"--selector=app.kubernetes.io/component={NAME}"
+    which = (NAMESPACE, selector, "--container=configure", "--ignore-errors", "--tail=-1")
+    return sandbox.kubectl("logs", *which).stdout
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +71,14 @@ def operators(sandbox: Sandbox, pulling: None) -> Iterator[str]:  # noqa: ARG001
     on_node(sandbox, f"mkdir -p {Path(FILE).parent}; cat > {FILE}", stdin=text)
     on_node(sandbox, "systemctl restart k3s")
     before = restarts(sandbox)
-    sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
-    up(sandbox)
-    assert restarts(sandbox) == before + 1, "one restart is enough"
-    yield text
-    sandbox.config(nodes__configure=False)
-    up(sandbox)
+    try:
+        sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
+        up(sandbox)
+        assert restarts(sandbox) == before + 1, "one restart is enough"
+        yield text
+    finally:
+        sandbox.config(nodes__configure=False)
+        up(sandbox)
     assert "registry-nodes" not in sandbox.kubectl("get", "namespaces").stdout
 
 
@@ -127,7 +125,7 @@ def test_a_pod_that_restarts_finds_its_node_configured(sandbox: Sandbox) -> None
 
 @pytest.mark.usefixtures("operators")
 def test_what_lasts_has_no_token(sandbox: Sandbox) -> None:
-    (running,) = sandbox.get("pods", NAMESPACE)["items"]
+    (running,) = sandbox.pods(NAME, "registry-nodes")
     (lasting,) = running["spec"]["containers"]
     assert "volumeMounts" not in lasting
     code = "import os; print(os.path.exists('/var/run/secrets'))"

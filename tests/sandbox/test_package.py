@@ -11,7 +11,7 @@ import pytest
 from sandbox import pki
 from sandbox.build import images
 from sandbox.cloud import spaces
-from tests.sandbox.helpers import ROOT, Sandbox
+from tests.sandbox.helpers import ROOT, Sandbox, eventually
 from tests.sandbox.test_new_project import Shell
 
 PROJECT = f"""
@@ -86,8 +86,9 @@ def test_another_program_creates_a_registry_that_lets_its_admin_in(
         "kubectl create secret tls registry-tls --namespace registry-package "
         f"--cert {certificate} --key {key}"
     )
-    result = consumer.run(
+    login = (
         "pulumi stack output password --show-secrets | podman login --username admin "
         f"--password-stdin --authfile {tmp_path}/auth.json {hostname}"
     )
-    assert "Login Succeeded!" in result.stdout
+    # Until Traefik has read the Secret, clients refuse its own certificate.
+    eventually("the admin is let in", lambda: "Login Succeeded!" in consumer.run(login).stdout)

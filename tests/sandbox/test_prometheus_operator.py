@@ -14,7 +14,7 @@ from components.registry.side_servers import METRICS_PORT
 from sandbox.build import images
 from tests.pinned_tools import PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox import prometheus
-from tests.sandbox.helpers import Sandbox, eventually
+from tests.sandbox.helpers import Sandbox, define_kinds, eventually
 
 STATEFUL_SET, POD = "statefulset/prometheus-all", "prometheus-all-0"
 
@@ -23,37 +23,29 @@ STATEFUL_SET, POD = "statefulset/prometheus-all", "prometheus-all-0"
 def operator(sandbox: Sandbox) -> Iterator[None]:
     """Run it on the machine instead of in a pod."""
     tools, pki = prometheus.built(sandbox), sandbox.layout.pki
-    crds = [f"--filename={tools / copy.name}" for copy in PROMETHEUS_OPERATOR_CRDS]
-    sandbox.kubectl("apply", "--server-side", *crds)
-    # The operator looks once. `kubectl wait` fails where there are no conditions yet.
-    eventually("its kinds are served", lambda: len(kinds(sandbox)) == len(crds))
-    log = (sandbox.layout.logs / "prometheus-operator.log").open("wb")
-    with log, subprocess.Popen(
-        [
-            tools / "prometheus-operator",
-            f"--apiserver=https://{sandbox.layout.node_ip}:6443",
-            f"--ca-file={pki / 'ca.crt'}",
-            f"--cert-file={pki / 'kubelet-client.crt'}",
-            f"--key-file={pki / 'kubelet-client.key'}",
-            f"--prometheus-config-reloader={images.PYTHON}",
-            "--web.listen-address=127.0.0.1:0",
-        ],
-        stdout=log,
-        stderr=log,
-    ) as process:  # fmt: skip
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-            # Deletes all objects of these kinds.
-            sandbox.kubectl("delete", *crds)
-
-
-def kinds(sandbox: Sandbox) -> list[str]:
-    """Return the kinds of the operator that the API server knows."""
-    group = "--api-group=monitoring.coreos.com"
-    return sandbox.kubectl("api-resources", group, "--output=name").stdout.split()
+    crds = [tools / copy.name for copy in PROMETHEUS_OPERATOR_CRDS]
+    command = [
+        str(tools / "prometheus-operator"),
+        f"--apiserver=https://{sandbox.layout.node_ip}:6443",
+        f"--ca-file={pki / 'ca.crt'}",
+        f"--cert-file={pki / 'kubelet-client.crt'}",
+        f"--key-file={pki / 'kubelet-client.key'}",
+        f"--prometheus-config-reloader={images.PYTHON}",
+        "--web.listen-address=127.0.0.1:0",
+    ]
+    try:
+        # The operator looks for them once.
+        define_kinds(sandbox, crds)
+        log = (sandbox.layout.logs / "prometheus-operator.log").open("wb")
+        with log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+            try:
+                yield
+            finally:
+                process.terminate()
+    finally:
+        # Deletes all objects of these kinds.
+        files = (f"--filename={file}" for file in crds)
+        sandbox.kubectl("delete", *files, "--ignore-not-found")
 
 
 def replaced(name: str, command: str) -> dict[str, Any]:

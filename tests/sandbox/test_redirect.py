@@ -18,10 +18,12 @@ from tests.sandbox.helpers import Sandbox, eventually, pod, runs
 @pytest.fixture
 def redirected(sandbox: Sandbox) -> Iterator[None]:
     sandbox.config(registry__redirect=True)
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    yield
-    sandbox.pulumi("config", "rm", "--path", "registry.redirect")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
+    try:
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        yield
+    finally:
+        sandbox.pulumi("config", "rm", "--path", "registry.redirect")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
 @pytest.mark.usefixtures("redirected")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.build import images
 from tests.sandbox.helpers import ROOT, Sandbox
 from tests.unit.program.conftest import PROJECT
 from tests.unit.settings.helpers import GOOD, S3, problems
@@ -133,7 +134,7 @@ def test_bad_settings_end_without_traceback_and_unhandled_error(
     finally:
         sandbox.pulumi("config", "rm", "--path", "storage")
         sandbox.pulumi("config", "rm", "tls")
-        sandbox.config(registry__image="localhost/registry:3.1.2")
+        sandbox.config(registry__image=images.REGISTRY)
     output = failed.stdout + failed.stderr
     assert "2 problems" in output
     assert "pulumi config set --path storage.region fra1" in output

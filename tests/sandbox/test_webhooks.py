@@ -42,16 +42,19 @@ def receiver(sandbox: Sandbox) -> Iterator[None]:
         "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
     }
     sandbox.kubectl("create", "namespace", NAMESPACE)
-    sandbox.apply(running, service)
-    sandbox.kubectl("wait", "--for=condition=Ready", "pod/receiver", f"--namespace={NAMESPACE}")
-    sandbox.config(webhooks__test__url=f"http://receiver.{NAMESPACE}.svc/events")
-    header = ("--path", "--secret", "webhooks.test.headers.Authorization")
-    sandbox.pulumi("config", "set", *header, stdin=HEADER)
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    yield
-    sandbox.pulumi("config", "rm", "webhooks")
-    sandbox.pulumi("up", "--yes", "--skip-preview")
-    sandbox.kubectl("delete", "namespace", NAMESPACE)
+    try:
+        sandbox.apply(running, service)
+        ready = ("--for=condition=Ready", "pod/receiver", "--timeout=60s")
+        sandbox.kubectl("wait", f"--namespace={NAMESPACE}", *ready)
+        sandbox.config(webhooks__test__url=f"http://receiver.{NAMESPACE}.svc/events")
+        header = ("--path", "--secret", "webhooks.test.headers.Authorization")
+        sandbox.pulumi("config", "set", *header, stdin=HEADER)
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        yield
+    finally:
+        sandbox.pulumi("config", "rm", "webhooks")
+        sandbox.pulumi("up", "--yes", "--skip-preview")
+        sandbox.kubectl("delete", "namespace", NAMESPACE)
 
 
 def events(sandbox: Sandbox) -> list[dict[str, Any]]:

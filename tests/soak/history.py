@@ -40,12 +40,17 @@ class History:
         self.half_deleted: set[str] = set()
         """Images of which nobody knows whether they were deleted: of some a tag may be left."""
         self.stopping = threading.Event()
+        self._work = [self.push] * 5 + [self.delete] * 2 + [self.pull] * 2
+        self._choices = [random.Random(f"{seed} {number}") for number in range(len(self._work))]
         self._locks = {(r, t): threading.Lock() for r in range(REPOSITORIES) for t in range(tags)}
         self._guard = threading.Lock()
 
     @property
     def acknowledged(self) -> int:
         return sum(self.counts[kind] for kind in ("pushed", "pulled", "deleted"))
+
+    def has_done(self, operations: int) -> bool:
+        return self.acknowledged >= operations
 
     def note(self, kind: str, text: object) -> None:
         with self._guard:
@@ -119,24 +124,24 @@ class History:
         else:
             self.count("pulled")
 
-    def run(self, operations: int, disturb: Callable[[int], None]) -> None:
-        """Work until so many operations were acknowledged; disturb all the while."""
-        work = [self.push] * 5 + [self.delete] * 2 + [self.pull] * 2
+    def run(self, enough: Callable[[], bool], disturb: Callable[[int], None]) -> None:
+        """Work until it is enough; disturb all the while. Another run goes on from there."""
+        self.stopping.clear()
         threads = [
-            threading.Thread(target=self._repeat, args=(function, number, operations))
-            for number, function in enumerate(work)
+            threading.Thread(target=self._repeat, args=work)
+            for work in zip(self._work, self._choices, strict=True)
         ]
         for thread in threads:
             thread.start()
-        while not self.stopping.is_set():
-            disturb(self.acknowledged)
-        for thread in threads:
-            thread.join()
+        try:
+            while not enough():
+                disturb(self.acknowledged)
+        finally:
+            self.stopping.set()
+            for thread in threads:
+                thread.join()
 
-    def _repeat(
-        self, function: Callable[[random.Random], None], number: int, operations: int
-    ) -> None:
-        chosen = random.Random(f"{self.seed} {number}")
+    def _repeat(self, function: Callable[[random.Random], None], chosen: random.Random) -> None:
         while not self.stopping.is_set():
             try:
                 function(chosen)
@@ -146,8 +151,6 @@ class History:
             if function == self.delete:
                 # Else too little would be alive.
                 time.sleep(0.01)
-            if self.acknowledged >= operations:
-                self.stopping.set()
         self.client.close()
 
     def broken(self) -> list[str]:

@@ -14,13 +14,13 @@ from tests.soak.client import Client, Image, RefusedError, image
 from tests.soak.proxy import Proxy
 from tests.soak.servers import HOSTS, Servers
 
-TIMES = Times(keep=8, grace=2, quiet=0, patience=0)
+TIMES = Times(keep=16, grace=2, quiet=0, patience=0)
 
 HELD_SECONDS = 6
-"""Longer than the grace, shorter than copies are kept."""
+"""Longer than the grace, and much shorter than copies are kept."""
 
-FIRST_SECONDS = 8
-"""When the first pushes begin. After 8 s images are deleted, and after 11 s their layers."""
+FIRST_SECONDS = 16
+"""When the first pushes begin. After 16 s images are deleted, and after 19 s their layers."""
 
 PHASES = 8
 """Pushes begin in so many seconds, one after the other."""

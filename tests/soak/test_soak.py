@@ -11,7 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+import pytest
 
 from tests.soak import collector
 from tests.soak.conftest import ROOT, SHORT
@@ -23,6 +26,13 @@ SEED = 1
 
 RESTARTS = 6
 """How often a registry is restarted in a history: in order, or killed, in turns."""
+
+DELETED_SECONDS = 180
+"""How long a history may go on until something was deleted: it is kept for 3 s, then goes in steps.
+"""
+
+SLICES = 10
+"""How many short histories, one after the other, may pass before an image is broken."""
 
 
 class Disturbance:
@@ -37,19 +47,22 @@ class Disturbance:
         self._servers, self._operations = servers, operations
         self._random = random.Random(SEED)
         self.counts: Counter[str] = Counter()
-        self.reports: list[dict[str, Any]] = []
+        self._log = servers.folder / "collector.log"
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """What the runs reported; the last line may be half written."""
+        lines = self._log.read_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines]
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Collect all the time, in a process of its own."""
-        self._log = self._servers.folder / "collector.log"
         self._start()
         try:
             yield
         finally:
             self._kill()
-            lines = self._log.read_text().splitlines()
-            self.reports = [json.loads(line) for line in lines if line.endswith("}")]
 
     def _start(self) -> None:
         servers = self._servers
@@ -71,7 +84,8 @@ class Disturbance:
             self._start()
             self.counts["collection killed"] += 1
         restarts = self.counts["rollout"] + self.counts["killed"]
-        if acknowledged >= (restarts + 1) * self._operations / (RESTARTS + 1):
+        due = acknowledged >= (restarts + 1) * self._operations / (RESTARTS + 1)
+        if due and restarts < RESTARTS:
             kind, how = [("rollout", signal.SIGTERM), ("killed", signal.SIGKILL)][restarts % 2]
             host = HOSTS[restarts // 2 % 2]
             self._servers.stop(host, how)
@@ -84,8 +98,14 @@ def test_nothing_that_was_acknowledged_breaks_while_it_is_collected(
 ) -> None:
     history = History([f"{host}:{servers.registry_port}" for host in HOSTS], SEED)
     disturbance = Disturbance(servers, operations)
+    latest = time.monotonic() + DELETED_SECONDS
+
+    def enough() -> bool:
+        deleted = summary(disturbance.reports)["deleted"] > 0
+        return history.acknowledged >= operations and (deleted or time.monotonic() > latest)
+
     with disturbance.collecting():
-        history.run(operations, disturbance.disturb)
+        history.run(enough, disturbance.disturb)
     with servers.objects() as objects:
         for _ in range(3):
             report = collector.run(objects, servers.pods())
@@ -110,8 +130,11 @@ def test_the_registrys_own_collection_breaks_images(servers: Servers) -> None:
             [*command, str(config)], env=servers.environment(), capture_output=True, check=False
         )
 
-    history.run(SHORT, collect)
-    assert history.broken()
+    for number in range(1, SLICES + 1):
+        history.run(partial(history.has_done, number * SHORT), collect)
+        if history.broken():
+            return
+    pytest.fail("all images are whole")
 
 
 def summary(reports: list[dict[str, Any]]) -> Counter[str]:

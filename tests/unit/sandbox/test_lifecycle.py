@@ -1,14 +1,66 @@
-"""A sandbox does not start where it would cut off the machine's own network."""
+"""A sandbox is up or not, and does not start where it would cut off the machine's own network."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sandbox import lifecycle
+from sandbox.enclosure import enclosure
+from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout, Route, SandboxError
+
+
+class Api:
+    """An API server, with a response to each request."""
+
+    def __init__(self, *responses: bool) -> None:
+        self.responses = list(responses)
+
+    def ready(self) -> bool:
+        return self.responses.pop(0)
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Api, list[bool]], bool]:
+    """Return a function that asks whether a sandbox is up, with marks as they are found."""
+
+    def is_up(api: Api, marks: list[bool]) -> bool:
+        monkeypatch.setattr(enclosure, "is_marked_ready", lambda _: marks.pop(0))
+        monkeypatch.setattr(KubeApi, "of", lambda _: api)
+        monkeypatch.setattr(lifecycle, "_ASK_EVERY", 0)
+        return lifecycle.is_up(Layout(tmp_path, "sandbox", 7))
+
+    return is_up
+
+
+Ask = Callable[[Api, list[bool]], bool]
+
+
+def test_a_sandbox_that_is_slow_to_respond_is_up(ask: Ask) -> None:
+    assert ask(Api(False, False, True), [True] * 3)
+
+
+def test_a_sandbox_that_ends_meanwhile_is_down(ask: Ask) -> None:
+    api = Api(False, False)
+    assert not ask(api, [True, True, False])
+    assert not api.responses
+
+
+def test_a_sandbox_that_was_never_ready_is_down_at_once(ask: Ask) -> None:
+    assert not ask(Api(), [False])
+
+
+def test_a_sandbox_that_does_not_respond_in_time_is_down(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "_RESPONDS_WITHIN", 0)
+    api = Api(False, False)
+    assert not ask(api, [True])
+    assert api.responses == [False]
 
 
 def test_a_subnet_that_another_route_overlaps_is_not_used(

@@ -53,6 +53,21 @@ def test_a_space_is_unknown_once_it_has_got_its_key(
     assert sorted(path.name for path in spaces.iterdir()) == ["images", "other"]
 
 
+def test_what_is_unknown_can_be_made_known_sooner(
+    api: Server, iam: FakeIam, spaces: Path, later: Later
+) -> None:
+    (spaces / "images").mkdir()
+    send(api, "POST", "/_control", {"key_delay": 20, "space_delay": 20})
+    access_key = create(api)
+    send(api, "POST", "/_control", {"known": True})
+    assert (spaces / "images").exists()
+    assert iam.statuses == {access_key: "Active"}
+    iam.statuses.clear()
+    for _, end in later:
+        end()
+    assert not iam.statuses, "there is nothing left to do"
+
+
 def test_nothing_is_unknown_by_default(
     api: Server, iam: FakeIam, spaces: Path, later: Later
 ) -> None:

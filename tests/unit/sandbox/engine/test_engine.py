@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,19 @@ def write(layout: Layout, kind: str, name: str, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def process_of(layout: Layout, name: str, interrupted: signal.Handlers) -> subprocess.Popen[bytes]:
+    """Start what passes for one of the sandbox's programs, with its disposition of SIGINT."""
+    program = layout.tools / name
+    program.parent.mkdir(parents=True)
+    program.write_bytes(Path("/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    return subprocess.Popen(
+        [program, "60"],
+        env={"PULUMI_HOME": str(layout.state / "pulumi")},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupted),
+    )
 
 
 def lock(layout: Layout, text: str, stack: str = "sandbox") -> None:
@@ -102,6 +116,35 @@ def test_only_a_sandbox_without_a_successful_update_is_worthless(
 
 def test_a_sandbox_that_was_not_interrupted_is_not_worthless(layout: Layout) -> None:
     assert not engine.never_succeeded(layout)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "ended_by"),
+    [(signal.SIG_DFL, signal.SIGINT), (signal.SIG_IGN, signal.SIGKILL)],
+)
+def test_an_engine_that_runs_is_interrupted_before_it_is_killed(
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    disposition: signal.Handlers,
+    ended_by: signal.Signals,
+) -> None:
+    monkeypatch.setattr(engine, "_INTERRUPTED_WITHIN", 0.5)
+    with process_of(layout, "pulumi", disposition) as process:
+        engine.kill(layout)
+        assert process.wait() == -ended_by
+
+
+def test_a_provider_without_its_engine_is_killed_at_once(layout: Layout) -> None:
+    with process_of(layout, "kubernetes-provider", signal.SIG_DFL) as provider:
+        engine.kill(layout)
+        assert provider.wait() == -signal.SIGKILL
+
+
+def test_an_engine_of_another_sandbox_goes_on(layout: Layout) -> None:
+    with process_of(layout, "pulumi", signal.SIG_DFL) as process:
+        engine.kill(Layout(layout.root, "sandbox-other", 8))
+        assert process.poll() is None
+        process.kill()
 
 
 @pytest.fixture
