@@ -14,7 +14,7 @@ SELECTOR = "--selector=app.kubernetes.io/component=maintenance"
 
 @contextmanager
 def suspended(sandbox: Sandbox) -> Iterator[None]:
-    """Let the CronJob start nothing meanwhile: of two runs at a time, one fails."""
+    """Suspend the CronJob meanwhile: of two runs at a time, one fails."""
 
     def suspend(value: str) -> None:
         patch = f'--patch={{"spec": {{"suspend": {value}}}}}'
