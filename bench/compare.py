@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -54,22 +55,28 @@ def main() -> None:
     sandbox(layout, "wipe")
     try:
         sandbox(layout, "up")
-        with tempfile.TemporaryDirectory(dir=layout.state) as folder, CSV.open("w") as file:
-            registries = deploy(layout, Path(folder))
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("delay_ms", "round", "registry", "image", "work", "seconds"))
-            for number in range(1, args.rounds + 1):
-                for delay in DELAYS:
-                    with delayed(layout, delay):
-                        for row in one_round(layout, Path(folder), registries, number):
-                            writer.writerow((delay, number, *row))
-                            file.flush()
-                    # Each round is of new bytes, 1.2 GB of them.
-                    spaces_data = str(layout.state / "cloud" / "spaces")
-                    blobs = ("-path", "*/blobs/*", "-name", "data")
-                    run(layout, "find", spaces_data, *blobs, "-delete")
+        with tempfile.TemporaryDirectory(dir=layout.state) as folder:
+            rows = list(measured(layout, Path(folder), args.rounds))
     finally:
         sandbox(layout, "wipe")
+    with CSV.open("w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("delay_ms", "round", "registry", "image", "work", "seconds"))
+        writer.writerows(rows)
+
+
+def measured(layout: Layout, folder: Path, rounds: int) -> Iterator[tuple[object, ...]]:
+    """Yield delay, number of the round, and what :func:`one_round` does, for all rounds."""
+    registries = deploy(layout, folder)
+    for number in range(1, rounds + 1):
+        for delay in DELAYS:
+            with delayed(layout, delay):
+                for row in one_round(layout, folder, registries, number):
+                    yield (delay, number, *row)
+            # Each round is of new bytes, 1.2 GB of them.
+            spaces_data = str(layout.state / "cloud" / "spaces")
+            blobs = ("-path", "*/blobs/*", "-name", "data")
+            run(layout, "find", spaces_data, *blobs, "-delete")
 
 
 def one_round(
@@ -133,7 +140,22 @@ def deploy(layout: Layout, folder: Path) -> dict[str, str]:
     for hostname in registries.values():
         login = ("auth", "login", hostname, "--username=admin", "--password-stdin")
         crane(layout, folder, *login, stdin=password)
+        wait_until_served(layout, folder, hostname)
     return registries
+
+
+def wait_until_served(layout: Layout, folder: Path, hostname: str) -> None:
+    """Wait until Traefik, which collects changes for 2 s, knows a registry."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            crane(layout, folder, "catalog", hostname)
+        except SystemExit:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def bcrypt(layout: Layout, password: str, cost: int) -> str:
