@@ -27,7 +27,7 @@ CONSUMER = """
 import pulumi
 from package.private_registry import PrivateRegistry
 
-registry = PrivateRegistry("team", {inputs})
+registry = PrivateRegistry("team", {inputs}, pulumi.ResourceOptions(protect=True))
 pulumi.export("login", registry.username)
 pulumi.export("bucket", registry.storage_bucket)
 """
@@ -92,6 +92,7 @@ def test_another_program_gets_the_same_registry_and_its_outputs(run: Run, tmp_pa
     own = {"private-registry": "team"}
     assert set(engine.resources) == {own.get(name, name) for name in program.resources}
     assert engine.outputs == {"login": "admin", "bucket": program.outputs["storage_bucket"]}
+    assert engine.resources["team"].options["protect"] is True, "the caller's options count"
     assert engine.resources["team"].outputs == program.resources["private-registry"].outputs
 
 
