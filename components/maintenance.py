@@ -35,18 +35,9 @@ MEMORY_LIMIT_MIB = 256
 """100,000 blobs take 95 MiB: docs/maintenance.md."""
 
 _SCRIPTS = (
-    *(
-        "maintain",
-        "collect",
-        "collection_plan",
-        "collection_state",
-        "heal",
-        "images",
-        "manifests",
-        "objects",
-    ),
-    *("registry_pods", "remembered", "retention", "s3", "storage_arguments", "tag_history"),
-    *("usage", "usage_history", "walk"),
+    *("maintain", "collect", "collection_plan", "collection_state", "heal", "images"),
+    *("manifests", "objects", "registry_pods", "remembered", "retention", "s3"),
+    *("storage_arguments", "tag_history", "usage", "usage_history", "walk"),
 )
 _STORAGE, _PASSWORD, _STACK = "storage.json", "password", "stack"
 

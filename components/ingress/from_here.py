@@ -34,15 +34,15 @@ def report_ingress(url: str, tls: TlsSettings) -> bool:
     """
     start = time.monotonic()
     patience = PATIENCE_SECONDS
+    wants_certificate = not isinstance(tls, TlsNone) and tls.client_ca
     while (problem := _problem(url)) and time.monotonic() < start + patience:
+        if wants_certificate and "CERTIFICATE_REQUIRED" in str(problem):
+            pulumi.log.info(f"{url} asks for a client certificate, as it should")
+            return True
         if tls.mode != "secret" and _no_certificate(problem) and patience != CERTIFICATE_SECONDS:
             patience = CERTIFICATE_SECONDS
             pulumi.log.info(f"waiting up to {patience} s for the certificate: {problem}")
         time.sleep(0.5)
-    wants_certificate = not isinstance(tls, TlsNone) and tls.client_ca
-    if wants_certificate and "CERTIFICATE_REQUIRED" in str(problem):
-        pulumi.log.info(f"{url} asks for a client certificate, as it should")
-        return True
     if problem:
         pulumi.log.warn(
             f"{url} was not reached from this machine: {problem}\n"

@@ -128,10 +128,12 @@ def test_up_waits_for_a_certificate_that_is_on_its_way(
     assert len(messages["warn"]) == 1
 
 
-@pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("client_ca", ["PEM", None])
 def test_a_registry_that_wants_a_certificate_of_its_clients_is_reached_if_it_should(
-    messages: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, client_ca: str | None
+    messages: dict[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+    client_ca: str | None,
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert (_ssl.c:2580)")
@@ -139,6 +141,7 @@ def test_a_registry_that_wants_a_certificate_of_its_clients_is_reached_if_it_sho
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     tls = TlsSecret.model_construct(client_ca=client_ca)
     assert report_ingress(URL, tls) is bool(client_ca)
+    assert bool(clock.sleeps) is not bool(client_ca), "there is nothing to wait for"
     asks = f"{URL} asks for a client certificate, as it should"
     assert messages["info"] == ([asks] if client_ca else [])
     assert len(messages["warn"]) == (0 if client_ca else 1)
