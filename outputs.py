@@ -113,7 +113,7 @@ before_script:
 
 ```bash
 pulumi stack output password --show-secrets |
-    python3 -m scripts.smoke_test https://{hostname} --username {admin} --password-file -
+    python3 -m scripts.client.smoke_test https://{hostname} --username {admin} --password-file -
 ```
 
 ## Clean up

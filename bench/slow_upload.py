@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import registry_client
+from scripts.shared import registry_client
 
 REPOSITORY = "slow"
 """The repository of the layers. No manifest refers to them: a garbage collection deletes them."""

@@ -20,7 +20,7 @@ PASSWORD_HASH_PARAMETERS = "$argon2id$v=19$m=8,t=1,p=1"  # noqa: S105 - no passw
 are random, of 190 bits: a slow hash would add nothing to them, but to each request."""
 
 SMOKE_TEST_REPOSITORY = "smoke-test"
-"""The one repository of the smoke test, as in scripts/smoke_test.py."""
+"""The one repository of the smoke test, as in scripts/client/smoke_test.py."""
 
 
 MAINTENANCE_USER = "maintenance"

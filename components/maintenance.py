@@ -16,7 +16,7 @@ from components.metadata import SKIP_AWAIT, labels
 from components.registry.network_policies import LABELS as REGISTRY_LABELS
 from components.registry.network_policies import dns_rule, policy, server_rules
 from components.registry.side_servers import MAINTENANCE_PORT
-from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_cron_job
+from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
 from settings.maintenance import MaintenanceSettings, RetentionSettings
 
@@ -34,11 +34,6 @@ DEADLINE_SECONDS = 55 * 60
 MEMORY_LIMIT_MIB = 256
 """100,000 blobs take 95 MiB: docs/maintenance.md."""
 
-_SCRIPTS = (
-    *("maintain", "collect", "collection_plan", "collection_state", "heal", "images"),
-    *("manifests", "objects", "registry_pods", "remembered", "retention", "s3"),
-    *("storage_arguments", "tag_history", "usage", "usage_history", "walk"),
-)
 _STORAGE, _PASSWORD, _STACK = "storage.json", "password", "stack"
 
 
@@ -94,7 +89,7 @@ class Maintenance(pulumi.ComponentResource):
                 namespace=args.namespace,
                 labels=LABELS,
                 image=args.image,
-                scripts=[SCRIPTS / f"{script}.py" for script in _SCRIPTS],
+                script="maintenance.maintain",
                 arguments=_arguments(args),
                 secret=secret.metadata.name,
                 deadline_seconds=DEADLINE_SECONDS,
@@ -113,8 +108,8 @@ def report_usage(connection: Mapping[str, str]) -> None:
         connection: The output storage_connection.
     """
     # Imported here: previews do without.
-    from scripts.storage_arguments import bucket_of
-    from scripts.usage_history import TABLE_KEY
+    from scripts.maintenance.usage_history import TABLE_KEY
+    from scripts.shared.storage_arguments import bucket_of
 
     folder = connection["root_directory"]
     key = f"{folder}/{TABLE_KEY}" if folder else TABLE_KEY
@@ -211,7 +206,7 @@ def stack_name(hostname: str, secret: str) -> str:
 
 
 def retention_rules(settings: RetentionSettings) -> str:
-    """Return the rules as JSON, as scripts/retention.py reads them."""
+    """Return the rules as JSON, as scripts/maintenance/retention.py reads them."""
     rules = [
         {
             "repositories": rule.repositories,

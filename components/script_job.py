@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod_security import restricted_container, restricted_pod
-
-SCRIPTS = Path(__file__).parent.parent / "scripts"
-"""The folder of the scripts."""
+from components.script_files import script_files, script_volume
 
 SECRET_FOLDER = "/script/secret"  # noqa: S105 - a folder
 """The folder with the files of the script's Secret."""
@@ -28,7 +25,7 @@ class ScriptJobArgs:
         namespace: The registry's namespace.
         labels: The labels of the Job and its pod, which network policies select.
         image: An image with Python 3.9 or newer as ``python3``.
-        scripts: The script, then the scripts that it imports; nothing is installed.
+        script: The script, as ``folder.module`` of scripts/; nothing is installed.
         arguments: The script's arguments; never a secret.
         secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
         deadline_seconds: How long it may run, the pull of its image included.
@@ -39,7 +36,7 @@ class ScriptJobArgs:
     namespace: pulumi.Input[str]
     labels: Mapping[str, str]
     image: str
-    scripts: Sequence[Path]
+    script: str
     arguments: Sequence[pulumi.Input[str]]
     secret: pulumi.Input[str]
     deadline_seconds: int
@@ -108,12 +105,13 @@ def _job_spec(
 ) -> kubernetes.batch.v1.JobSpecArgsDict:
     """Return the spec of a Job, and create the ConfigMap with its scripts."""
     labels = dict(args.labels)
+    folder = args.script.partition(".")[0]
     # Immutable and auto-named: a change replaces it, and with it the Job.
     code = kubernetes.core.v1.ConfigMap(
         f"{name}-script",
         metadata={"namespace": args.namespace, "labels": labels},
         immutable=True,
-        data={script.name: script.read_text() for script in args.scripts},
+        data=script_files(folder),
         opts=pulumi.ResourceOptions(parent=parent),
     )
     return {
@@ -131,7 +129,7 @@ def _job_spec(
                         "name": "script",
                         "image": args.image,
                         "command": [
-                            *("python3", "-m", f"scripts.{args.scripts[0].stem}"),
+                            *("python3", "-m", f"scripts.{args.script}"),
                             *args.arguments,
                         ],
                         "working_dir": _CODE_FOLDER,
@@ -157,7 +155,7 @@ def _job_spec(
                         "name": "secret",
                         "secret": {"secret_name": args.secret, "default_mode": 0o440},
                     },
-                    {"name": "code", "config_map": {"name": code.metadata.name}},
+                    script_volume(folder, code.metadata.name),
                 ],
             },
         },

@@ -9,7 +9,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
 from components.metadata import labels
-from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_job
+from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_job
 
 LABELS = labels("smoke-test")
 """The labels of the smoke test's pod, which may connect to the registry."""
@@ -86,7 +86,7 @@ class SmokeTest(pulumi.ComponentResource):
                 namespace=args.namespace,
                 labels=LABELS,
                 image=args.image,
-                scripts=[SCRIPTS / "smoke_test.py", SCRIPTS / "registry_client.py"],
+                script="client.smoke_test",
                 arguments=[
                     args.url,
                     f"--username={args.user.username}",

@@ -137,7 +137,7 @@ def smoke_test(layout: Layout) -> None:
 def _smoke_test(layout: Layout, outputs: Mapping[str, Any]) -> None:
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "scripts.smoke_test", f"https://{layout.hostname}"),
+            *(sys.executable, "-m", "scripts.client.smoke_test", f"https://{layout.hostname}"),
             *(
                 "--username",
                 outputs["username"],
@@ -159,7 +159,7 @@ def _smoke_test(layout: Layout, outputs: Mapping[str, Any]) -> None:
 
 def doctor(layout: Layout) -> None:
     """Show what has changed behind Pulumi's back, and the commands that fix it."""
-    _become(layout, sys.executable, "-m", "scripts.doctor")
+    _become(layout, sys.executable, "-m", "scripts.client.doctor")
 
 
 _CHANGING = (up, down, wipe)

@@ -36,7 +36,7 @@ class MaintenanceSettings(Section):
 
     enabled: Flag = True
     schedule: Schedule = "17 * * * *"
-    collect: Flag = True
+    collect: Flag = False
     keep_days: Annotated[Positive, Field(le=365)] = 7
 
 

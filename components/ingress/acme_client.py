@@ -13,14 +13,15 @@ from components.ingress.acme_pod import (
     LABELS,
     NAME,
     PORT,
+    SCRIPTS,
     AcmeClientArgs,
     acme_pod,
     config_files,
-    script_files,
 )
 from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
 from components.registry.network_policies import ANYWHERE, controller_peers, dns_rule
+from components.script_files import script_files
 from settings.names import ACME_SECRET
 
 CHALLENGE_PATH = "/.well-known/acme-challenge"
@@ -45,7 +46,7 @@ class AcmeClient(pulumi.ComponentResource):
         pod = acme_pod(
             args,
             self._config_map("config", config_files(args)),
-            self._config_map("script", script_files()),
+            self._config_map("script", script_files(SCRIPTS)),
         )
         kubernetes.apps.v1.Deployment(
             f"{name}-deployment",

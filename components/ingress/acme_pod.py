@@ -12,8 +12,8 @@ import pulumi_kubernetes as kubernetes
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
 from components.registry.caddy import respond
-from components.script_job import SCRIPTS
-from scripts.keep_certificate import CONFIG, START
+from components.script_files import script_volume
+from scripts.certificates.keep_certificate import CONFIG, START
 from settings.names import ACME_SECRET
 from settings.schema import IngressSettings
 from settings.tls import TlsLetsEncrypt
@@ -26,7 +26,9 @@ LABELS = labels(NAME)
 PORT = 8080
 """Where it responds to HTTP-01 challenges."""
 
-_SCRIPTS = [SCRIPTS / f"{name}.py" for name in ("keep_certificate", "api_server")]
+SCRIPTS = "certificates"
+"""The folder of its scripts."""
+
 _CONFIG, _DATA, _CODE, _CREDENTIALS = (
     f"/acme/{folder}" for folder in ("config", "data", "code", "credentials")
 )
@@ -108,11 +110,6 @@ def config_files(args: AcmeClientArgs) -> dict[str, str]:
     return files
 
 
-def script_files() -> dict[str, str]:
-    """Return the scripts by name."""
-    return {path.name: path.read_text() for path in _SCRIPTS}
-
-
 def acme_pod(
     args: AcmeClientArgs, config: pulumi.Input[str], code: pulumi.Input[str]
 ) -> kubernetes.core.v1.PodSpecArgsDict:
@@ -121,7 +118,7 @@ def acme_pod(
     Args:
         args: What the client gets a certificate with.
         config: The ConfigMap with :func:`config_files`.
-        code: The ConfigMap with :func:`script_files`.
+        code: The ConfigMap with the files of :data:`SCRIPTS`.
     """
     return {
         "service_account_name": NAME,
@@ -164,7 +161,13 @@ def _script(args: AcmeClientArgs, action: str) -> kubernetes.core.v1.ContainerAr
         "name": action,
         "image": args.script_image,
         "command": [
-            *("python3", "-m", "scripts.keep_certificate", action, f"--folder={_DATA}"),
+            *(
+                "python3",
+                "-m",
+                "scripts.certificates.keep_certificate",
+                action,
+                f"--folder={_DATA}",
+            ),
             *(f"--config={_CONFIG}", f"--port={PORT}"),
             *(f"--hostname={args.hostname}", f"--server={args.tls.ca_server}"),
             *(secret, f"--credentials={_CREDENTIALS}"),
@@ -189,7 +192,7 @@ def _volumes(
 ) -> list[kubernetes.core.v1.VolumeArgsDict]:
     return [
         {"name": "config", "config_map": {"name": config}},
-        {"name": "code", "config_map": {"name": code}},
+        script_volume(SCRIPTS, code),
         {
             "name": "credentials",
             "projected": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from scripts.configure_node import ONLY_MIRRORS, REGISTRIES, only_mirrors_path
+from scripts.nodes.configure_node import ONLY_MIRRORS, REGISTRIES, only_mirrors_path
 
 
 class _BlockDumper(yaml.SafeDumper):

@@ -11,13 +11,8 @@ import yaml
 
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
-from components.script_job import SCRIPTS
+from components.script_files import script_files, script_volume
 from settings.names import STACK_ANNOTATION
-
-_SCRIPTS = [
-    SCRIPTS / f"{name}.py"
-    for name in ("configure_node", "api_server", "lease", "marked_yaml", "node_files")
-]
 
 NAME = "node-configurator"
 """The name of the DaemonSet and its component label."""
@@ -26,6 +21,9 @@ LABELS = labels(NAME)
 
 LEASE_NAMESPACE, LEASE = "kube-system", "k3s-registry-restart"
 """The lock of the one node that restarts k3s: one in a cluster, whoever restarts it."""
+
+_SCRIPTS = "nodes"
+"""The folder of its scripts."""
 
 _FILES, _CODE, _LIBRARY, _CREDENTIALS, _NODE = (
     *(f"/configure/{folder}" for folder in ("files", "code", "library", "credentials")),
@@ -167,7 +165,7 @@ class NodeConfigurator(pulumi.ComponentResource):
                 {
                     **container,
                     "command": [
-                        *("python3", "-m", "scripts.configure_node"),
+                        *("python3", "-m", "scripts.nodes.configure_node"),
                         f"{_FILES}/registries.yaml",
                         f"--node={_NODE}",
                         f"--owner={args.namespace}",
@@ -231,9 +229,10 @@ class NodeConfigurator(pulumi.ComponentResource):
             string_data={"registries.yaml": pulumi.Output.secret(self._args.registries_yaml)},
             opts=self._child,
         )
-        code = self._config_map("script", _SCRIPTS)
+        code = self._config_map("script", script_files(_SCRIPTS))
         # PyYAML's pure Python part, as this program has it installed: the image has only Python.
-        library = self._config_map("library", sorted(Path(yaml.__file__).parent.glob("*.py")))
+        paths = sorted(Path(yaml.__file__).parent.glob("*.py"))
+        library = self._config_map("library", {path.name: path.read_text() for path in paths})
         # The init container's only: what lasts has no token.
         credentials: list[kubernetes.core.v1.VolumeProjectionArgsDict] = [
             {"service_account_token": {"path": "token", "expiration_seconds": 3600}},
@@ -247,18 +246,18 @@ class NodeConfigurator(pulumi.ComponentResource):
         mode = 0o440
         return [
             {"name": "files", "secret": {"secret_name": files.metadata.name, "default_mode": mode}},
-            {"name": "code", "config_map": {"name": code, "default_mode": mode}},
+            script_volume(_SCRIPTS, code),
             {"name": "library", "config_map": {"name": library, "default_mode": mode}},
             {"name": "credentials", "projected": {"sources": credentials, "default_mode": mode}},
             {"name": "node", "host_path": {"path": "/", "type": "Directory"}},
         ]
 
-    def _config_map(self, purpose: str, paths: list[Path]) -> pulumi.Output[str]:
+    def _config_map(self, purpose: str, files: dict[str, str]) -> pulumi.Output[str]:
         """Create a ConfigMap of files and return its name."""
         return kubernetes.core.v1.ConfigMap(
             f"{self._name}-{purpose}",
             metadata={"namespace": self._namespace, "labels": LABELS},
             immutable=True,
-            data={path.name: path.read_text() for path in paths},
+            data=files,
             opts=self._child,
         ).metadata.name

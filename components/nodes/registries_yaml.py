@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.marked_yaml import new_file
+from scripts.nodes.marked_yaml import new_file
 
 
 def registries_yaml(

@@ -85,7 +85,7 @@ def probe_server() -> dict[str, Any]:
 def maintenance_server(user: ProxyUser) -> dict[str, Any]:
     """Return the server that makes the registry forget that blobs exist, and does nothing else.
 
-    scripts/registry_pods.py says how.
+    scripts/maintenance/registry_pods.py says how.
     """
     forget = {"method": ["DELETE"], **matches("{http.request.orig_uri}", FORGET_PATH)}
     return {

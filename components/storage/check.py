@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pulumi
 
 from components.metadata import labels
-from components.script_job import SCRIPTS, SECRET_FOLDER, ScriptJobArgs, script_job
+from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_job
 from components.storage.storage import StorageConnection
-from scripts.check_storage import TOTAL_SECONDS
-from scripts.storage_errors import NEW_SECONDS
+from scripts.storage.check_storage import TOTAL_SECONDS
+from scripts.storage.storage_errors import NEW_SECONDS
 
 LABELS = labels("storage-check")
 """The labels of the check's pod, which may reach the storage as the registry may."""
@@ -56,9 +56,7 @@ class StorageCheck(pulumi.ComponentResource):
                 namespace=args.namespace,
                 labels=LABELS,
                 image=args.image,
-                scripts=[
-                    SCRIPTS / f"{name}.py" for name in ("check_storage", "storage_errors", "s3")
-                ],
+                script="storage.check_storage",
                 arguments=[
                     storage.endpoint,
                     f"--region={storage.region}",

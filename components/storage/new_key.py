@@ -13,8 +13,8 @@ from urllib.parse import urlencode, urljoin
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from scripts.s3 import Bucket, Key
-from scripts.storage_errors import NEW_SECONDS
+from scripts.shared.s3 import Bucket, Key
+from scripts.storage.storage_errors import NEW_SECONDS
 from settings.credentials import Access
 
 Hook = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]

@@ -45,7 +45,7 @@ class StorageConnection:
 
     @property
     def document(self) -> pulumi.Output[dict[str, str]]:
-        """All of it, as scripts/storage_arguments.py reads it; secret."""
+        """All of it, as scripts/shared/storage_arguments.py reads it; secret."""
         parts = pulumi.Output.all(
             endpoint=self.endpoint,
             region=self.region,

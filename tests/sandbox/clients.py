@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from scripts import registry_client
+from scripts.shared import registry_client
 from tests.sandbox.helpers import ROOT, Sandbox
 
 RATE_MBIT, SIZE_MIB = 0.1, 75 * 0.1 * 10**6 / 8 / 2**20

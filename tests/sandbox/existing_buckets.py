@@ -192,7 +192,7 @@ def checked(bucket: ExistingBucket, tmp_path: Path, *options: str, endpoint: str
     key_file.write_text(credentials_file(bucket.access_key, bucket.secret_key))
     return subprocess.run(
         [
-            *(sys.executable, "-m", "scripts.check_storage", endpoint or bucket.endpoint),
+            *(sys.executable, "-m", "scripts.storage.check_storage", endpoint or bucket.endpoint),
             *(
                 f"--region={bucket.region}",
                 f"--bucket={BUCKET}",

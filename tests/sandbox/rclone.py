@@ -43,7 +43,7 @@ class Move(NamedTuple):
         """Run the lines of the block with this command, word for word but for the buckets."""
         text = (ROOT / "docs" / "storage.md").read_text()
         (block,) = (x for x in BLOCK.findall(text) if command in x)
-        lines = textwrap.dedent(block).partition("python3 -m scripts.check_storage")[0]
+        lines = textwrap.dedent(block).partition("python3 -m scripts.storage.check_storage")[0]
         lines = lines.replace("old:<bucket>", f"old:{self.old}")
         lines = lines.replace("new:<bucket>", f"new:{self.new}")
         folder = self.sandbox.layout.state / "rclone"

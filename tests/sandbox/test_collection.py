@@ -11,23 +11,24 @@ from typing import Any
 
 import pytest
 
-from scripts.walk import blob_key
+from scripts.maintenance.walk import blob_key
 from tests.sandbox.helpers import WAIT_UNTIL_ADMITTED, Sandbox
 from tests.sandbox.maintenance import NAMESPACE, log_of, suspended
 
 COLLECT = """
 import sys, time
 from pathlib import Path
-from scripts import maintain
-from scripts.collection_plan import Times
-from scripts.registry_pods import Pods
-from scripts.retention import Retention
+from scripts.maintenance import maintain
+from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.registry_pods import Pods
+from scripts.maintenance.retention import Retention
 
 class Quick(Times):
     def __new__(cls, keep):
         return Times(keep=1, grace=1, quiet=0, patience=0)
 
 maintain.Times = Quick
+sys.argv.append("--collect")
 for _ in range(6):
     assert maintain.main() == 0
     time.sleep(2)

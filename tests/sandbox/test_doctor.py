@@ -17,11 +17,11 @@ KUBECTL = ("kubectl", "--namespace=registry")
 
 def doctor(sandbox: Sandbox) -> list[str]:
     """Return the lines of what the doctor finds; it must find something."""
-    return sandbox.run("python3", "-m", "scripts.doctor", fails=True).stdout.splitlines()
+    return sandbox.run("python3", "-m", "scripts.client.doctor", fails=True).stdout.splitlines()
 
 
 def healthy(sandbox: Sandbox) -> bool:
-    output = sandbox.run("python3", "-m", "scripts.doctor").stdout
+    output = sandbox.run("python3", "-m", "scripts.client.doctor").stdout
     return output == f"{sandbox.registry}: nothing has changed, and all images can be pulled\n"
 
 

@@ -81,7 +81,7 @@ def test_a_client_without_a_certificate_is_refused_where_one_is_wanted(
     assert send(url, ssl_context=known)[0] == 401, "a certificate does not replace a login"
     certificate, key = pki.issue(sandbox.layout.pki, "client")
     test = [
-        *(sys.executable, "-m", "scripts.smoke_test", f"https://{sandbox.registry}"),
+        *(sys.executable, "-m", "scripts.client.smoke_test", f"https://{sandbox.registry}"),
         *("--username=admin", "--password-file=-", f"--cert={certificate}", f"--key={key}"),
     ]
     assert "passed" in sandbox.run(*test, stdin=sandbox.password).stdout

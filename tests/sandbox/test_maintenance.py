@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.build import images
-from scripts.walk import blob_key
+from scripts.maintenance.walk import blob_key
 from tests.sandbox.helpers import Sandbox
 from tests.sandbox.maintenance import NAMESPACE, maintain, suspended
 
@@ -47,7 +47,7 @@ def test_a_tag_that_was_seen_comes_back_whole(
 ) -> None:
     # Another run in between would change the table.
     with suspended(sandbox):
-        usage = sandbox.run("python3", "-m", "scripts.usage").stdout
+        usage = sandbox.run("python3", "-m", "scripts.client.usage").stdout
         log = maintain(sandbox, job, "Complete")
     assert log.startswith(usage), "it shows the same as the command"
     (row,) = [line.split() for line in usage.splitlines() if line.startswith(REPOSITORY)]
@@ -57,7 +57,7 @@ def test_a_tag_that_was_seen_comes_back_whole(
     assert deleted == 202
     pull = ("skopeo", "copy", f"--src-creds=admin:{sandbox.password}", image(sandbox))
     assert "manifest unknown" in sandbox.run(*pull, f"dir:{tmp_path}", fails=True).stderr
-    restored = sandbox.run("python3", "-m", "scripts.restore", REPOSITORY, "1").stdout
+    restored = sandbox.run("python3", "-m", "scripts.client.restore", REPOSITORY, "1").stdout
     assert f"{REPOSITORY}:1 names {digest}, as on " in restored
     sandbox.run(*pull, f"dir:{tmp_path}")
     assert (tmp_path / "manifest.json").read_text() == manifest

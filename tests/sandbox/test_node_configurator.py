@@ -13,7 +13,8 @@ import pytest
 
 from components.nodes.configurator import LEASE, LEASE_NAMESPACE, NAME
 from sandbox.node import config
-from scripts import api_server, lease
+from scripts.nodes import lease
+from scripts.shared import api_server
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
 from tests.sandbox.nodes import FILE, REFUSED, on_node, output, parsed, pulling, up
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.marked_yaml import update
+from scripts.nodes.marked_yaml import update
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
 from tests.sandbox.nodes import FILE, REFUSED, on_node, output, parsed, pulling, up
 from tests.unit.scripts.odd_files import EDITED, ENTRIES

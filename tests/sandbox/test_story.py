@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.build import images
-from scripts import registry_client, smoke_test
+from scripts.client import smoke_test
+from scripts.shared import registry_client
 from tests.sandbox.helpers import Result, Sandbox, eventually, pod, runs, state
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")

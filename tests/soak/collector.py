@@ -7,14 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from scripts.collect import Collection, Settings
-from scripts.collection_plan import Times
-from scripts.collection_state import load
-from scripts.objects import Objects
-from scripts.registry_pods import Pods
-from scripts.retention import DAY, Retention
-from scripts.s3 import Bucket, read_key
-from scripts.walk import Walk
+from scripts.maintenance.collect import Collection, Settings
+from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.collection_state import load
+from scripts.maintenance.registry_pods import Pods
+from scripts.maintenance.retention import DAY, Retention
+from scripts.maintenance.walk import Walk
+from scripts.shared.objects import Objects
+from scripts.shared.s3 import Bucket, read_key
 from tests.soak.servers import BUCKET, REGION, LoopbackPods
 
 TIMES = Times(keep=3, grace=3, quiet=0, patience=0)

@@ -16,9 +16,9 @@ from pathlib import Path
 import yaml
 
 from components.registry.config import credentials_file, registry_config
-from scripts.objects import Objects
-from scripts.registry_pods import Pods
-from scripts.s3 import Bucket, Key
+from scripts.maintenance.registry_pods import Pods
+from scripts.shared.objects import Objects
+from scripts.shared.s3 import Bucket, Key
 
 BUCKET, REGION = "images", "us-east-1"
 START_SECONDS = 30

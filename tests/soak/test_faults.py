@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
-from scripts.collection_plan import Times
-from scripts.objects import Objects, StorageError
-from scripts.s3 import Bucket
-from scripts.walk import Walk
+from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.walk import Walk
+from scripts.shared.objects import Objects, StorageError
+from scripts.shared.s3 import Bucket
 from tests.soak import collector
 from tests.soak.client import Client, Image, image
 from tests.soak.conftest import LONG, ROOT
@@ -110,8 +110,8 @@ def test_a_fault_at_any_request_breaks_nothing_and_is_made_up_for(
     fault: Callable[[Servers, Proxy, int], None],
     operations: int,
 ) -> None:
-    monkeypatch.setattr("scripts.objects.RETRY_SECONDS", (0.1,))
-    monkeypatch.setattr("scripts.objects.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("scripts.shared.objects.RETRY_SECONDS", (0.1,))
+    monkeypatch.setattr("scripts.shared.objects.REQUEST_SECONDS", 0.3)
     registry = Registry(servers)
     with Proxy(servers.s3_port) as proxy:
         for request in range(0, REQUESTS, 1 if operations >= LONG else 30):

@@ -6,9 +6,9 @@ import threading
 import time
 from collections import defaultdict
 
-from scripts.collection_plan import Times
-from scripts.objects import Objects
-from scripts.walk import blob_key, link_key
+from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.walk import blob_key, link_key
+from scripts.shared.objects import Objects
 from tests.soak import collector
 from tests.soak.client import Client, Image, RefusedError, image
 from tests.soak.proxy import Proxy

@@ -109,10 +109,11 @@ MODES: dict[str, dict[str, Any]] = {
         }
     },
     "maintenance-off": {"maintenance": {"enabled": False}},
-    "maintenance-look-only": {
-        "maintenance": {"schedule": "0 3 * * *", "collect": False, "keepDays": 30}
+    "maintenance-collect": {
+        "maintenance": {"schedule": "0 3 * * *", "collect": True, "keepDays": 30}
     },
     "retention": {
+        "maintenance": {"collect": True},
         "retention": {
             "dryRun": False,
             "untaggedDays": 14,
@@ -126,7 +127,7 @@ MODES: dict[str, dict[str, Any]] = {
                 "base": {"repositories": ["base"], "last": 3},
                 "rest": {"repositories": ["*"], "days": 90},
             },
-        }
+        },
     },
     "monitoring": {"monitoring": {"enabled": True, "namespace": "prometheus"}},
     "nodes": {

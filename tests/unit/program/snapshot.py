@@ -24,7 +24,7 @@ LINE = 80
 
 FILES = {
     path.read_text(): f"[contents of {path.parent.name}/{path.name}]"
-    for folder in (ROOT / "scripts", Path(yaml.__file__).parent)
+    for folder in (*(ROOT / "scripts").iterdir(), Path(yaml.__file__).parent)
     for path in folder.glob("*.py")
 }
 """Files that the program puts into ConfigMaps whole."""

@@ -17,7 +17,7 @@ import pytest
 from components import providers
 from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
-from scripts.s3 import Key, sign
+from scripts.shared.s3 import Key, sign
 from settings.credentials import Access, find_access
 from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run

@@ -9,7 +9,7 @@ import yaml
 from components.nodes.cloud_init import cloud_init
 from components.nodes.registries_yaml import registries_yaml
 from components.pull_secrets import docker_config
-from scripts.marked_yaml import update
+from scripts.nodes.marked_yaml import update
 from tests.unit.conftest import Golden
 
 WHOLE = registries_yaml(

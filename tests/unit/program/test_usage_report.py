@@ -6,7 +6,7 @@ import pulumi
 import pytest
 
 from components.maintenance import report_usage
-from scripts.usage_history import TABLE_KEY
+from scripts.maintenance.usage_history import TABLE_KEY
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.objects import Entry, Objects, StorageError
-from scripts.walk import blob_key, link_key, tag_key
+from scripts.maintenance.walk import blob_key, link_key, tag_key
+from scripts.shared.objects import Entry, Objects, StorageError
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

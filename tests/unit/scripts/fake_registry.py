@@ -11,13 +11,13 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.collect import Collection, Settings
-from scripts.collection_plan import Times
-from scripts.collection_state import load
-from scripts.objects import Objects
-from scripts.registry_pods import ForgetError, Memory, Pods
-from scripts.retention import Retention
-from scripts.walk import ROOT, Walk, blob_key, link_key, tag_key
+from scripts.maintenance.collect import Collection, Settings
+from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.collection_state import load
+from scripts.maintenance.registry_pods import ForgetError, Memory, Pods
+from scripts.maintenance.retention import Retention
+from scripts.maintenance.walk import ROOT, Walk, blob_key, link_key, tag_key
+from scripts.shared.objects import Objects
 from tests.unit.scripts.fake_bucket import FakeBucket, Image, digest_of
 
 Steps = Generator[None, None, Any]

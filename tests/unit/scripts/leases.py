@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from scripts import api_server, lease
-from scripts.lease import Lease
+from scripts.nodes import lease
+from scripts.nodes.lease import Lease
+from scripts.shared import api_server
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 TOKEN = "token-1"

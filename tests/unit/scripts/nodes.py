@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts import configure_node, node_files
+from scripts.nodes import configure_node, node_files
 from tests.unit.scripts.leases import Leases, lock
 from tests.unit.scripts.odd_files import ENTRIES
 

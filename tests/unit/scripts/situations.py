@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.retention import DAY, Retention, Rule
+from scripts.maintenance.retention import DAY, Retention, Rule
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B
 from tests.unit.scripts.fake_registry import World, done
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from components.registry.config import credentials_file
-from scripts import check_storage, storage_errors
-from scripts.check_storage import Storage, check
-from scripts.s3 import Bucket, Key
-from scripts.storage_errors import UnusableStorageError
+from scripts.shared.s3 import Bucket, Key
+from scripts.storage import check_storage, storage_errors
+from scripts.storage.check_storage import Storage, check
+from scripts.storage.storage_errors import UnusableStorageError
 from tests.unit.program.conftest import ROOT
 from tests.unit.servers import Handle, Request, Result, Serve
 
@@ -26,7 +26,7 @@ from tests.unit.servers import Handle, Request, Result, Serve
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_errors, "NETWORK_SECONDS", 0)
-    monkeypatch.setattr("scripts.s3.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("scripts.shared.s3.REQUEST_SECONDS", 0.3)
 
 
 def refused(code: str, status: int = 403, inside: str = "", **headers: str) -> Handle:
@@ -273,7 +273,7 @@ def test_a_response_without_end_is_not_waited_for(
 
 def test_it_runs_without_anything_installed() -> None:
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "scripts.check_storage", "--help"],
+        [sys.executable, "-S", "-m", "scripts.storage.check_storage", "--help"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "--virtual-host" in done.stdout

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.registry.config import credentials_file
-from scripts import check_storage, storage_errors
+from scripts.storage import check_storage, storage_errors
 from tests.unit.servers import Request, Result, Serve
 
 RANDOM = "ab" * 4

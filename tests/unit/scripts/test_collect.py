@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from scripts.collection_plan import Times
-from scripts.collection_state import KEY
-from scripts.objects import StorageError
-from scripts.retention import Retention
-from scripts.walk import ROOT, SWEPT, blob_key, link_key, tag_key
+from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.collection_state import KEY
+from scripts.maintenance.retention import Retention
+from scripts.maintenance.walk import ROOT, SWEPT, blob_key, link_key, tag_key
+from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import A, B, digest_of, image
 from tests.unit.scripts.fake_registry import TIMES, World, done
 from tests.unit.scripts.situations import (
@@ -269,7 +269,7 @@ def test_the_memory_has_no_more_than_there_is() -> None:
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_a_run_deletes_no_more_than_it_can(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr("scripts.collection_plan.MOST_BLOBS", most)
+    monkeypatch.setattr("scripts.maintenance.collection_plan.MOST_BLOBS", most)
     world = World()
     deleted(world)
     for _ in range(RUNS):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from scripts.retention import Retention
+from scripts.maintenance.retention import Retention
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, C, Image
 from tests.unit.scripts.fake_registry import Steps, World
 from tests.unit.scripts.situations import (

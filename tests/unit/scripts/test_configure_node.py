@@ -8,9 +8,9 @@ import os
 import pytest
 import yaml
 
-from scripts import configure_node
-from scripts.configure_node import ONLY_MIRRORS, ConfigureError, only_mirrors_path
-from scripts.marked_yaml import RefusedError, new_file
+from scripts.nodes import configure_node
+from scripts.nodes.configure_node import ONLY_MIRRORS, ConfigureError, only_mirrors_path
+from scripts.nodes.marked_yaml import RefusedError, new_file
 from tests.unit.scripts.leases import Leases, leases
 from tests.unit.scripts.nodes import ALREADY, DONE, K3S, OWNER, Node, Runs, node, run
 from tests.unit.scripts.odd_files import EDITED, ENTRIES, EVERYDAY, REFUSED

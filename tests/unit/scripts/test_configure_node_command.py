@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts import configure_node
-from scripts.api_server import ApiServerError
-from scripts.lease import LeaseError
-from scripts.marked_yaml import new_file
-from tests.unit.program.conftest import ROOT
+from scripts.nodes import configure_node
+from scripts.nodes.lease import LeaseError
+from scripts.nodes.marked_yaml import new_file
+from scripts.shared.api_server import ApiServerError
 from tests.unit.scripts.leases import Leases, leases, lock
 from tests.unit.scripts.nodes import Node, node
 from tests.unit.scripts.odd_files import ENTRIES
@@ -145,12 +143,3 @@ def test_an_error_is_one_line(
     monkeypatch.setattr(configure_node, "restart", fail)
     assert command() == 1
     assert capsys.readouterr().out.endswith(f"restarting k3s\nFAILED: {error}\n")
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["configure_node", "api_server", "keep_certificate", "lease", "marked_yaml", "node_files"],
-)
-def test_the_script_is_python_3_9(name: str) -> None:
-    source = (ROOT / "scripts" / f"{name}.py").read_text()
-    ast.parse(source, feature_version=(3, 9))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import configure_node, node_files
-from scripts.configure_node import ConfigureError
-from scripts.lease import Lease, LeaseError
-from scripts.marked_yaml import RefusedError
-from scripts.node_files import Change
+from scripts.nodes import configure_node, node_files
+from scripts.nodes.configure_node import ConfigureError
+from scripts.nodes.lease import Lease, LeaseError
+from scripts.nodes.marked_yaml import RefusedError
+from scripts.nodes.node_files import Change
 from tests.unit.scripts.leases import Leases, leases
 from tests.unit.scripts.nodes import DONE, OWNER, Node, Runs, node, run
 from tests.unit.scripts.odd_files import REFUSED

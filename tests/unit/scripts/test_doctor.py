@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scripts import doctor
-from scripts.doctor import Finding
-from scripts.pullable import lost_images
-from scripts.registry_client import Registry
+from scripts.client import doctor
+from scripts.client.doctor import Finding
+from scripts.client.pullable import lost_images
+from scripts.shared.registry_client import Registry
 from tests.unit.servers import Request, Result, Serve
 
 SPACE = "digitalocean:index/spacesBucket:SpacesBucket"

@@ -13,9 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from scripts import keep_certificate
-from scripts.api_server import ApiServer
-from scripts.keep_certificate import (
+from scripts.certificates import keep_certificate
+from scripts.certificates.keep_certificate import (
     CONFIG,
     KEPT,
     START,
@@ -25,6 +24,7 @@ from scripts.keep_certificate import (
     to_keep,
     wait_for_client,
 )
+from scripts.shared.api_server import ApiServer
 
 HOST = "registry.example.com"
 SERVER = "https://acme.example.com/dir"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.api_server import ApiServerError
-from scripts.lease import FINALIZER, Lease, LeaseError
+from scripts.nodes.lease import FINALIZER, Lease, LeaseError
+from scripts.shared.api_server import ApiServerError
 from tests.unit.scripts.leases import Leases, leases, lock
 
 __all__ = ["leases"]
@@ -143,6 +143,6 @@ def test_an_api_server_that_refuses_is_an_error(leases: Leases, tmp_path: Path) 
 def test_an_api_server_that_is_away_for_too_long_is_an_error(
     first: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.api_server.URL", "http://127.0.0.1:1")
+    monkeypatch.setattr("scripts.shared.api_server.URL", "http://127.0.0.1:1")
     with pytest.raises(ApiServerError, match=r"GET http://.*/leases/lock: .*refused"):
         first.check()

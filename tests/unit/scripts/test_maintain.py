@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts import collection_state, maintain, tag_history, usage_history
-from scripts.heal import heal
-from scripts.images import tagged
-from scripts.maintain import Task
-from scripts.objects import Entry, StorageError
-from scripts.registry_pods import Pods
-from scripts.retention import Retention
-from scripts.tag_history import load
-from scripts.walk import Walk, blob_key, link_key, tag_key
+from scripts.maintenance import collection_state, maintain, tag_history, usage_history
+from scripts.maintenance.heal import heal
+from scripts.maintenance.images import tagged
+from scripts.maintenance.maintain import Task
+from scripts.maintenance.registry_pods import Pods
+from scripts.maintenance.retention import Retention
+from scripts.maintenance.tag_history import load
+from scripts.maintenance.walk import Walk, blob_key, link_key, tag_key
+from scripts.shared.objects import Entry, StorageError
 from tests.unit.scripts.fake_bucket import (
     OF_BOTH,
     A,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scripts import collection_state, maintain, tag_history, usage_history
-from scripts.maintain import Task
-from scripts.retention import Retention
-from scripts.walk import link_key
+from scripts.maintenance import collection_state, maintain, tag_history, usage_history
+from scripts.maintenance.maintain import Task
+from scripts.maintenance.retention import Retention
+from scripts.maintenance.walk import link_key
 from tests.unit.scripts.fake_bucket import A, B
 from tests.unit.scripts.fake_registry import TIMES, World, done
 from tests.unit.scripts.situations import LAST, deleted, expired
@@ -15,7 +15,7 @@ from tests.unit.scripts.situations import LAST, deleted, expired
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.maintain.RECHECK_SECONDS", 0)
+    monkeypatch.setattr("scripts.maintenance.maintain.RECHECK_SECONDS", 0)
 
 
 def run(

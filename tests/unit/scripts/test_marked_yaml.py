@@ -9,7 +9,7 @@ import pytest
 import yaml
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from scripts.marked_yaml import MAX_LENGTH, RefusedError, new_file, update
+from scripts.nodes.marked_yaml import MAX_LENGTH, RefusedError, new_file, update
 from tests.unit.scripts.odd_files import EDITED, ENTRIES, EVERYDAY, REFUSED
 
 OWNER = "registry-nodes"

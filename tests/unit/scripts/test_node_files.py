@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import node_files
-from scripts.marked_yaml import RefusedError
-from scripts.node_files import MAX_BYTES, Change, read, require_replaceable, write
+from scripts.nodes import node_files
+from scripts.nodes.marked_yaml import RefusedError
+from scripts.nodes.node_files import MAX_BYTES, Change, read, require_replaceable, write
 from tests.unit.scripts.nodes import K3S, Node, node
 
 __all__ = ["node"]

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from scripts.objects import Objects, StorageError
-from scripts.s3 import Bucket, Key
+from scripts.shared.objects import Objects, StorageError
+from scripts.shared.s3 import Bucket, Key
 
 PAGE = 2
 DATE = "Wed, 26 Nov 2025 12:00:00 GMT"
@@ -110,7 +110,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def objects(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
-    monkeypatch.setattr("scripts.objects.RETRY_SECONDS", (0, 0))
+    monkeypatch.setattr("scripts.shared.objects.RETRY_SECONDS", (0, 0))
     bucket = Bucket(f"http://127.0.0.1:{server.server_port}", "r", "images", True, Key("a", "s"))
     with Objects(bucket, "k3s", threads=2) as opened:
         yield opened
@@ -165,7 +165,7 @@ def test_a_copy_that_fails_after_its_status_was_sent_is_an_error(
 def test_a_large_object_is_copied_in_parts(
     server: Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.objects.PART_BYTES", 3)
+    monkeypatch.setattr("scripts.shared.objects.PART_BYTES", 3)
     server.stored = {"k3s/a": b"content"}
     objects.copy("a", "b", 7)
     ranges = [re.sub(".*=", "", request) for request in server.requests[1:-1]]

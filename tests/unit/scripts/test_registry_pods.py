@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from scripts.registry_pods import ForgetError, Memory, Pods
+from scripts.maintenance.registry_pods import ForgetError, Memory, Pods
 from tests.unit.scripts.fake_bucket import FakeBucket
 from tests.unit.servers import Request, Result, Serve
 
@@ -53,7 +53,7 @@ def test_a_layer_is_asked_for_as_a_manifest_and_a_manifest_as_a_layer_as_no_such
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.registry_pods.RETRY_SECONDS", (0, 0))
+    monkeypatch.setattr("scripts.maintenance.registry_pods.RETRY_SECONDS", (0, 0))
 
 
 @pytest.mark.parametrize("status", [502, 503])

@@ -10,10 +10,11 @@ from contextlib import nullcontext
 
 import pytest
 
-from scripts import restore, tag_history
-from scripts.restore import Restore, RestoreError
-from scripts.tag_history import load, save
-from scripts.walk import Walk, blob_key, link_key, swept_key, tag_key
+from scripts.client import restore
+from scripts.client.restore import Restore, RestoreError
+from scripts.maintenance import tag_history
+from scripts.maintenance.tag_history import load, save
+from scripts.maintenance.walk import Walk, blob_key, link_key, swept_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, Image, digest_of, image
 
 HOUR = 3600

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from scripts.retention import DAY, Retention, Rule, Untagged, decide, parse_retention
-from scripts.walk import Tag, Walk, link_key
+from scripts.maintenance.retention import DAY, Retention, Rule, Untagged, decide, parse_retention
+from scripts.maintenance.walk import Tag, Walk, link_key
 from tests.unit.scripts.fake_bucket import Image, image, index
 from tests.unit.scripts.fake_registry import World, done
 

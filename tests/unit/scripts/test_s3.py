@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from components.registry.config import credentials_file
-from scripts.s3 import Bucket, Key, read_key, sign
+from scripts.shared.s3 import Bucket, Key, read_key, sign
 
 EXAMPLE = Key("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 HOST = "https://examplebucket.s3.amazonaws.com"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from scripts import registry_client, smoke_test
+from scripts.client import smoke_test
+from scripts.shared import registry_client
 from tests.unit.program.conftest import ROOT
 from tests.unit.servers import Request, Serve
 
@@ -115,7 +116,7 @@ def test_nothing_that_listens_is_a_failure_in_words(
 
 def test_it_runs_without_anything_installed() -> None:
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "scripts.smoke_test", "--help"],
+        [sys.executable, "-S", "-m", "scripts.client.smoke_test", "--help"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "--password-file" in done.stdout

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from scripts import registry_client, smoke_test
+from scripts.client import smoke_test
+from scripts.shared import registry_client
 from tests.unit.servers import Request, Result, Serve
 
 RIGHT = registry_client.basic("admin", "right")

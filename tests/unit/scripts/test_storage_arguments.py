@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.objects import StorageError
-from scripts.s3 import Bucket, Key
-from scripts.storage_arguments import add_arguments, objects_of
+from scripts.shared.objects import StorageError
+from scripts.shared.s3 import Bucket, Key
+from scripts.shared.storage_arguments import add_arguments, objects_of
 
 
 def test_a_file_names_the_bucket(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.objects import StorageError
-from scripts.retention import Retention, Rule
-from scripts.tag_history import KEY, load, save
-from scripts.walk import Walk
+from scripts.maintenance.retention import Retention, Rule
+from scripts.maintenance.tag_history import KEY, load, save
+from scripts.maintenance.walk import Walk
+from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket
 
 HOUR = 3600

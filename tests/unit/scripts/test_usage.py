@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.usage import GIB, Row, Usage, managed_usd, spaces_usd, table, usage
-from scripts.walk import Walk, blob_key, swept_key
+from scripts.maintenance.usage import GIB, Row, Usage, managed_usd, spaces_usd, table, usage
+from scripts.maintenance.walk import Walk, blob_key, swept_key
 from tests.unit.conftest import Golden
 from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket, digest_of
 

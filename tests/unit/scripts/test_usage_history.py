@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from scripts import usage_history
-from scripts.objects import StorageError
-from scripts.usage import Row, Usage
-from scripts.usage_chart import COLORS, MOST_BARS, chart
-from scripts.usage_history import SHARED, UNNEEDED, load, record
+from scripts.client.usage_chart import COLORS, MOST_BARS, chart
+from scripts.maintenance import usage_history
+from scripts.maintenance.usage import Row, Usage
+from scripts.maintenance.usage_history import SHARED, UNNEEDED, load, record
+from scripts.shared.objects import StorageError
 from tests.unit.conftest import Golden
 from tests.unit.scripts.fake_bucket import FakeBucket
 

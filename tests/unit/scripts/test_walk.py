@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from scripts.manifests import parse_manifest
-from scripts.walk import ROOT, SWEPT, Walk, blob_key, link_key, swept_key, tag_key
+from scripts.maintenance.manifests import parse_manifest
+from scripts.maintenance.walk import ROOT, SWEPT, Walk, blob_key, link_key, swept_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, digest_of, image
 
 FIRST, SECOND = f"sha256:{'0' * 64}", f"sha256:{'1' * 64}"

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scripts.manifests import DIGEST, Manifest, parse_manifest
-from scripts.objects import Entry, Objects
+from scripts.maintenance.manifests import DIGEST, Manifest, parse_manifest
+from scripts.shared.objects import Entry, Objects
 
 ROOT = "docker/registry/v2/"
 """The folder of the registry's own objects, in its root directory."""

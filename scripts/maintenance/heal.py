@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from scripts.collection_plan import needed
-from scripts.collection_state import State
-from scripts.images import lost, tagged
-from scripts.objects import Objects
-from scripts.retention import Decision
-from scripts.walk import Walk, blob_key, link_key, swept_key, tag_key
+from scripts.maintenance.collection_plan import needed
+from scripts.maintenance.collection_state import State
+from scripts.maintenance.images import lost, tagged
+from scripts.maintenance.retention import Decision
+from scripts.maintenance.walk import Walk, blob_key, link_key, swept_key, tag_key
+from scripts.shared.objects import Objects
 
 
 class Health(NamedTuple):

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scripts.collection_state import State, Unlinked
-from scripts.registry_pods import Memory
-from scripts.retention import DAY, Decision
-from scripts.walk import Repository, Walk
+from scripts.maintenance.collection_state import State, Unlinked
+from scripts.maintenance.registry_pods import Memory
+from scripts.maintenance.retention import DAY, Decision
+from scripts.maintenance.walk import Repository, Walk
 
 MOST_BLOBS = 5000
 """How many blobs one run unlinks and sweeps at most, so that it ends before the next one."""

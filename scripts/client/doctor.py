@@ -2,7 +2,7 @@
 
 Run it where the program is, with the stack selected:
 
-    python3 -m scripts.doctor
+    python3 -m scripts.client.doctor
 
 It changes nothing, and exits with 1 if it finds something. Plain Python 3.9 with nothing installed;
 it needs `pulumi`. A private CA is taken from the variable SSL_CERT_FILE.
@@ -22,8 +22,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.pullable import lost_images
-from scripts.registry_client import Registry, RegistryError, add_certificate, basic, ssl_context
+from scripts.client.pullable import lost_images
+from scripts.shared.registry_client import (
+    Registry,
+    RegistryError,
+    add_certificate,
+    basic,
+    ssl_context,
+)
 
 CERTIFICATE_DAYS = 14
 """Certificates are renewed at two thirds of their lifetime, thus 30 days before a usual one of 90

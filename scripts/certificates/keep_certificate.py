@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scripts.api_server import ApiServer, ApiServerError
+from scripts.shared.api_server import ApiServer, ApiServerError
 
 INTERVAL_SECONDS = 5
 """How often the folder is looked at."""

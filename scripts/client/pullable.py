@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from scripts.registry_client import Registry, RegistryError
+from scripts.shared.registry_client import Registry, RegistryError
 
 LIST_SIZE = 1000
 """Names in a page of a list; the registry's own limit of repositories:

@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from scripts.walk import Repository, Walk
+from scripts.maintenance.walk import Repository, Walk
 
 REFERRER = re.compile(r"sha256-([0-9a-f]{64})(?:\..+)?")
 """A tag that attaches its manifest to another: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema

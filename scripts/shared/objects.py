@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
-from scripts.s3 import NOTHING, Bucket
+from scripts.shared.s3 import NOTHING, Bucket
 
 REQUEST_SECONDS = 60
 """How long the storage may be silent."""

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from scripts.s3 import NOTHING, Bucket, Response, read_key, send
-from scripts.storage_errors import NEW_SECONDS, Diagnosis, UnusableStorageError
+from scripts.shared.s3 import NOTHING, Bucket, Response, read_key, send
+from scripts.storage.storage_errors import NEW_SECONDS, Diagnosis, UnusableStorageError
 
 TOTAL_SECONDS = 50
 """How long the whole check may take: connecting tries each address of a name, and AWS' have many.

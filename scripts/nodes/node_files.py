@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.marked_yaml import RefusedError
+from scripts.nodes.marked_yaml import RefusedError
 
 MAX_BYTES = 2**20
 """Nobody's configuration is larger; the pod has 128 MiB of memory."""

@@ -1,6 +1,6 @@
 """A picture of how the usage has changed: a bar for each day, in SVG.
 
-    python3 -m scripts.usage_chart usage.svg
+    python3 -m scripts.client.usage_chart usage.svg
 
 It only reads. Plain Python 3.9 with nothing installed.
 """
@@ -13,10 +13,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.objects import StorageError
-from scripts.storage_arguments import add_arguments, objects_of
-from scripts.usage import formatted
-from scripts.usage_history import History, load
+from scripts.maintenance.usage import formatted
+from scripts.maintenance.usage_history import History, load
+from scripts.shared.objects import StorageError
+from scripts.shared.storage_arguments import add_arguments, objects_of
 
 OTHERS = "(others)"
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scripts.objects import Objects, StorageError
-from scripts.remembered import date, read, write
-from scripts.retention import Untagged
+from scripts.maintenance.remembered import date, read, write
+from scripts.maintenance.retention import Untagged
+from scripts.shared.objects import Objects, StorageError
 
 KEY = "maintenance/collection.json"
 """Beside the registry's own folder."""
@@ -72,7 +72,7 @@ class State:
 
 
 def load(objects: Objects) -> State:
-    """Return what was remembered; raises what :func:`scripts.remembered.read` does."""
+    """Return what was remembered; raises what :func:`scripts.maintenance.remembered.read` does."""
     entry = objects.head(KEY)
 
     def parse(values: dict[str, Any]) -> State:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from scripts.objects import RETRY_SECONDS, Objects
+from scripts.shared.objects import RETRY_SECONDS, Objects
 
 REQUEST_SECONDS = 60
 

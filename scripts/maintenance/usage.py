@@ -1,21 +1,15 @@
-"""Show what the registry's bucket holds: bytes by repository, and what they cost.
+"""What the registry's bucket holds: bytes by repository, and what they cost.
 
-    python3 -m scripts.usage
-
-It only reads. Plain Python 3.9 with nothing installed.
+Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from scripts.images import tagged
-from scripts.objects import StorageError
-from scripts.storage_arguments import add_arguments, objects_of
-from scripts.walk import Walk
+from scripts.maintenance.images import tagged
+from scripts.maintenance.walk import Walk
 
 GIB = 2**30
 
@@ -167,20 +161,3 @@ def formatted(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
-
-
-def main() -> int:
-    """Run from the command line, and return the exit status."""
-    parser = argparse.ArgumentParser(description="Show what the registry's bucket holds.")
-    add_arguments(parser)
-    try:
-        with objects_of(parser.parse_args()) as objects:
-            print(table(usage(Walk(objects))))
-    except (StorageError, OSError) as error:
-        print(f"FAILED: {error}")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
-from scripts.api_server import ApiServerError
-from scripts.lease import Lease, LeaseError
-from scripts.marked_yaml import RefusedError, update
-from scripts.node_files import Change, on_node, read, require_replaceable, write
+from scripts.nodes.lease import Lease, LeaseError
+from scripts.nodes.marked_yaml import RefusedError, update
+from scripts.nodes.node_files import Change, on_node, read, require_replaceable, write
+from scripts.shared.api_server import ApiServerError
 
 K3S = Path("etc/rancher/k3s")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from scripts.objects import Objects, StorageError
+from scripts.shared.objects import Objects, StorageError
 
 Remembered = TypeVar("Remembered")
 

@@ -4,7 +4,7 @@ It runs in the Job of every `pulumi up`, inside the cluster, as a user who may d
 also runs on your machine, where it goes through DNS, TLS and ingress:
 
     pulumi stack output password --show-secrets |
-        python3 -m scripts.smoke_test https://registry.example.com \
+        python3 -m scripts.client.smoke_test https://registry.example.com \
             --username admin --password-file -
 
 Plain Python 3.9 with nothing installed. The requests are those of the OCI distribution
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scripts.registry_client import (
+from scripts.shared.registry_client import (
     MANIFEST,
     Registry,
     RegistryError,

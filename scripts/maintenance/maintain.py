@@ -14,16 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts import tag_history, usage_history
-from scripts.collect import Collection, Settings
-from scripts.collection_plan import Times
-from scripts.collection_state import State, load
-from scripts.objects import Objects, StorageError
-from scripts.registry_pods import Pods
-from scripts.retention import DAY, Retention, decide, parse_retention
-from scripts.storage_arguments import add_arguments, objects_of
-from scripts.usage import table, usage
-from scripts.walk import Walk, blob_key
+from scripts.maintenance import tag_history, usage_history
+from scripts.maintenance.collect import Collection, Settings
+from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.collection_state import State, load
+from scripts.maintenance.registry_pods import Pods
+from scripts.maintenance.retention import DAY, Retention, decide, parse_retention
+from scripts.maintenance.usage import table, usage
+from scripts.maintenance.walk import Walk, blob_key
+from scripts.shared.objects import Objects, StorageError
+from scripts.shared.storage_arguments import add_arguments, objects_of
 
 SAMPLE_BYTES = 64 * 2**20
 """How much of the blobs each run reads and compares with their digests."""

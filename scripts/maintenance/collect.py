@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from scripts.collection_plan import Plan, Times, needed, plan
-from scripts.collection_state import State, Unlinked, save
-from scripts.heal import Health, heal
-from scripts.objects import Entry, Objects
-from scripts.registry_pods import ForgetError, Memory, Pods
-from scripts.retention import Decision, Retention, decide
-from scripts.walk import ROOT, Walk, blob_key, link_key, swept_key, tag_key
+from scripts.maintenance.collection_plan import Plan, Times, needed, plan
+from scripts.maintenance.collection_state import State, Unlinked, save
+from scripts.maintenance.heal import Health, heal
+from scripts.maintenance.registry_pods import ForgetError, Memory, Pods
+from scripts.maintenance.retention import Decision, Retention, decide
+from scripts.maintenance.walk import ROOT, Walk, blob_key, link_key, swept_key, tag_key
+from scripts.shared.objects import Entry, Objects
 
 
 class Settings(NamedTuple):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scripts.api_server import ApiServer
+from scripts.shared.api_server import ApiServer
 
 FINALIZER = "k3s-registry/held"
 

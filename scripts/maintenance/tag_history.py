@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from scripts.objects import Objects
-from scripts.remembered import read, write
-from scripts.walk import Tag, Walk
+from scripts.maintenance.remembered import read, write
+from scripts.maintenance.walk import Tag, Walk
+from scripts.shared.objects import Objects
 
 KEY = "maintenance/tags.json"
 """Beside the registry's own folder, which it lists."""
@@ -112,7 +112,7 @@ class TagHistory:
 
 
 def load(objects: Objects) -> TagHistory:
-    """Return what is known of tags; raises what :func:`scripts.remembered.read` does."""
+    """Return what is known of tags; raises what :func:`.remembered.read` does."""
 
     def parse(values: dict[str, Any]) -> TagHistory:
         values["tags"] = {

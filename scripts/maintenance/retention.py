@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scripts.images import REFERRER, reach
-from scripts.walk import Tag, Walk
+from scripts.maintenance.images import REFERRER, reach
+from scripts.maintenance.walk import Tag, Walk
 
 DAY = 86400
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
-from scripts.objects import Objects
-from scripts.remembered import read, write
-from scripts.usage import Usage, table
+from scripts.maintenance.remembered import read, write
+from scripts.maintenance.usage import Usage, table
+from scripts.shared.objects import Objects
 
 KEY = "maintenance/usage.json"
 """Beside the registry's own folder."""
@@ -29,7 +29,7 @@ History = Mapping[str, Mapping[str, int]]
 
 
 def load(objects: Objects) -> History:
-    """Return the usage of past days; raises what :func:`scripts.remembered.read` does."""
+    """Return the usage of past days; raises what :func:`.remembered.read` does."""
 
     def parse(days: dict[str, dict[str, int]]) -> History:
         return {day: {name: int(size) for name, size in x.items()} for day, x in days.items()}

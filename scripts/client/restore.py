@@ -1,6 +1,6 @@
 """Bring back a tag that was deleted or overwritten, or an image by its digest.
 
-    python3 -m scripts.restore team/app 1.2
+    python3 -m scripts.client.restore team/app 1.2
 
 Blobs outlive their tags and links, and blobs that the maintenance deletes leave a copy for a while.
 Plain Python 3.9 with nothing installed.
@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
-from scripts.manifests import DIGEST, parse_manifest
-from scripts.objects import Objects, StorageError
-from scripts.remembered import date
-from scripts.storage_arguments import add_arguments, objects_of
-from scripts.tag_history import Gone, load
-from scripts.walk import blob_key, link_key, swept_key, tag_key
+from scripts.maintenance.manifests import DIGEST, parse_manifest
+from scripts.maintenance.remembered import date
+from scripts.maintenance.tag_history import Gone, load
+from scripts.maintenance.walk import blob_key, link_key, swept_key, tag_key
+from scripts.shared.objects import Objects, StorageError
+from scripts.shared.storage_arguments import add_arguments, objects_of
 
 
 class RestoreError(Exception):

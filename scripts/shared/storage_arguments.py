@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.objects import Objects, StorageError
-from scripts.s3 import Bucket, Key
+from scripts.shared.objects import Objects, StorageError
+from scripts.shared.s3 import Bucket, Key
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
