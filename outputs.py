@@ -61,10 +61,10 @@ pulumi stack output password --show-secrets |
 ## Push and pull
 
 ```bash
-podman pull docker.io/containous/whoami
-podman tag docker.io/containous/whoami {hostname}/containous/whoami
-podman push {hostname}/containous/whoami
-podman pull {hostname}/containous/whoami
+podman pull docker.io/traefik/whoami
+podman tag docker.io/traefik/whoami {hostname}/traefik/whoami
+podman push {hostname}/traefik/whoami
+podman pull {hostname}/traefik/whoami
 ```
 
 {one_minute}## Let nodes pull
@@ -76,7 +76,7 @@ is there: where there is one, add the entries to it.
 pulumi stack output registries_yaml --show-secrets |
     ssh <node> 'sudo install -m 0600 -D /dev/stdin /etc/rancher/k3s/registries.yaml &&
         sudo systemctl restart k3s'
-kubectl run --image={image}/containous/whoami test-whoami
+kubectl run --image={image}/traefik/whoami test-whoami
 ```
 
 New nodes get it from cloud-init: `pulumi stack output registries_cloud_init --show-secrets`.

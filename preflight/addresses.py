@@ -13,6 +13,7 @@ from preflight.cluster import INGRESSES, Cluster
 from preflight.errors import NotReadyError
 from settings import Settings
 from settings.commands import set_command
+from settings.names import parent_domain
 from settings.problems import Problem, SettingsError, shown
 from settings.schema import IngressSettings
 
@@ -124,7 +125,7 @@ def misled(hostname: str, resolved: list[str], addresses: list[str]) -> str:
     """
     to = " and ".join(addresses) or "the ingress controller"
     if not resolved:
-        zone = hostname.partition(".")[2]
+        zone = parent_domain(hostname)
         return (
             f"{hostname} does not resolve on this machine: add a DNS record that leads it to {to}; "
             f"if DigitalOcean serves the domain: {set_command(('dns', 'zone'), zone)}"

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from settings.commands import Ask
 from settings.maintenance import MaintenanceSettings, RetentionSettings
 from settings.monitoring import MonitoringSettings
-from settings.names import SMOKE_TEST_USER
+from settings.names import SMOKE_TEST_USER, parent_domain
 from settings.schema import (
     DnsSettings,
     IngressSettings,
@@ -179,7 +179,7 @@ class Settings(Section):
         if dns.zone and hostname and not f".{hostname}".endswith(f".{dns.zone}"):
             raise FixableError(
                 f"expected a domain that {hostname} is in",
-                hostname.partition(".")[2],
+                parent_domain(hostname),
                 key=("dns", "zone"),
             )
         return dns

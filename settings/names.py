@@ -11,3 +11,13 @@ ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
 
 SMOKE_TEST_USER = "smoke_test"
 """The user of the smoke test; the settings refuse others of that name."""
+
+
+def parent_domain(hostname: str) -> str:
+    """Return the domain that a hostname is probably a name of; itself, if it is one.
+
+    Args:
+        hostname: Such as registry.example.com, or example.com, whose parent nobody has.
+    """
+    parent = hostname.partition(".")[2]
+    return parent if "." in parent else hostname

@@ -243,3 +243,18 @@ def test_dns_records_need_a_token_even_without_a_space() -> None:
 def test_only_addresses_are_addresses(address: str) -> None:
     (problem,) = problems({**GOOD, "dns": {"addresses": [address]}})
     assert problem.expected == "expected an IPv4 or IPv6 address"
+
+
+@pytest.mark.parametrize(
+    ("hostname", "domain"),
+    [
+        ("registry.example.com", "example.com"),
+        ("a.registry.example.com", "registry.example.com"),
+        # Nobody has the domain com, and a fix that names it helps nobody.
+        ("example.com", "example.com"),
+    ],
+)
+def test_the_fix_of_a_zone_is_a_domain_that_somebody_can_have(hostname: str, domain: str) -> None:
+    config = {**GOOD, "hostname": hostname, "dns": {"zone": "example.org"}}
+    (problem,) = problems(config)
+    assert problem.fix == f"pulumi config set --path dns.zone {domain}"
