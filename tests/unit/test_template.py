@@ -27,7 +27,8 @@ def files() -> dict[str, str]:
 
 def test_an_archive_holds_the_program_and_its_documentation_only(files: dict[str, str]) -> None:
     assert {name.split("/")[0] for name in files} == {
-        *(".gitignore", "CHANGELOG.md", "LICENSE", "Pulumi.yaml", "README.md", "SECURITY.md"),
+        *(".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Pulumi.yaml"),
+        *("README.md", "SECURITY.md"),
         *("__main__.py", "components", "docs", "examples", "foundation.py", "outputs.py"),
         *("policy", "preflight", "requirements-policy.txt", "requirements.txt", "scripts"),
         "settings",
