@@ -20,11 +20,6 @@ def registry_namespace(
         stack: The full name of the stack, for people who look at the cluster.
         opts: The provider, and what guards the namespaces of others.
     """
-    # Before it stood alone, it was a child of this component, which at first had no parent.
-    whole = pulumi.create_urn("private-registry", "registry:index:PrivateRegistry")
-    parents = [
-        pulumi.create_urn("registry", "registry:index:Registry", parent) for parent in (None, whole)
-    ]
     return kubernetes.core.v1.Namespace(
         "registry-namespace",
         metadata={
@@ -36,8 +31,5 @@ def registry_namespace(
                 "pod-security.kubernetes.io/warn": "restricted",
             },
         },
-        opts=pulumi.ResourceOptions.merge(
-            opts,
-            pulumi.ResourceOptions(aliases=[pulumi.Alias(parent=parent) for parent in parents]),
-        ),
+        opts=opts,
     )

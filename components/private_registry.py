@@ -80,10 +80,7 @@ class PrivateRegistry(pulumi.ComponentResource):
         super().__init__("registry:index:PrivateRegistry", name, None, opts)
         self._args = args
         settings = args.settings
-        # Before this component existed, its children had no parent.
-        child = pulumi.ResourceOptions(
-            parent=self, aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
-        )
+        child = pulumi.ResourceOptions(parent=self)
         storage = self._storage(child)
         users = Credentials(
             "credentials",

@@ -54,23 +54,7 @@ class SmokeTest(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: SmokeTestArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(
-            "registry:index:SmokeTest",
-            name,
-            None,
-            pulumi.ResourceOptions.merge(
-                opts,
-                pulumi.ResourceOptions(
-                    aliases=[
-                        pulumi.Alias(
-                            name="proof",
-                            type_="registry:index:Proof",
-                            parent=pulumi.ROOT_STACK_RESOURCE,
-                        )
-                    ]
-                ),
-            ),
-        )
+        super().__init__("registry:index:SmokeTest", name, None, opts)
         # Immutable and auto-named: a change replaces it, and with it the Job.
         login = kubernetes.core.v1.Secret(
             f"{name}-login",

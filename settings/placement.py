@@ -1,4 +1,4 @@
-"""Configured values that are not where the program reads them: misspelled, renamed, misformed."""
+"""Configured values that are not where the program reads them: misspelled, misformed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,6 @@ from typing import Any
 from settings.commands import KeyPath, dotted, fix_command, leaves, secret_command, set_command
 from settings.keys import Keys
 from settings.problems import SECRET, Problem, shown
-
-_RENAMED: dict[KeyPath, KeyPath] = {
-    ("edge", "ingressClass"): ("ingress", "className"),
-    ("edge", "ingressNamespace"): ("ingress", "controllerNamespace"),
-    ("nodes", "enrol"): ("nodes", "configure"),
-    ("proof", "image"): ("scripts", "image"),
-    ("storage", "protect"): ("storage", "onDestroy"),
-    ("storage", "forceDestroy"): ("storage", "onDestroy"),
-}
-"""Keys of earlier versions, and those that have their values now."""
-
-_UPLOAD_TIMEOUT = "no longer needed: uploads may take any time (ingress.tcpRoute)"
-_REMOVED: dict[KeyPath, str] = {
-    ("edge", "uploadTimeout"): _UPLOAD_TIMEOUT,
-    ("ingress", "uploadTimeout"): _UPLOAD_TIMEOUT,
-}
-"""Keys of earlier versions that have no successor, and why."""
 
 
 class Placement:
@@ -129,9 +112,9 @@ class Placement:
 
     def _move(self, path: KeyPath, value: object) -> Problem:
         moves = [
-            (source, target, self._renamed(source, content))
+            (source, target, content)
             for source, content in leaves(path, value)
-            if (target := _RENAMED.get(_wanted(source)) or self._keys.nearest(_wanted(source)))
+            if (target := self._keys.nearest(_wanted(source)))
         ]
         secret = path[0] in self._hidden or any(self._keys.is_secret(x) for _, x, _ in moves)
         commands = []
@@ -143,21 +126,16 @@ class Placement:
             if secret:
                 self._encrypted.add(str(target[0]))
         del self._at(path[:-1])[path[-1]]
-        reasons = (
-            [f"{_reason(moves[0][0])} {', '.join(dotted(x) for _, x, _ in moves)}"] if moves else []
-        )
-        reasons += [
-            _REMOVED[_wanted(source)]
-            for source, _ in leaves(path, value)
-            if _wanted(source) in _REMOVED
-        ]
-        unknown = f"unknown key; known are {', '.join(self._keys.below(path[:-1]))}"
+        if moves:
+            reason = f"{_reason(moves[0][0])} {', '.join(dotted(x) for _, x, _ in moves)}"
+        else:
+            reason = f"unknown key; known are {', '.join(self._keys.below(path[:-1]))}"
         # What resembles no key may be a secret under a wrong name.
-        text = shown(value) if reasons else "[not shown]"
+        text = shown(value) if moves else "[not shown]"
         return Problem(
             dotted(path),
             SECRET if secret else text,
-            "; ".join(reasons) or unknown,
+            reason,
             " && ".join([*commands, fix_command(path, None)]),
         )
 
@@ -174,14 +152,6 @@ class Placement:
         node[path[-1]] = content
         return path
 
-    def _renamed(self, source: KeyPath, content: object) -> object:
-        """Return the value that a key's new name takes for the one of its old name."""
-        if _RENAMED.get(_wanted(source)) != ("storage", "onDestroy"):
-            return content
-        storage = self._values.get("storage", {})
-        old = [str(storage.get(name)).lower() for name in ("protect", "forceDestroy")]
-        return "delete" if old == ["false", "true"] else "protect"
-
 
 def _wanted(source: KeyPath) -> KeyPath:
     """Return a key as it would be with --path."""
@@ -190,8 +160,6 @@ def _wanted(source: KeyPath) -> KeyPath:
 
 
 def _reason(source: KeyPath) -> str:
-    if _wanted(source) in _RENAMED:
-        return "renamed to"
     if _wanted(source) != source:
         return "expected it to be set with --path, as"
     return "unknown key; the nearest known one is"

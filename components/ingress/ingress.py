@@ -54,23 +54,7 @@ class Ingress(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: IngressArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(
-            "registry:index:Ingress",
-            name,
-            None,
-            pulumi.ResourceOptions.merge(
-                opts,
-                pulumi.ResourceOptions(
-                    aliases=[
-                        pulumi.Alias(
-                            name="edge",
-                            type_="registry:index:Edge",
-                            parent=pulumi.ROOT_STACK_RESOURCE,
-                        )
-                    ]
-                ),
-            ),
-        )
+        super().__init__("registry:index:Ingress", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         tls = args.tls

@@ -61,17 +61,7 @@ class NodeConfigurator(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: NodeConfiguratorArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(
-            "registry:index:NodeConfigurator",
-            name,
-            None,
-            pulumi.ResourceOptions.merge(
-                opts,
-                pulumi.ResourceOptions(
-                    aliases=[pulumi.Alias(name="nodes-enrolment", type_="registry:index:Enrolment")]
-                ),
-            ),
-        )
+        super().__init__("registry:index:NodeConfigurator", name, None, opts)
         self._name, self._args = name, args
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",

@@ -11,7 +11,6 @@ Plain Python 3.9 and PyYAML, which the DaemonSet brings along.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import subprocess
 import sys
@@ -77,26 +76,12 @@ def changes(node: Path, entries: dict[str, Any], owner: str, *, only_mirrors: bo
         raise RefusedError(f"/{REGISTRIES}: {error}") from None
     every = [
         Change(path, current, wanted),
-        *_earlier_version(node, registries or b""),
         Change(REGISTRIES, registries, edited),
     ]
     needed = [change for change in every if change.current != change.wanted]
     for change in needed:
         require_replaceable(node, change)
     return needed
-
-
-def _earlier_version(node: Path, registries: bytes) -> list[Change]:
-    """Return how to delete what an earlier version wrote beside registries.yaml.
-
-    Its record is a checksum of both files, which proves that it wrote them.
-    """
-    path, record = K3S / "config.yaml.d" / "registry.yaml", K3S / "registries.yaml.applied"
-    current, recorded = read(node, path), read(node, record)
-    checksum = hashlib.sha256(registries + b"\0" + (current or b"")).hexdigest().encode()
-    if not current or recorded != checksum:
-        return []
-    return [Change(path, current, None), Change(record, recorded, None)]
 
 
 def running_unit(node: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 import pytest
@@ -176,31 +175,3 @@ def test_a_file_of_the_operators_in_the_place_of_ours_is_left(
     assert not node.registries.exists()
     run()
     assert file.read_text() == text
-
-
-OLD = "# by an earlier version\nmirrors:\n  a: {}\n"
-
-
-@pytest.mark.parametrize("changed", [False, True])
-def test_what_an_earlier_version_wrote_goes_if_its_record_proves_it(
-    node: Node, run: Runs, *, changed: bool
-) -> None:
-    flag = node.root / K3S / "config.yaml.d" / "registry.yaml"
-    record = node.root / K3S / "registries.yaml.applied"
-    flag.parent.mkdir()
-    flag.write_text("disable-default-registry-endpoint: true\n")
-    record.write_text(hashlib.sha256(f"{OLD}\0{flag.read_text()}".encode()).hexdigest())
-    node.registries.write_text(OLD + "# theirs\n" * changed)
-    assert run() == DONE
-    assert flag.exists() == record.exists() == changed
-    assert run() == ALREADY
-
-
-def test_the_record_of_an_earlier_version_without_an_override_is_no_reason_to_restart(
-    node: Node, run: Runs
-) -> None:
-    node.registries.write_text(new_file(ENTRIES, OWNER))
-    record = node.root / K3S / "registries.yaml.applied"
-    text = f"{node.registries.read_text()}\0"
-    record.write_text(hashlib.sha256(text.encode()).hexdigest())
-    assert run() == ALREADY

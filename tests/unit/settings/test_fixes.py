@@ -53,33 +53,6 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"storage": {"zzz": "x", "region": "fra1"}}, {"storage": {"region": "fra1"}}),
     ({"zzz": {"a": [1]}}, {}),
     ({"storage": {"region": "fra1", "regoin": "fra1"}}, {"storage": {"region": "fra1"}}),
-    # Names of earlier versions.
-    (
-        {"edge": {"ingressClass": "public", "ingressNamespace": "traefik"}},
-        {
-            "ingress": {
-                "className": "public",
-                "controllerNamespace": "traefik",
-            }
-        },
-    ),
-    ({"edge": {}}, {}),
-    ({"proof": {"image": "python:3.13"}}, {"scripts": {"image": "python:3.13"}}),
-    ({"proof.image": "python:3.13"}, {"scripts": {"image": "python:3.13"}}),
-    ({"nodes": {"enrol": True}}, {"nodes": {"configure": True}}),
-    ({"storage": {"protect": True}}, {"storage": {"onDestroy": "protect"}}),
-    ({"storage": {"protect": False}}, {"storage": {"onDestroy": "protect"}}),
-    ({"storage": {"protect": False, "forceDestroy": True}}, {"storage": {"onDestroy": "delete"}}),
-    (
-        {"storage": {"forceDestroy": "true", "protect": "False"}},
-        {"storage": {"onDestroy": "delete"}},
-    ),
-    ({"storage": {"forceDestroy": True}}, {"storage": {"onDestroy": "protect"}}),
-    ({"storage.protect": False}, {"storage": {"onDestroy": "protect"}}),
-    (
-        {"storage": {"protect": False, "forceDestroy": True, "onDestroy": "retain"}},
-        {"storage": {"onDestroy": "retain"}},
-    ),
     # Sections that are no objects, or the text of one.
     ({"storage": "fra1"}, {"storage": {"region": "fra1"}}),
     ({"tls": "ACME"}, {"tls": {"mode": "acme"}}),

@@ -33,19 +33,6 @@ from tests.unit.settings.helpers import GOOD, S3, problems
             "storage.regoin",
             "expected it to be set with --path, as storage.region",
         ),
-        ({"nodes": {"enrol": True}}, "nodes.enrol", "renamed to nodes.configure"),
-        (
-            {"ingress": {"uploadTimeout": 600}},
-            "ingress.uploadTimeout",
-            "no longer needed: uploads may take any time (ingress.tcpRoute)",
-        ),
-        (
-            {"edge": {"ingressClass": "a", "uploadTimeout": 600}},
-            "edge",
-            "renamed to ingress.className; "
-            "no longer needed: uploads may take any time (ingress.tcpRoute)",
-        ),
-        ({"nodes.enrol": "true"}, "nodes.enrol", "renamed to nodes.configure"),
         (
             {"storage": S3, "storage.zzz": "x"},
             "storage.zzz",
