@@ -111,6 +111,17 @@ def test_what_is_in_the_registrys_namespaces_is_its_own(
     create("Secret", name="x", namespace=namespace)
 
 
+@pytest.mark.parametrize(
+    "namespace", ["", "kube-system", "default", "registry-2", "registry-nodes-2", "monitoring"]
+)
+def test_what_is_anywhere_else_may_be_somebody_elses(
+    create: Create, monkeypatch: pytest.MonkeyPatch, namespace: str
+) -> None:
+    has(monkeypatch, ("Role", "rbac.authorization.k8s.io/v1", namespace, "registry"))
+    with pytest.raises(pulumi.RunError, match="registry exists, and is not in this stack's state"):
+        create("Role", "rbac.authorization.k8s.io/v1", name="registry", namespace=namespace)
+
+
 def test_a_cluster_that_cannot_be_asked_stops_up_but_no_preview(
     create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
