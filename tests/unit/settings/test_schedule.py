@@ -5,6 +5,8 @@ Expected is what `cron.ParseStandard` of robfig/cron 3.0.1 returns, which Kubern
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.unit.settings.helpers import GOOD, loaded, problems
@@ -55,3 +57,21 @@ def test_what_only_other_crons_take_is_refused_with_what_kubernetes_takes(
         "expected minute, hour, day of month, month and day of week, such as 17 * * * *"
     )
     assert problem.fix == f"pulumi config set --path maintenance.schedule {right}".rstrip()
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        ("0 0 1 {} *", "jan feb mar apr may jun jul aug sep oct nov dec"),
+        ("0 0 * * {}", "sun mon tue wed thu fri sat"),
+    ],
+)
+def test_names_are_in_their_order(field: str, names: str) -> None:
+    ordered = names.split()
+    for first, last in itertools.pairwise(ordered):
+        loaded({**GOOD, "maintenance": {"schedule": field.format(f"{first}-{last}")}})
+        wrong = {**GOOD, "maintenance": {"schedule": field.format(f"{last}-{first}")}}
+        assert problems(wrong)
+    for number, name in enumerate(ordered, start=1 if "dec" in names else 0):
+        loaded({**GOOD, "maintenance": {"schedule": field.format(f"{number}-{name}")}})
+        loaded({**GOOD, "maintenance": {"schedule": field.format(f"{name}-{number}")}})
