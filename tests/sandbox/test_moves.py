@@ -152,7 +152,7 @@ def test_a_namespace_is_renamed_and_an_interruption_is_no_obstacle(
         stack.pulumi("up", "--yes", "--skip-preview")
         push(stack, old)
         stack.config(namespace=new)
-        assert kill_after(stack, 2, "up", "--yes", "--skip-preview")
+        assert kill_after(stack, 5, "up", "--yes", "--skip-preview")
         stack.kubectl("get", "namespace", old, new)
         repair(stack, "up")
         pull(stack, new, tmp_path / "renamed")
