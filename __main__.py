@@ -6,7 +6,9 @@ import pulumi
 
 import preflight
 from settings import load
-from settings.problems import explained_errors
+from settings.problems import ENDS_PROGRAM, explained_errors
+
+ENDS_PROGRAM.set(True)
 
 with explained_errors():
     settings, access = load(

@@ -109,6 +109,9 @@ before_script:
   - printf %s "$REGISTRY_PASSWORD" | docker login {hostname} --username ci --password-stdin
 ```
 
+Without the right to push somewhere, clients stop with 403 (`denied`): most at once,
+`regctl image copy` after two minutes of silence.
+
 ## Check that it works
 
 ```bash

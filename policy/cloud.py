@@ -9,6 +9,7 @@ from policy.reading import UNKNOWN, at, elements, fits
 
 BUCKET = "digitalocean:index/spacesBucket:SpacesBucket"
 KEY = "digitalocean:index/spacesKey:SpacesKey"
+OBJECT = "digitalocean:index/spacesBucketObject:SpacesBucketObject"
 OPENINGS = (
     "digitalocean:index/cdn:Cdn",
     "digitalocean:index/spacesBucketPolicy:SpacesBucketPolicy",
@@ -25,12 +26,13 @@ def public(kind: str, inputs: dict[str, Any]) -> Iterator[str]:
     """
     if kind in OPENINGS:
         yield "expected no such resource: it lets others read a Space"
-    if kind == BUCKET and not fits(at(inputs, "acl"), "private"):
+    allowed = {BUCKET: ("private",), OBJECT: ("private", None)}.get(kind)
+    if allowed and not fits(at(inputs, "acl"), *allowed):
         yield "acl: expected private"
 
 
 def deletable(kind: str, inputs: dict[str, Any], *, protected: bool) -> Iterator[str]:
-    """Yield how images could be deleted with their Space.
+    """Yield how images could be deleted with their Space, or by it.
 
     Args:
         kind: The type of a resource.
@@ -40,6 +42,10 @@ def deletable(kind: str, inputs: dict[str, Any], *, protected: bool) -> Iterator
     # Spaces does not delete one that holds images, unless the provider empties it first.
     if kind == BUCKET and not protected and not fits(at(inputs, "forceDestroy"), None, False):
         yield "forceDestroy: expected false, or the option protect"
+    if kind == BUCKET:
+        for rule in elements(at(inputs, "lifecycleRules")):
+            if at(rule, "expiration"):
+                yield "lifecycleRules: expected no expiration: images would lose layers"
 
 
 def broad(kind: str, inputs: dict[str, Any]) -> Iterator[str]:

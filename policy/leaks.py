@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import functools
 import re
+import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,10 +14,13 @@ from policy.pods import containers, pod_spec
 from policy.reading import UNKNOWN, at, elements, keys, texts
 
 _NAME = re.compile(
-    r"(?i)(^|[-_./])(\.?dockerconfigjson|htpasswd|pass(word|wd|phrase)|credentials|token|client[-_]?secret|"
-    r"(private|secret|access)[-_]?(access[-_]?)?key)([-_./](?!(file|path)$)|$)"
+    r"(?i)(^|[-_./0-9]|(?-i:(?<=[a-z])(?=[A-Z])))"
+    r"(\.?dockerconfigjson|htpasswd|pass(word|wd|phrase)|pwd|credentials|token|client[-_]?secret|"
+    r"(private|secret|access|api)[-_]?(access[-_]?)?key)([-_./0-9](?!(file|path)$)|$)"
 )
 """Names of secrets, but not of files that hold one, and not tokens.py of PyYAML."""
+
+_PRIVATE_KEY = re.compile(r"PRIVATE KEY-----\s")
 
 _GENERATED = {
     "random:index/randomPassword:RandomPassword": ("result",),
@@ -22,6 +28,8 @@ _GENERATED = {
     "digitalocean:index/spacesKey:SpacesKey": ("secretKey",),
 }
 """The outputs that are secrets."""
+
+_URL_SAFE = str.maketrans("+/", "-_")
 
 BOOTSTRAP = "bootstrap-key"
 """The key that opens all Spaces."""
@@ -40,7 +48,8 @@ def named_like_secrets(inputs: dict[str, Any]) -> Iterator[str]:
         for key in keys(values):
             if _NAME.search(key):
                 yield f"{part}: expected no key that sounds like a secret: use a Secret"
-            if any("PRIVATE KEY-----\n" in text for text in texts(values[key])):
+            content = [values[key]] if part != "binaryData" else _decoded({key: values[key]})
+            if any(_PRIVATE_KEY.search(text) for text in texts(content)):
                 yield f"{part}: expected no private key: use a Secret"
     for name, container in containers(pod_spec(inputs)):
         for variable in elements(at(container, "env")):
@@ -66,13 +75,7 @@ def holds(outputs: dict[str, Any], generated: Iterable[str]) -> bool:
         outputs: The object.
         generated: The secrets.
     """
-    visible = at(outputs, "metadata") if outputs.get("kind") == "Secret" else outputs
-    return _contains(visible, generated)
-
-
-def _contains(value: Any, generated: Iterable[str]) -> bool:
-    forms = {form for x in generated for form in (x, base64.b64encode(x.encode()).decode())}
-    return any(form in text for text in texts(value) for form in forms)
+    return _contains(at(outputs, "metadata") if _is_secret(outputs) else outputs, generated)
 
 
 def holds_anywhere(outputs: dict[str, Any], generated: Iterable[str]) -> bool:
@@ -82,9 +85,47 @@ def holds_anywhere(outputs: dict[str, Any], generated: Iterable[str]) -> bool:
         outputs: The object.
         generated: The secrets.
     """
-    decoded = [
-        base64.b64decode(text).decode(errors="replace")
-        for text in texts(at(outputs, "data"))
-        if outputs.get("kind") == "Secret"
-    ]
+    decoded = _decoded(at(outputs, "data")) if _is_secret(outputs) else []
     return _contains([outputs, decoded], generated)
+
+
+def _is_secret(outputs: dict[str, Any]) -> bool:
+    return outputs.get("kind") == "Secret"
+
+
+def _decoded(data: Any) -> list[str]:
+    """Return the texts that base64 stands for; what is none, the API server will refuse."""
+    decoded = []
+    for text in elements([at(data, key) for key in keys(data)]):
+        with contextlib.suppress(ValueError):
+            decoded.append(base64.b64decode(text).decode(errors="replace"))
+    return decoded
+
+
+def _contains(properties: Any, generated: Iterable[str]) -> bool:
+    # Some programs break lines of base64.
+    found = "\0".join("".join(text.split()) for text in texts(properties))
+    return any(form in found for secret in generated for form in forms(secret))
+
+
+@functools.cache
+def forms(secret: str) -> frozenset[str]:
+    """Return what each encoding of a secret, alone or amid other text, contains.
+
+    A Secret's data in the form of docker's configuration is twice in base64.
+    """
+    raw = secret.encode()
+    once = set(_base64(secret))
+    twice = {digits for text in once for digits in _base64(text)}
+    plain = {secret, raw.hex(), raw.hex().upper(), urllib.parse.quote(secret, safe="")}
+    return frozenset(plain | once | twice)
+
+
+def _base64(text: str) -> Iterator[str]:
+    """Yield the digits that depend on nothing but the text, at each alignment."""
+    raw = text.encode()
+    for before in range(3):
+        shifted = base64.b64encode(bytes(before) + raw).decode()
+        digits = shifted[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
+        yield digits
+        yield digits.translate(_URL_SAFE)

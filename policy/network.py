@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from components.ingress.acme_client import CHALLENGE_PATH
 from components.registry.network_policies import LINK_LOCAL
 from policy.pods import pod_spec
-from policy.reading import UNKNOWN, at, elements, fits
+from policy.reading import UNKNOWN, at, elements, fits, keys
 
 REDIRECT = "redirect"
 """The port of the registry's Service that only redirects to HTTPS."""
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_LINK_LOCAL = [ipaddress.ip_network(text) for text in LINK_LOCAL.values()]
+
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+"""https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5.2"""
 
 _ROUTER = "traefik.ingress.kubernetes.io/router"
 
@@ -22,23 +30,46 @@ def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
     Args:
         inputs: An object.
     """
-    kind = inputs.get("kind")
-    if kind in ("IngressRoute", "IngressRouteTCP") and not at(inputs, "spec", "tls"):
-        yield "spec.tls: expected TLS"
-    if kind == "Ingress" and not _takes_no_passwords(inputs):
-        annotations = at(inputs, "metadata", "annotations")
-        if not at(inputs, "spec", "tls") and not fits(at(annotations, f"{_ROUTER}.tls"), "true"):
-            yield "spec.tls: expected TLS, or a backend that redirects to it"
-        points = at(annotations, f"{_ROUTER}.entrypoints")
-        if not fits(points, None, "websecure"):
-            yield f"metadata.annotations[{_ROUTER}.entrypoints]: expected websecure alone"
-    if kind == "Service" and not fits(at(inputs, "spec", "type"), None, "ClusterIP"):
-        yield "spec.type: expected ClusterIP: anything else leads around the ingress and its TLS"
-
-
-def _takes_no_passwords(inputs: dict[str, Any]) -> bool:
-    """Return whether all backends only redirect, or respond to an ACME server."""
     spec = at(inputs, "spec")
+    match inputs.get("kind"):
+        case "IngressRoute" | "IngressRouteTCP":
+            if not at(spec, "tls"):
+                yield "spec.tls: expected TLS"
+        case "Ingress":
+            if not _takes_no_passwords(spec):
+                yield from _plain_ingress(spec, at(inputs, "metadata", "annotations"))
+        case "Service":
+            if not fits(at(spec, "type"), None, "ClusterIP"):
+                yield "spec.type: expected ClusterIP: others lead around the ingress and its TLS"
+            if not fits(at(spec, "externalIPs"), None, []):
+                yield "spec.externalIPs: expected none: they lead around the ingress and its TLS"
+
+
+def _plain_ingress(spec: Any, annotations: Any) -> Iterator[str]:
+    if not fits(at(annotations, f"{_ROUTER}.tls"), "true") and not _has_tls(spec):
+        yield "spec.tls: expected TLS for each host, or a backend that redirects to it"
+    if not fits(at(annotations, f"{_ROUTER}.entrypoints"), None, "websecure"):
+        yield f"metadata.annotations[{_ROUTER}.entrypoints]: expected websecure alone"
+    for key in keys(annotations):
+        # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
+        if key.endswith("ssl-redirect") and not fits(at(annotations, key), "true"):
+            yield f"metadata.annotations[{key}]: expected true, as by default"
+
+
+def _has_tls(spec: Any) -> bool:
+    """Return whether each host of an Ingress has a certificate; one for no host is for all."""
+    tls, rules = at(spec, "tls"), at(spec, "rules")
+    if UNKNOWN in (tls, rules):
+        return True
+    secured = [host for entry in elements(tls) for host in elements(at(entry, "hosts")) or [None]]
+    hosts = [at(rule, "host") for rule in elements(rules)] or [None]
+    return bool(secured) and (
+        not {None, UNKNOWN}.isdisjoint(secured) or all(fits(host, *secured) for host in hosts)
+    )
+
+
+def _takes_no_passwords(spec: Any) -> bool:
+    """Return whether all backends only redirect, or respond to an ACME server."""
     paths = [
         path for rule in elements(at(spec, "rules")) for path in elements(at(rule, "http", "paths"))
     ]
@@ -61,12 +92,43 @@ def link_local(inputs: dict[str, Any]) -> Iterator[str]:
         if at(rule, "to") in (None, []):
             yield "spec.egress: expected each rule to say where to"
         for peer in elements(at(rule, "to")):
-            everywhere = at(peer, "ipBlock", "cidr")
-            excepted = at(peer, "ipBlock", "except")
-            if excepted is UNKNOWN or everywhere not in LINK_LOCAL:
+            block = at(peer, "ipBlock")
+            cidr, excepted = at(block, "cidr"), at(block, "except") or []
+            # What is unknown may be the exception.
+            if not block or UNKNOWN in (block, cidr, excepted) or UNKNOWN in excepted:
                 continue
-            if LINK_LOCAL[everywhere] not in elements(excepted):
-                yield f"spec.egress: expected {everywhere} except {LINK_LOCAL[everywhere]}"
+            for network in _LINK_LOCAL:
+                if _reaches(cidr, excepted, network):
+                    yield f"spec.egress: expected {cidr} except {network}"
+
+
+def _reaches(cidr: str, excepted: list[str], target: _Network) -> bool:
+    """Return whether any address of a network is in a block, or the block is not understood."""
+    try:
+        block, *holes = (_network(text) for text in (cidr, *excepted))
+    except ValueError:
+        return True
+    if block.version != target.version or not block.overlaps(target):
+        return False
+    narrower = max(block, target, key=lambda network: network.prefixlen)
+    return not _covered(narrower, [hole for hole in holes if hole.version == target.version])
+
+
+def _network(text: str) -> _Network:
+    """Return a network as Linux sees it: IPv4 in IPv6's notation is IPv4."""
+    network = ipaddress.ip_network(text, strict=False)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        host = int(network.network_address) & 0xFFFFFFFF
+        return ipaddress.IPv4Network((host, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _covered(network: _Network, holes: list[_Network]) -> bool:
+    """Return whether each address of a network is in one of others."""
+    inside = [hole for hole in holes if hole.overlaps(network)]
+    if any(hole.prefixlen <= network.prefixlen for hole in inside):
+        return True
+    return bool(inside) and all(_covered(half, inside) for half in network.subnets())
 
 
 def open_namespaces(objects: Iterable[dict[str, Any]]) -> set[str]:

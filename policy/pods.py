@@ -19,6 +19,9 @@ _PATHS = (
 )
 """Where workloads have the spec of their pods."""
 
+PROJECTED = {"configMap", "downwardAPI", "secret"}
+"""What may be projected into any pod: the others are tokens and keys for the API server."""
+
 VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 """Those of the "restricted" Pod Security Standard but for what drivers mount:
 https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
@@ -52,7 +55,7 @@ def pod_spec(inputs: dict[str, Any]) -> Any:
     Args:
         inputs: The object.
     """
-    if inputs.get("kind") in ("Pod", "PodPatch"):
+    if inputs.get("kind") == "Pod":
         return at(inputs, "spec")
     return next((spec for path in _PATHS if (spec := at(inputs, *path)) is not None), None)
 
@@ -69,12 +72,15 @@ def containers(spec: Any) -> Iterator[tuple[str, Any]]:
             yield ("a container" if name in (None, UNKNOWN) else f"container {name}"), container
 
 
-def unrestricted(inputs: dict[str, Any], *, configures_nodes: bool) -> Iterator[str]:
+def unrestricted(
+    inputs: dict[str, Any], *, configures_nodes: bool, asks_api_server: bool
+) -> Iterator[str]:
     """Yield what a pod may do that no pod of the registry may.
 
     Args:
         inputs: An object.
         configures_nodes: Whether it belongs to the node configurator, which may be root on a node.
+        asks_api_server: Whether its init containers may have an API token.
     """
     if (spec := pod_spec(inputs)) is None:
         return
@@ -87,11 +93,28 @@ def unrestricted(inputs: dict[str, Any], *, configures_nodes: bool) -> Iterator[
     for volume in elements(at(spec, "volumes")):
         for kind in set(keys(volume)) - volumes - {"name"}:
             yield f"volumes: expected none of kind {kind}"
+    yield from _tokens(spec, asks_api_server=asks_api_server)
     for name, container in containers(spec):
         for problem in _context(spec, container, configures_nodes=configures_nodes):
             yield f"{name}: {problem}"
         if any(keys(port).count("hostPort") for port in elements(at(container, "ports"))):
             yield f"{name}: hostPort: expected it not to be set"
+
+
+def _tokens(spec: Any, *, asks_api_server: bool) -> Iterator[str]:
+    tokens = {
+        at(volume, "name")
+        for volume in elements(at(spec, "volumes"))
+        for source in elements(at(volume, "projected", "sources"))
+        if set(keys(source)) - PROJECTED
+    }
+    if tokens and not asks_api_server:
+        yield "volumes: expected no API token"
+    # Those of init containers are for scripts; the other containers face the network.
+    for container in elements(at(spec, "containers")):
+        for mount in elements(at(container, "volumeMounts")):
+            if at(mount, "name") in tokens:
+                yield f"container {at(container, 'name')}: volumeMounts: expected no API token"
 
 
 def _context(spec: Any, container: Any, *, configures_nodes: bool) -> Iterator[str]:

@@ -14,15 +14,33 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from policy import cloud, leaks, network, pods
+from policy import cloud, leaks, network, pods, rights
 from policy.reading import at, fits, known
 
 _Rule = Callable[[ResourceValidationArgs, dict[str, Any]], Iterable[str]]
 
 
+KINDS = {
+    *("apps/v1:DaemonSet", "apps/v1:Deployment", "batch/v1:CronJob", "batch/v1:Job"),
+    *("core/v1:ConfigMap", "core/v1:Namespace", "core/v1:Pod", "core/v1:PodTemplate"),
+    *("core/v1:Secret", "core/v1:Service", "core/v1:ServiceAccount", "core/v1:ServiceAccountPatch"),
+    *("monitoring.coreos.com/v1:PodMonitor", "monitoring.coreos.com/v1:PrometheusRule"),
+    *("networking.k8s.io/v1:Ingress", "networking.k8s.io/v1:NetworkPolicy"),
+    *("policy/v1:PodDisruptionBudget",),
+    *("rbac.authorization.k8s.io/v1:Role", "rbac.authorization.k8s.io/v1:RoleBinding"),
+    *("traefik.io/v1alpha1:IngressRoute", "traefik.io/v1alpha1:IngressRouteTCP"),
+    *("traefik.io/v1alpha1:TLSOption",),
+}
+"""The kinds of objects whose every way around the policies has been looked at."""
+
+
+def _is_part_of(urn: str, component: str) -> bool:
+    """Return whether a resource is a component's, by the types of its parents."""
+    return f"registry:index:{component}" in urn.split("::")[2].split("$")
+
+
 def _configures_nodes(urn: str) -> bool:
-    """Return whether a resource is one of the node configurator's, by the types of its parents."""
-    return "registry:index:NodeConfigurator" in urn.split("::")[2].split("$")
+    return _is_part_of(urn, "NodeConfigurator")
 
 
 def _is_bootstrap(urn: str) -> bool:
@@ -44,7 +62,12 @@ def _of_objects(rule: Callable[[dict[str, Any]], Iterable[str]]) -> _Rule:
 
 def _restricted(args: ResourceValidationArgs, inputs: dict[str, Any]) -> Iterator[str]:
     if args.resource_type.startswith("kubernetes:"):
-        yield from pods.unrestricted(inputs, configures_nodes=_configures_nodes(args.urn))
+        configures_nodes = _configures_nodes(args.urn)
+        yield from pods.unrestricted(
+            inputs,
+            configures_nodes=configures_nodes,
+            asks_api_server=configures_nodes or _is_part_of(args.urn, "AcmeClient"),
+        )
 
 
 def _admission(args: ResourceValidationArgs, inputs: dict[str, Any]) -> Iterator[str]:
@@ -55,8 +78,9 @@ def _admission(args: ResourceValidationArgs, inputs: dict[str, Any]) -> Iterator
 
 
 def _hidden(args: ResourceValidationArgs, _: dict[str, Any]) -> Iterator[str]:
-    if args.resource_type == "kubernetes:helm.sh/v3:Release":
-        yield "expected no Helm release, whose objects no policy sees"
+    package, _colon, kind = args.resource_type.partition(":")
+    if package == "kubernetes" and kind not in KINDS:
+        yield "expected a kind that all policies know: see KINDS in policy/policies.py"
 
 
 def _broad(args: ResourceValidationArgs, inputs: dict[str, Any]) -> Iterable[str]:
@@ -97,12 +121,15 @@ POLICIES = [
     _policy("restricted-pods", "Pods have no more rights than they need.", _restricted),
     _policy("restricted-namespaces", "Namespaces admit restricted pods only.", _admission),
     _policy("pinned-images", "Images are those that were tested.", _of_objects(pods.unpinned)),
-    _policy("visible-objects", "Policies see every object.", _hidden),
+    _policy("known-objects", "Policies see every object, and know its kind.", _hidden),
     _policy("tls", "Passwords are sent over TLS only.", _of_objects(network.plain_http)),
     _policy(
         "no-cloud-credentials",
         "No pod asks the cloud for credentials.",
         _of_objects(network.link_local),
+    ),
+    _policy(
+        "narrow-rights", "Pods read the Secrets only that they need.", _of_objects(rights.broad)
     ),
     StackValidationPolicy("closed-namespaces", "Traffic that nobody allowed is denied.", _closed),
     _policy(
@@ -112,7 +139,7 @@ POLICIES = [
     ),
     _policy(
         "kept-images",
-        "Images are not deleted with their Space.",
+        "Images are not deleted with their Space, or by it.",
         lambda args, inputs: cloud.deletable(
             args.resource_type, inputs, protected=args.opts.protect
         ),

@@ -66,11 +66,12 @@ def fits(value: Any, *expected: object) -> bool:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Yield all texts in properties, the names of properties not included."""
+    """Yield all texts in properties, the names of properties among them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for inner in value.values():
+        for name, inner in value.items():
+            yield name
             yield from texts(inner)
     elif isinstance(value, list):
         for inner in value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pulumi
@@ -27,7 +28,7 @@ def guard(settings: Settings, cluster: Cluster, stack: str) -> pulumi.ResourceTr
     """
     own = {settings.namespace, settings.nodes_namespace}
 
-    def must_not_exist(args: pulumi.ResourceHookArgs) -> None:
+    async def must_not_exist(args: pulumi.ResourceHookArgs) -> None:
         inputs = args.new_inputs or {}
         metadata = inputs["metadata"]
         name, namespace = metadata.get("name"), metadata.get("namespace", "")
@@ -35,7 +36,10 @@ def guard(settings: Settings, cluster: Cluster, stack: str) -> pulumi.ResourceTr
         if namespace in own or not isinstance(namespace, str):
             return
         try:
-            existing = cluster.metadata(inputs["kind"], inputs["apiVersion"], name, namespace)
+            # Ten such objects are asked for at once.
+            existing = await asyncio.to_thread(
+                cluster.metadata, inputs["kind"], inputs["apiVersion"], name, namespace
+            )
         except NotReadyError:
             if pulumi.runtime.is_dry_run():
                 return

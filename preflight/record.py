@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,7 +34,7 @@ _ENTRIES = "docs/nodes.md#remove-the-entries"
 def record(
     settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
 ) -> pulumi.Output[None]:
-    """Record where images and namespace are, and refuse settings that would leave something there.
+    """Record where images and registry are, and refuse settings that would leave something there.
 
     The engine compares the state with the settings before anything else, in previews too.
 
@@ -47,28 +48,35 @@ def record(
         An output that is known only if nothing would be lost.
     """
     compare = comparison(settings, access, cluster, served)
+
+    async def compare_record(args: pulumi.ResourceHookArgs) -> None:
+        old = args.old_inputs
+        # The cluster may be asked, and the engine is waiting for other resources meanwhile.
+        await asyncio.to_thread(compare, old["input"] if old else None)
+
     hook = pulumi.ResourceHook(
-        "compare-record",
-        lambda args: compare((args.old_inputs or {})["input"]),
-        pulumi.ResourceHookOptions(on_dry_run=True),
+        "compare-record", compare_record, pulumi.ResourceHookOptions(on_dry_run=True)
     )
+    hooks = pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
     stash = pulumi.Stash(
         "record",
         input={
             "storage": place(settings.storage, access.spaces_endpoint),
+            "hostname": settings.hostname,
             "namespace": settings.namespace,
             "rotation": settings.rotation,
             "nodes": settings.nodes.configure,
         },
-        opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook])),
+        opts=pulumi.ResourceOptions(hooks=hooks),
     )
-    # `pulumi up --target` of something else neither updates the stash nor runs its hook.
+    # `pulumi up --target` of something else neither updates the stash nor runs its hook: then this
+    # is what the state had, and the settings otherwise.
     return stash.input.apply(explained_errors()(compare))
 
 
 def comparison(
     settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
-) -> Callable[[dict[str, Any]], None]:
+) -> Callable[[dict[str, Any] | None], None]:
     """Return a function that raises if settings would lose what is recorded.
 
     Args:
@@ -80,19 +88,33 @@ def comparison(
     wanted = place(settings.storage, access.spaces_endpoint)
     moved_from = settings.storage.moved_from if settings.storage.kind == "s3" else None
 
-    def compare(recorded: dict[str, Any]) -> None:
-        # In the namespace that this state has left, it is its own.
-        others = [item.problem for item in served if item.namespace != recorded["namespace"]]
-        if others:
-            raise SettingsError(others)
+    def compare(recorded: dict[str, Any] | None) -> None:
+        _require_free(served, recorded, settings)
+        if recorded is None:
+            return
         require_same_place(recorded["storage"], wanted, moved_from)
-        # Earlier versions recorded none.
-        _require_no_older(recorded.get("rotation", 1), settings.rotation)
+        _require_no_older(recorded["rotation"], settings.rotation)
         if recorded["namespace"] != settings.namespace:
             _require_no_entries(recorded, settings.namespace)
             _require_empty(recorded["namespace"], settings.namespace, cluster)
 
     return compare
+
+
+def _require_free(
+    served: Sequence[Served], recorded: dict[str, Any] | None, settings: Settings
+) -> None:
+    """Refuse a hostname that another state of a stack with this name serves.
+
+    Only a new hostname or namespace is looked at: until the namespace that this state has left is
+    gone, it serves the hostname, too.
+    """
+    old = recorded or {"namespace": None, "hostname": None}
+    if (old["namespace"], old["hostname"]) == (settings.namespace, settings.hostname):
+        return
+    others = [item.problem for item in served if item.namespace != old["namespace"]]
+    if others:
+        raise SettingsError(others)
 
 
 def _require_no_older(recorded: int, wanted: int) -> None:
@@ -118,19 +140,17 @@ def _require_no_entries(recorded: dict[str, Any], wanted: str) -> None:
         wanted: The namespace that the settings name.
 
     Raises:
-        SettingsError: Nodes are configured, or an earlier version has not recorded that.
+        SettingsError: Nodes are configured.
     """
-    configured = recorded.get("nodes")
-    if configured is False:
+    if not recorded["nodes"]:
         return
-    state = "says that" if configured else "does not say yet whether"
     unset = set_command(["nodes", "configure"], False)
     raise SettingsError(
         [
             Problem(
                 "namespace",
                 json.dumps(wanted),
-                f"the state {state} nodes are configured; their entries would stay: the node "
+                "the state says that nodes are configured; their entries would stay: the node "
                 "configurator of another namespace neither changes nor removes them",
                 f"{set_command(['namespace'], recorded['namespace'])}\n"
                 f"and to rename it, first remove the entries: {_ENTRIES}, which ends with\n"

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from settings.schedule import Schedule
-from settings.section import LISTED, NAMED, FixableError, Flag, Positive, Section, Text
+from settings.section import NAMED, FixableError, Flag, ListOf, Positive, Section
+from settings.tag_pattern import TagPattern
 from settings.types import Label, RepositoryPattern
-
-
-def _expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise FixableError(f"expected a regular expression such as ^v[0-9]: {error.msg}") from None
-    return text
-
-
-RegularExpression = Annotated[Text, AfterValidator(_expression)]
 
 
 class MaintenanceSettings(Section):
@@ -50,10 +39,10 @@ class RetentionRule(Section):
         matching: Regular expressions of tags that stay, whatever precedes or follows the match.
     """
 
-    repositories: Annotated[list[RepositoryPattern], LISTED]
+    repositories: ListOf[RepositoryPattern]
     last: Positive | None = None
     days: Positive | None = None
-    matching: Annotated[list[RegularExpression], LISTED] = []  # noqa: RUF012 - pydantic copies it
+    matching: ListOf[TagPattern] = []  # noqa: RUF012 - pydantic copies it
 
     @field_validator("repositories")
     @classmethod

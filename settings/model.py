@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -22,9 +23,10 @@ from settings.schema import (
     WebhookSettings,
 )
 from settings.section import NAMED, FixableError, Positive, Section, drop_empty, kinds
+from settings.servers import Hostname
 from settings.storage import S3Settings, SpacesSettings
 from settings.tls import TlsAcme, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
-from settings.types import Hostname, Label, NamedUser, Namespace, User
+from settings.types import Label, NamedUser, Namespace, User
 
 
 class Settings(Section):
@@ -74,7 +76,7 @@ class Settings(Section):
     @property
     def nodes_namespace(self) -> str:
         """The namespace of what configures nodes, which may do what the registry's may not."""
-        return f"{self.namespace}-nodes"
+        return _nodes_namespace(self.namespace)
 
     @field_validator("storage", "tls", mode="before")
     @classmethod
@@ -112,18 +114,13 @@ class Settings(Section):
                     key=("users", name),
                     fixes={(key,): Ask.VALUE},
                 )
-        prefix = f"{info.data.get('hostname')}/"
         for name, user in users.items():
-            if any(pattern.startswith(prefix) for pattern in user.pull):
-                own = [pattern for pattern in user.pull if pattern not in user.push]
-                raise FixableError(
-                    "expected repositories without the hostname",
-                    {
-                        "push": [pattern.removeprefix(prefix) for pattern in user.push],
-                        "pull": [pattern.removeprefix(prefix) for pattern in own],
-                    },
-                    key=("users", name),
-                )
+            right = {
+                "push": _without_hostname(user.push, info),
+                "pull": _without_hostname([x for x in user.pull if x not in user.push], info),
+            }
+            if {*right["push"], *right["pull"]} != set(user.pull):
+                raise FixableError(_NO_HOSTNAME, right, key=("users", name))
         return users
 
     @field_validator("registry")
@@ -143,14 +140,20 @@ class Settings(Section):
 
     @field_validator("ingress")
     @classmethod
-    def _keep_apart(cls, ingress: IngressSettings, info: ValidationInfo) -> IngressSettings:
-        if ingress.controller_namespace == info.data.get("namespace"):
-            raise FixableError(
-                "expected another namespace than that of the ingress controller, since this "
-                "program creates it",
-                key=("namespace",),
-            )
+    def _keep_the_controller_apart(
+        cls, ingress: IngressSettings, info: ValidationInfo
+    ) -> IngressSettings:
+        _keep_apart(ingress.controller_namespace, "the ingress controller", info)
         return ingress
+
+    @field_validator("monitoring")
+    @classmethod
+    def _keep_prometheus_apart(
+        cls, monitoring: MonitoringSettings, info: ValidationInfo
+    ) -> MonitoringSettings:
+        if monitoring.enabled:
+            _keep_apart(monitoring.namespace, "Prometheus", info)
+        return monitoring
 
     @field_validator("tls")
     @classmethod
@@ -200,16 +203,26 @@ class Settings(Section):
     def _name_other_namespaces(
         cls, pull_secrets: PullSecretsSettings, info: ValidationInfo
     ) -> PullSecretsSettings:
-        namespace = info.data.get("namespace")
-        created = (namespace, f"{namespace}-nodes")
-        others = [name for name in dict.fromkeys(pull_secrets.namespaces) if name not in created]
+        others = [name for name in pull_secrets.namespaces if name not in _created(info)]
         if others != pull_secrets.namespaces:
             raise FixableError(
-                "expected each namespace once, and none that this program creates",
+                "expected no namespace that this program creates",
                 others or None,
                 key=("pullSecrets", "namespaces"),
             )
         return pull_secrets
+
+    @field_validator("retention")
+    @classmethod
+    def _name_no_hostname(
+        cls, retention: RetentionSettings, info: ValidationInfo
+    ) -> RetentionSettings:
+        for name, rule in retention.rules.items():
+            right = _without_hostname(rule.repositories, info)
+            if right != rule.repositories:
+                key = ("retention", "rules", name, "repositories")
+                raise FixableError(_NO_HOSTNAME, right, key=key)
+        return retention
 
     @field_validator("retention")
     @classmethod
@@ -225,3 +238,29 @@ class Settings(Section):
                     key=("maintenance", field),
                 )
         return retention
+
+
+def _nodes_namespace(namespace: str) -> str:
+    return f"{namespace}-nodes"
+
+
+_NO_HOSTNAME = "expected repositories without the hostname"
+
+
+def _without_hostname(patterns: Sequence[str], info: ValidationInfo) -> list[str]:
+    prefix = f"{info.data.get('hostname')}/"
+    return list(dict.fromkeys(pattern.removeprefix(prefix) for pattern in patterns))
+
+
+def _created(info: ValidationInfo) -> tuple[str, str]:
+    """Return the namespaces that this program creates."""
+    namespace = str(info.data.get("namespace"))
+    return namespace, _nodes_namespace(namespace)
+
+
+def _keep_apart(namespace: str, whose: str, info: ValidationInfo) -> None:
+    if namespace in _created(info):
+        raise FixableError(
+            f"expected another namespace than that of {whose}, since this program creates it",
+            key=("namespace",),
+        )

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +58,16 @@ class SettingsError(pulumi.RunError):
         self.problems = list(problems)
 
 
+ENDS_PROGRAM = ContextVar("ENDS_PROGRAM", default=False)
+"""Whether a refusal may end the process: it may be that of another program's component."""
+
+
 @contextmanager
 def explained_errors() -> Iterator[None]:
     """End the program after a refusal, without the engine's own "an unhandled error occurred".
 
-    Also decorates functions whose errors nobody can catch, such as those of `Output.apply`.
+    Also decorates functions whose errors nobody can catch, such as those of `Output.apply`. In the
+    host of a component the refusal is raised, as an error that the SDK shows without a traceback.
 
     The engine adds that to every error but those that are said to be explained, by the code 32:
     https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/python/cmd/pulumi-language-python-exec
@@ -69,6 +75,8 @@ def explained_errors() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
+        if not ENDS_PROGRAM.get():
+            raise
         pulumi.log.error(str(error))
         sys.exit(32)
 

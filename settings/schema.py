@@ -8,21 +8,19 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from settings.commands import Ask
-from settings.section import LISTED, FixableError, Flag, Number, Section, Text
+from settings.section import FixableError, Flag, ListOf, Number, Section
+from settings.servers import HeaderName, HeaderValue, Hostname, IpAddress, WebhookUrl
 from settings.types import (
     Cpu,
-    HeaderName,
-    Hostname,
-    Image,
-    IpAddress,
     Label,
     Memory,
     NodePath,
     ObjectName,
+    ProxyImage,
     RegistryImage,
     RepositoryPattern,
+    ScriptsImage,
     WebhookAction,
-    WebhookUrl,
 )
 
 
@@ -55,7 +53,7 @@ class RegistrySettings(Section):
             registry's memory limit.
         redirect: Whether clients download layers from the S3 server itself, which they must reach.
         read_only: Refuse pushes and deletes.
-        proxy_image: Caddy, the auth proxy in the same pod.
+        proxy_image: Caddy, 2.11.0 or newer, the auth proxy in the same pod.
         resources: What the scheduler reserves for the registry in each pod.
     """
 
@@ -64,7 +62,7 @@ class RegistrySettings(Section):
     parallel_uploads: Annotated[Number, Field(ge=1, le=1000)] = 16
     redirect: Flag = False
     read_only: Flag = False
-    proxy_image: Image = "docker.io/library/caddy:2.11.9"
+    proxy_image: ProxyImage = "docker.io/library/caddy:2.11.9"
     resources: Resources = Resources()
 
     @property
@@ -103,8 +101,8 @@ class UserSettings(Section):
             always among them.
     """
 
-    push: Annotated[list[RepositoryPattern], LISTED] = []  # noqa: RUF012 - pydantic copies it
-    pull: Annotated[list[RepositoryPattern], LISTED] = []  # noqa: RUF012
+    push: ListOf[RepositoryPattern] = []  # noqa: RUF012 - pydantic copies it
+    pull: ListOf[RepositoryPattern] = []  # noqa: RUF012
 
     @field_validator("pull")
     @classmethod
@@ -170,7 +168,7 @@ class DnsSettings(Section):
     """
 
     zone: Hostname | None = None
-    addresses: Annotated[list[IpAddress], LISTED] = []  # noqa: RUF012 - pydantic copies it
+    addresses: ListOf[IpAddress] = []  # noqa: RUF012 - pydantic copies it
 
 
 class NodesSettings(Section):
@@ -211,7 +209,7 @@ class PullSecretsSettings(Section):
             account.
     """
 
-    namespaces: Annotated[list[Label], LISTED] = []  # noqa: RUF012 - pydantic copies it
+    namespaces: ListOf[Label] = []  # noqa: RUF012 - pydantic copies it
     default_service_account: Flag = False
 
 
@@ -225,8 +223,8 @@ class WebhookSettings(Section):
     """
 
     url: WebhookUrl
-    headers: Annotated[dict[HeaderName, Text], Field(repr=False)] = {}  # noqa: RUF012 - pydantic copies it
-    actions: Annotated[list[WebhookAction], LISTED] = ["push", "delete"]  # noqa: RUF012
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(repr=False)] = {}  # noqa: RUF012 - pydantic copies it
+    actions: ListOf[WebhookAction] = ["push", "delete"]  # noqa: RUF012
 
 
 class ScriptsSettings(Section):
@@ -236,4 +234,4 @@ class ScriptsSettings(Section):
         image: Has Python 3.9 or newer as ``python3``.
     """
 
-    image: Image = "docker.io/library/python:3.13.7-alpine3.22"
+    image: ScriptsImage = "docker.io/library/python:3.13.7-alpine3.22"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, get_args
+from typing import Annotated, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from settings.commands import Ask, KeyPath
+
+_Element = TypeVar("_Element")
 
 
 class FixableError(ValueError):
@@ -108,9 +110,16 @@ def _flag(value: object) -> object:
 
 def _listed(value: object) -> object:
     if isinstance(value, str | int):
-        words = re.findall(r"[^\s,\[\]\"']+", str(value))
+        text = str(value)
+        # Brackets and commas inside of anything else are those of a regular expression.
+        several = re.fullmatch(r"\[?[\w\s,.*/:@\"'-]*\]?", text)
+        words = re.findall(r"[^\s,\[\]\"']+", text) if several else [text]
         raise FixableError("expected a list", words or None)
     return value
+
+
+def _once(values: list[_Element]) -> list[_Element]:
+    return list(dict.fromkeys(values))
 
 
 def _named(value: object) -> object:
@@ -121,8 +130,8 @@ Text = Annotated[str, BeforeValidator(_text)]
 Number = Annotated[int, BeforeValidator(_number)]
 Positive = Annotated[Number, AfterValidator(_positive)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-LISTED = BeforeValidator(_listed)
-"""For fields that are lists."""
+ListOf = Annotated[list[_Element], BeforeValidator(_listed), AfterValidator(_once)]
+"""A list; what is in it twice, in whatever spelling, is taken once."""
 NAMED = BeforeValidator(_named)
 """For fields that are mappings by name; nothing is none."""
 

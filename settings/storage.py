@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import ValidationInfo, field_validator
 
 from settings.section import FixableError, Flag, Section, Text
+from settings.servers import Endpoint
 from settings.types import (
     AccessKey,
     Bucket,
-    Endpoint,
     Folder,
     NamePrefix,
     S3Region,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from settings.section import Section
-from settings.types import AcmeServer, Certificates, Email, ObjectName, Resolver
+from settings.servers import AcmeServer, Email
+from settings.types import Certificates, ObjectName, Resolver
 
 
 class _Terminated(Section):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from pathlib import Path
@@ -13,12 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from settings.commands import Ask, FromFile
 from settings.section import FixableError, Text, hyphenate, lower, matching, trim
 
-OLDEST_VERSION = (3, 1, 2)
-"""Older ones lose tags from listings on S3, and have known vulnerabilities:
-https://github.com/distribution/distribution/issues/4891"""
+_OLDEST_PYTHON = (3, 9)
 
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_SUBDOMAIN = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+SUBDOMAIN = rf"(?=[a-z0-9.-]{{1,253}}(?![a-z0-9.-])){LABEL}(\.{LABEL})*"
 """Both from https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
 
 _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
@@ -42,35 +39,41 @@ def _image(text: str) -> str:
     return re.sub("^.*?(?=:[^/:@]*(@|$)|@|$)", lambda name: name[0].lower(), reference)
 
 
-def _recent(image: str) -> str:
-    """Refuse an image of the registry whose tag does not tell a version that is recent enough."""
-    oldest = ".".join(map(str, OLDEST_VERSION))
-    match = re.fullmatch(_IMAGE, image)
-    version = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?!\d)", (match and match["tag"]) or "")
-    if version and tuple(map(int, version.groups())) >= OLDEST_VERSION:
-        return image
-    right = re.sub("(:[^/]*)?$", f":{oldest}", _image(image).partition("@")[0], count=1)
-    raise FixableError(
-        f"expected name:version, with a whole version of {oldest} or newer: older ones list tags "
-        "wrongly on S3",
-        right if re.fullmatch(_IMAGE, right) else Ask.VALUE,
-    )
+def _recent(oldest: tuple[int, int, int], tested: str, reason: str) -> AfterValidator:
+    """Return a validator that refuses an image whose tag does not tell that it is recent enough.
+
+    Args:
+        oldest: The oldest version.
+        tested: The version to propose instead.
+        reason: What older ones do.
+    """
+
+    def check(image: str) -> str:
+        match = re.fullmatch(_IMAGE, image)
+        version = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?!\d)", (match and match["tag"]) or "")
+        if version and tuple(map(int, version.groups())) >= oldest:
+            return image
+        right = re.sub("(:[^/]*)?$", f":{tested}", _image(image).partition("@")[0], count=1)
+        raise FixableError(
+            f"expected name:version, with a whole version of {'.'.join(map(str, oldest))} or "
+            f"newer: older ones {reason}",
+            right if re.fullmatch(_IMAGE, right) else Ask.VALUE,
+        )
+
+    return AfterValidator(check)
 
 
-def _host(text: str) -> str:
-    """Return the host of what may be a URL."""
-    rest = re.sub("^[a-z0-9]+:/+", "", lower(text)).rpartition("@")[2]
-    return re.split("[/?#:]", rest)[0].strip(".")
+def _recent_python(image: str) -> str:
+    """Refuse an image called python whose tag is of a version that is too old."""
+    tag = re.fullmatch(r"(?:.*/)?python:(\d+(?:\.\d+)*).*", image)
+    version = tuple(map(int, tag[1].split("."))) if tag else _OLDEST_PYTHON
+    if version < _OLDEST_PYTHON[: len(version)]:
+        raise FixableError(f"expected Python {'.'.join(map(str, _OLDEST_PYTHON))} or newer")
+    return image
 
 
 def _bucket(text: str) -> str:
     return lower(text).removeprefix("s3://").rstrip("/")
-
-
-def _endpoint(text: str) -> str:
-    url = lower(text)
-    host = re.split("[/?#]", url.rpartition("://")[2].rpartition("@")[2])[0].rstrip(".")
-    return f"{'http' if url.startswith('http://') else 'https'}://{host}"
 
 
 def _memory(text: str) -> str:
@@ -91,15 +94,9 @@ def _node_path(text: str) -> str:
 
 
 def _repositories(text: str) -> str:
+    path = re.sub("/+", "/", re.sub("^[a-z]+://[^/]*", "", lower(text)))
     # No rights to everything unless a star asks for them.
-    return re.sub(r"(?<=[^/])/\**$", "/*", re.sub("/+", "/", lower(text))).removeprefix("/")
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise ValueError("expected an IPv4 or IPv6 address") from None
+    return re.sub(r"(?<=[^/])/\**$", "/*", path).removeprefix("/")
 
 
 def _certificates(text: str) -> str:
@@ -117,26 +114,17 @@ def _certificates(text: str) -> str:
     return text
 
 
-Hostname = Annotated[
-    Text,
-    matching(
-        rf"(?=.{{1,253}}$)(?!.*\.\d+$){_LABEL}(\.{_LABEL})+",
-        "a hostname in lowercase letters, such as registry.example.com: no scheme, port or path",
-        _host,
-    ),
-]
-IpAddress = Annotated[Text, AfterValidator(_address)]
 Label = Annotated[
     Text,
     matching(
-        _LABEL, "at most 63 lowercase letters, digits and hyphens, such as registry", hyphenate
+        LABEL, "at most 63 lowercase letters, digits and hyphens, such as registry", hyphenate
     ),
 ]
 Namespace = Annotated[
     Text,
     matching(
         # The namespace of what configures nodes has a name six characters longer.
-        rf"(?=.{{1,57}}$)(?!kube-|default$){_LABEL}",
+        rf"(?=.{{1,57}}$)(?!kube-|default$){LABEL}",
         "at most 57 lowercase letters, digits and hyphens, such as registry; not default, not "
         "kube-...",
         lambda text: hyphenate(text)[:57].strip("-"),
@@ -145,7 +133,7 @@ Namespace = Annotated[
 ObjectName = Annotated[
     Text,
     matching(
-        _SUBDOMAIN,
+        SUBDOMAIN,
         "the name of a Kubernetes object: lowercase letters, digits, hyphens and dots",
         hyphenate,
     ),
@@ -190,7 +178,17 @@ Image = Annotated[
     Text,
     matching(_IMAGE, "name:tag, with a tag that stays, or name@sha256:<digest>", _image),
 ]
-RegistryImage = Annotated[Text, AfterValidator(_recent)]
+RegistryImage = Annotated[
+    # https://github.com/distribution/distribution/issues/4891
+    Text,
+    _recent((3, 1, 2), "3.1.2", "list tags wrongly on S3"),
+]
+ProxyImage = Annotated[
+    # https://github.com/caddyserver/caddy/pull/7186
+    Text,
+    _recent((2, 11, 0), "2.11.9", "do not know the hashes of passwords"),
+]
+ScriptsImage = Annotated[Image, AfterValidator(_recent_python)]
 NamePrefix = Annotated[
     # 63 characters are a bucket name's limit, 9 of them are the random suffix's.
     Text,
@@ -204,49 +202,14 @@ Bucket = Annotated[
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     Text,
     matching(
-        rf"(?=.{{3,63}}$)(?!xn--)(?!\d+(\.\d+){{3}}$){_LABEL}(\.{_LABEL})*",
+        rf"(?=.{{3,63}}$)(?!xn--)(?!\d+(\.\d+){{3}}$){LABEL}(\.{LABEL})*",
         "the name of an existing bucket",
         _bucket,
-    ),
-]
-_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-Endpoint = Annotated[
-    Text,
-    matching(
-        # What leads to the pod itself, or to its node's metadata service, is no S3 server.
-        rf"https?://(?!localhost(:|$)|127\.|0\.0\.0\.0|169\.254\.){_SUBDOMAIN}(:{_PORT})?",
-        "a URL without bucket and path, such as https://s3.eu-central-1.amazonaws.com",
-        _endpoint,
-    ),
-]
-WebhookUrl = Annotated[
-    Text,
-    matching(
-        rf"https?://(?!localhost(:|/|$)|127\.|0\.0\.0\.0|169\.254\.){_SUBDOMAIN}(:{_PORT})?"
-        r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?",
-        "a URL such as https://ci.example.com/hooks/registry",
     ),
 ]
 WebhookAction = Literal["push", "pull", "delete"]
 """https://github.com/distribution/distribution/blob/v3.1.2/notifications/event.go"""
 
-HeaderName = Annotated[
-    str, matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of a header, such as Authorization")
-]
-AcmeServer = Annotated[
-    Text,
-    matching(
-        rf"https://{_SUBDOMAIN}(:{_PORT})?(/[A-Za-z0-9._~-]+)*/?",
-        "the URL of an ACME server's directory, such as "
-        "https://acme-staging-v02.api.letsencrypt.org/directory",
-    ),
-]
-Email = Annotated[
-    Text,
-    matching(
-        rf"[A-Za-z0-9._%+-]{{1,64}}@{_SUBDOMAIN}", "an email address, such as you@example.com"
-    ),
-]
 S3Region = Annotated[
     Text, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "a region's name, such as us-east-1")
 ]

@@ -179,6 +179,5 @@ class Space(pulumi.ComponentResource):
         """
         wanted = place(args.settings, args.access.spaces_endpoint)
         actual = {**wanted, "region": region, "namePrefix": name.rpartition("-")[0]}
-        with explained_errors():
-            require_same_place(actual, wanted, None, f"pulumi up --replace '{record}'")
+        require_same_place(actual, wanted, None, f"pulumi up --replace '{record}'")
         return name

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud import spaces
+from tests.faults.interrupted import kill_after, repair
 from tests.sandbox.crane import Crane, logged_in
 from tests.sandbox.existing_buckets import BUCKET, MINIO_PORT, ExistingBucket, empty, use
 from tests.sandbox.helpers import Sandbox, eventually, second_stack
@@ -140,6 +141,22 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         stack.pulumi(*secret, stdin=key["secret_key"])
         stack.pulumi("up", "--yes", "--skip-preview")
         pull(stack, namespace, tmp_path / "again")
+
+
+def test_a_namespace_is_renamed_and_an_interruption_is_no_obstacle(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The engine is killed when the new namespace exists, and the old one still serves."""
+    old, new = "registry-renamed", "registry-renamed-2"
+    with stack_with_a_space(sandbox, "renamed", "delete") as stack:
+        stack.pulumi("up", "--yes", "--skip-preview")
+        push(stack, old)
+        stack.config(namespace=new)
+        assert kill_after(stack, 5, "up", "--yes", "--skip-preview")
+        stack.kubectl("get", "namespace", old, new)
+        repair(stack, "up")
+        pull(stack, new, tmp_path / "renamed")
+        assert not stack.kubectl("get", "namespace", old, "--ignore-not-found").stdout
 
 
 def pull_from_another_stack(

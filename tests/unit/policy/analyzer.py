@@ -25,6 +25,7 @@ _TYPES = {
     "Deployment": "apps/v1",
     "DaemonSet": "apps/v1",
     "CronJob": "batch/v1",
+    "Job": "batch/v1",
     "ConfigMap": "core/v1",
     "Namespace": "core/v1",
     "Pod": "core/v1",
@@ -34,7 +35,8 @@ _TYPES = {
     "NetworkPolicy": "networking.k8s.io/v1",
     "IngressRoute": "traefik.io/v1alpha1",
     "IngressRouteTCP": "traefik.io/v1alpha1",
-    "PodPatch": "core/v1",
+    "Role": "rbac.authorization.k8s.io/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
     "PodTemplate": "core/v1",
 }
 

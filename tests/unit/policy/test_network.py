@@ -15,9 +15,10 @@ TLS = [{"hosts": ["a.example.com"], "secretName": "tls"}]
 
 def ingress(port: str, tls: object = None, /, **annotations: str) -> dict[str, Any]:
     backend = {"service": {"name": "registry", "port": {"name": port}}}
+    rule = {"host": "a.example.com", "http": {"paths": [{"path": "/", "backend": backend}]}}
     return {
         "metadata": {"annotations": {f"{ROUTER}.{key}": x for key, x in annotations.items()}},
-        "spec": {"tls": tls, "rules": [{"http": {"paths": [{"path": "/", "backend": backend}]}}]},
+        "spec": {"tls": tls, "rules": [rule]},
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policy.pods import EXPECTED
-from tests.unit.policy.analyzer import UNKNOWN, refused, refused_object
+from tests.unit.policy.analyzer import UNKNOWN, refused_object
 
 CONFIGURATOR = "registry:index:NodeConfigurator"
 POD: dict[str, Any] = {
@@ -33,6 +33,18 @@ def changed(path: str, value: object) -> dict[str, Any]:
 
 def deployment(spec: dict[str, Any]) -> dict[str, Any]:
     return {"spec": {"template": {"spec": spec}}}
+
+
+def test_the_context_that_the_program_and_the_pack_share_is_the_restricted_one() -> None:
+    """And beyond that standard nobody is root of a group, or writes into an image."""
+    assert {
+        "runAsNonRoot": True,
+        **dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"), 65532),
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    } == EXPECTED
 
 
 def test_a_restricted_pod_passes() -> None:
@@ -73,7 +85,6 @@ def test_each_right_beyond_the_restricted_ones_is_refused(
         ("Deployment", deployment(pod)),
         ("DaemonSet", deployment(pod)),
         ("CronJob", {"spec": {"jobTemplate": {"spec": {"template": {"spec": pod}}}}}),
-        ("PodPatch", {"spec": pod}),
         ("PodTemplate", {"template": {"spec": pod}}),
     ):
         (problem, *_) = refused_object(kind, inputs)["restricted-pods"]
@@ -153,8 +164,24 @@ def test_a_namespace_that_admits_any_pod_is_refused() -> None:
     assert refused_object("Namespace", namespace) == {}
 
 
-def test_a_helm_release_hides_its_objects() -> None:
-    assert list(refused("kubernetes:helm.sh/v3:Release", {"chart": "a"})) == ["visible-objects"]
+TOKEN = {
+    **POD,
+    "volumes": [{"name": "api", "projected": {"sources": [{"serviceAccountToken": {}}]}}],
+    "initContainers": [{**POD["containers"][0], "volumeMounts": [{"name": "api"}]}],
+}
+
+
+@pytest.mark.parametrize("component", [CONFIGURATOR, "registry:index:AcmeClient"])
+def test_an_api_token_is_for_the_init_containers_of_those_who_need_one(component: str) -> None:
+    """The ACME client's other container faces the Internet, and the configurator's lasts."""
+    assert refused_object("DaemonSet", deployment(TOKEN), parent=component) == {}
+    other = refused_object("DaemonSet", deployment(TOKEN), parent="registry:index:Registry")
+    assert other == {"restricted-pods": ["volumes: expected no API token"]}
+    mounted = {**POD["containers"][0], "volumeMounts": [{"name": "x"}, {"name": "api"}]}
+    outside = deployment({**TOKEN, "containers": [mounted]})
+    assert refused_object("DaemonSet", outside, parent=component) == {
+        "restricted-pods": ["container main: volumeMounts: expected no API token"]
+    }
 
 
 @pytest.mark.parametrize(("path", "value", "named"), BREACHES)

@@ -65,7 +65,13 @@ def test_other_routes_are_in_nobodys_way(match: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotations", "count"), [({}, 1), ({"cert-manager.io/issuer-name": "x"}, 0)]
+    ("annotations", "count"),
+    [
+        ({}, 1),
+        # Each `kubectl apply` writes one.
+        ({"kubectl.kubernetes.io/last-applied-configuration": "{}"}, 1),
+        ({"cert-manager.io/issuer-name": "x"}, 0),
+    ],
 )
 def test_a_certificate_that_cert_manager_did_not_get_is_not_overwritten(
     annotations: dict[str, str], count: int

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pulumi
@@ -24,7 +26,7 @@ Create = Callable[..., None]
 @pytest.fixture
 def create(monkeypatch: pytest.MonkeyPatch) -> Create:
     """Return a function that does what the engine does before it creates an object."""
-    callbacks: list[Callable[[pulumi.ResourceHookArgs], None]] = []
+    callbacks: list[Callable[[pulumi.ResourceHookArgs], Coroutine[Any, Any, None]]] = []
 
     def hook(_: str, callback: Any, opts: pulumi.ResourceHookOptions) -> None:
         assert opts.on_dry_run, "a preview must show it, too"
@@ -41,7 +43,7 @@ def create(monkeypatch: pytest.MonkeyPatch) -> Create:
             type=f"kubernetes:core/v1:{kind}",
             new_inputs={"kind": kind, "apiVersion": api_version, "metadata": metadata},
         )
-        callbacks[0](args)
+        asyncio.run(callbacks[0](args))
 
     return create
 
@@ -111,6 +113,17 @@ def test_what_is_in_the_registrys_namespaces_is_its_own(
     create("Secret", name="x", namespace=namespace)
 
 
+@pytest.mark.parametrize(
+    "namespace", ["", "kube-system", "default", "registry-2", "registry-nodes-2", "monitoring"]
+)
+def test_what_is_anywhere_else_may_be_somebody_elses(
+    create: Create, monkeypatch: pytest.MonkeyPatch, namespace: str
+) -> None:
+    has(monkeypatch, ("Role", "rbac.authorization.k8s.io/v1", namespace, "registry"))
+    with pytest.raises(pulumi.RunError, match="registry exists, and is not in this stack's state"):
+        create("Role", "rbac.authorization.k8s.io/v1", name="registry", namespace=namespace)
+
+
 def test_a_cluster_that_cannot_be_asked_stops_up_but_no_preview(
     create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +135,28 @@ def test_a_cluster_that_cannot_be_asked_stops_up_but_no_preview(
         create(name="registry")
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     create(name="registry")
+
+
+def test_objects_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten namespaces with pull Secrets would be ten pauses, in which nothing else goes on."""
+    hooks: list[Any] = []
+    monkeypatch.setattr(pulumi, "ResourceHook", lambda _name, hook, _opts: hooks.append(hook))
+    guard(SETTINGS, CLUSTER, STACK)
+    together = threading.Barrier(3, timeout=60)
+
+    def metadata(*_: object) -> None:
+        together.wait()
+
+    monkeypatch.setattr(Cluster, "metadata", metadata)
+    args = pulumi.ResourceHookArgs(
+        *("", "", "", ""),
+        new_inputs={"kind": "Secret", "apiVersion": "v1", "metadata": {"namespace": "team"}},
+    )
+
+    async def program() -> None:
+        await asyncio.gather(*(hooks[0](args) for _ in range(3)))
+
+    asyncio.run(program())
 
 
 def test_objects_are_watched_but_patches_and_other_providers_resources(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import pulumi
 import pytest
 from pulumi.provider.experimental.component import ComponentProvider
 
@@ -21,7 +22,7 @@ from settings import Settings
 from settings.section import Section
 from settings.storage import S3Settings
 from tests.unit.conftest import Golden
-from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.program.conftest import CONFIG, Run, refusal
 
 CONSUMER = """
 import pulumi
@@ -118,3 +119,13 @@ def test_an_input_is_no_secret_because_the_caller_has_one_of_its_name(
 def test_a_wrong_input_is_refused_as_a_wrong_setting_is(run: Run, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"storage.region = \"fra9\""):
         run({}, program=consumer(tmp_path, **CONFIG, storage_region="fra9"))
+
+
+def test_what_is_refused_once_the_state_is_known_does_not_end_the_callers_process(
+    run: Run, tmp_path: Path
+) -> None:
+    """The host of the component is asked for other things, too; the program itself ends."""
+    state = {"cluster-uid": {"output": "another cluster's"}}
+    with pytest.raises(pulumi.RunError, match="expected this stack's cluster"):
+        run({}, program=consumer(tmp_path, **CONFIG), state=state)
+    assert "expected this stack's cluster" in refusal(run, state=state)

@@ -1,4 +1,8 @@
-"""The program passes in each of its modes, also in a preview that knows nothing yet."""
+"""The program passes in each of its modes, also in a preview that knows nothing yet.
+
+For what the policies say there is no other test: a pod without a right that it should not have, a
+port that is closed, a secret that is in a Secret only.
+"""
 
 from __future__ import annotations
 

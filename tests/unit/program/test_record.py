@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pulumi
@@ -16,7 +18,8 @@ from settings import Settings, load
 from settings.place import place
 from settings.problems import Problem, SettingsError
 from tests.unit.conftest import Golden
-from tests.unit.program.conftest import CONFIG, PROJECT, Run, refusal
+from tests.unit.program import conftest
+from tests.unit.program.conftest import CLUSTER_UID, CONFIG, PROJECT, Run, refusal
 from tests.unit.program.modes import S3
 
 SETTINGS, ACCESS = load(
@@ -29,6 +32,7 @@ SPACE = place(SETTINGS.storage, ACCESS.spaces_endpoint)
 OTHER_SPACE = {**SPACE, "region": "fra1"}
 RECORDED: dict[str, Any] = {
     "storage": SPACE,
+    "hostname": CONFIG["hostname"],
     "namespace": "registry",
     "rotation": 1,
     "nodes": False,
@@ -39,10 +43,16 @@ BY_KUBECTL = {"managedFields": [{"manager": "kubectl-create"}]}
 BY_A_SCRIPT = {"managedFields": [{"manager": "Python-urllib"}]}
 
 
-def compare(old: dict[str, Any], namespace: str = "registry", served: Sequence[str] = ()) -> None:
+def compare(
+    old: dict[str, Any] | None, namespace: str = "registry", served: Sequence[str] = ()
+) -> None:
     settings = Settings.model_validate({**CONFIG, "namespace": namespace})
-    others = [Served(x, Problem("hostname", "", f"{x} serves it", "")) for x in served]
-    comparison(settings, ACCESS, Cluster("", ()), others)(old)
+    comparison(settings, ACCESS, Cluster("", ()), serving(*served))(old)
+
+
+def serving(*namespaces: str) -> list[Served]:
+    """Return what serves the hostname from namespaces of stacks with this one's name."""
+    return [Served(x, Problem("hostname", "", f"{x} serves it", "")) for x in namespaces]
 
 
 @pytest.mark.usefixtures("contents")
@@ -50,6 +60,18 @@ def test_only_the_namespace_that_this_state_leaves_may_serve_the_hostname() -> N
     compare(RECORDED, "images", ["registry"])
     with pytest.raises(SettingsError, match="shop serves it"):
         compare(RECORDED, "images", ["registry", "shop"])
+
+
+@pytest.mark.parametrize("old", [None, {**RECORDED, "hostname": "before.example.com"}])
+def test_a_new_hostname_is_nobody_elses(old: dict[str, Any] | None) -> None:
+    compare(old, served=[])
+    with pytest.raises(SettingsError, match="shop serves it"):
+        compare(old, served=["shop"])
+
+
+def test_a_renaming_that_was_interrupted_goes_on_while_both_namespaces_serve() -> None:
+    """The record has the new name already, and the state still has to delete the old namespace."""
+    compare({**RECORDED, "namespace": "images"}, "images", ["registry"])
 
 
 @pytest.fixture
@@ -120,22 +142,13 @@ def test_a_namespace_with_nothing_but_what_is_created_anew_is_replaced(
     compare(RECORDED, "images")
 
 
-def without(key: str) -> dict[str, Any]:
-    """Return the record of a version that did not have a key."""
-    return {name: value for name, value in RECORDED.items() if name != key}
-
-
 @pytest.mark.usefixtures("contents")
-def test_a_namespace_is_not_renamed_while_nodes_may_have_entries_with_its_name(
-    golden: Golden,
-) -> None:
-    messages = []
-    for recorded in ({**RECORDED, "nodes": True}, without("nodes")):
-        compare(recorded)
-        with pytest.raises(SettingsError) as error:
-            compare(recorded, "images")
-        messages.append(str(error.value))
-    golden("record-nodes.txt", "\n\n".join(messages))
+def test_a_namespace_is_not_renamed_while_nodes_have_entries_with_its_name(golden: Golden) -> None:
+    recorded = {**RECORDED, "nodes": True}
+    compare(recorded)
+    with pytest.raises(SettingsError) as error:
+        compare(recorded, "images")
+    golden("record-nodes.txt", str(error.value))
 
 
 def test_whether_nodes_are_configured_is_recorded(run: Run) -> None:
@@ -161,7 +174,6 @@ def test_a_cluster_that_cannot_be_asked_stops_the_update_only(
 
 def test_an_older_generation_of_passwords_is_refused_and_a_newer_one_is_not() -> None:
     compare({**RECORDED, "rotation": 1})
-    compare(without("rotation"))
     with pytest.raises(SettingsError) as refused:
         compare({**RECORDED, "rotation": 2})
     expected = "the passwords are of generation 2: an older one would end the current logins"
@@ -169,36 +181,101 @@ def test_an_older_generation_of_passwords_is_refused_and_a_newer_one_is_not() ->
     assert refused.value.problems == [problem]
 
 
-def test_the_engine_compares_before_it_updates_the_record_in_previews_too(run: Run) -> None:
-    assert run().resources["record"].hooks == {"beforeUpdate": ["compare-record"]}
+def test_the_engine_compares_before_it_writes_the_record_in_previews_too(run: Run) -> None:
+    hooks = {when: ["compare-record"] for when in ("beforeCreate", "beforeUpdate")}
+    assert run().resources["record"].hooks == hooks
     assert run().in_previews["compare-record"]
     assert run().inputs("record")["input"] == RECORDED
 
 
-def test_the_engine_compares_the_settings_with_what_the_state_had(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+Hook = Callable[..., Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def compare_record(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Hook]:
+    """Return a function that returns the hook of a program with some settings.
+
+    The hook takes what the state had, and no argument where the state has no record.
+    """
+
+    def of(served: Sequence[str] = (), **changed: Any) -> Hook:
+        functions: dict[str, Any] = {}
+
+        class Recorder(pulumi.ResourceHook):
+            def __init__(self, name: str, func: Any, opts: Any = None) -> None:
+                functions[name] = func
+                super().__init__(name, func, opts)
+
+        monkeypatch.setattr(pulumi, "ResourceHook", Recorder)
+        monkeypatch.setattr(conftest, "_check", lambda *_: (CLUSTER_UID, serving(*served)))
+        Run()({**CONFIG, **changed})
+        assert functions.keys() == {"compare-record", "must-not-exist"}
+
+        async def hook(**old: Any) -> None:
+            inputs = {"input": RECORDED | old} if old else None
+            args = pulumi.ResourceHookArgs("", "", "", "", old_inputs=inputs)
+            await functions["compare-record"](args)
+
+        return hook
+
+    return of
+
+
+@pytest.mark.usefixtures("contents")
+@pytest.mark.parametrize(
+    ("changed", "old", "refused"),
+    [
+        ({}, {"storage": OTHER_SPACE}, "the images are in"),
+        ({"hostname": "b.example.com"}, {"hostname": "a.example.com"}, ""),
+        ({"namespace": "images"}, {"namespace": "registry"}, ""),
+        ({"namespace": "images"}, {"namespace": "registry", "nodes": True}, "entries would stay"),
+        ({"rotation": 2}, {"rotation": 1}, ""),
+        ({"rotation": 1}, {"rotation": 2}, "an older one would end the current logins"),
+        ({"nodes": {"configure": True}}, {"nodes": False}, ""),
+        ({"nodes": {"configure": False}}, {"nodes": True}, ""),
+    ],
+)
+def test_what_the_state_had_is_compared_with_what_differs_now(
+    compare_record: Callable[..., Hook], changed: dict[str, Any], old: dict[str, Any], refused: str
 ) -> None:
-    functions: dict[str, Any] = {}
+    """The namespace that is left serves the hostname until it is gone."""
+    hook = compare_record(["registry"] if "namespace" in changed else [], **changed)
+    if refused:
+        with pytest.raises(SettingsError, match=refused):
+            asyncio.run(hook(**old))
+    else:
+        asyncio.run(hook(**old))
 
-    class Hook(pulumi.ResourceHook):
-        def __init__(self, name: str, func: Any, opts: Any = None) -> None:
-            functions[name] = func
-            super().__init__(name, func, opts)
 
-    monkeypatch.setattr(pulumi, "ResourceHook", Hook)
-    monkeypatch.setattr(Cluster, "contents", lambda *_: [("Secret", {"name": "mine"})])
-    run(environment={"OF": "a program whose hooks are called"})
-    assert functions.keys() == {"compare-record", "must-not-exist"}
+def test_the_state_of_another_stack_of_this_name_keeps_its_hostname(
+    compare_record: Callable[..., Hook],
+) -> None:
+    hook = compare_record(["shop"])
+    with pytest.raises(SettingsError, match="shop serves it"):
+        asyncio.run(hook())
 
-    def compared(**changes: Any) -> None:
-        inputs = {"input": RECORDED | changes}
-        functions["compare-record"](pulumi.ResourceHookArgs("", "", "", "", old_inputs=inputs))
 
-    compared()
-    with pytest.raises(SettingsError, match="the images are in"):
-        compared(storage=OTHER_SPACE)
-    with pytest.raises(SettingsError, match="did not create there: Secret/mine"):
-        compared(namespace="before")
+def test_the_namespace_that_is_left_is_asked_for_beside_everything_else(
+    compare_record: Callable[..., Hook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster may take ten seconds to respond, and the engine waits for no other resource."""
+    asked = threading.Event()
+
+    def contents(*_: object) -> list[tuple[str, dict[str, Any]]]:
+        assert asked.wait(60), "the event loop stands still"
+        return [("Secret", {"name": "mine"})]
+
+    monkeypatch.setattr(Cluster, "contents", contents)
+    hook = compare_record(namespace="images")
+
+    async def program() -> None:
+        asking = asyncio.create_task(hook(namespace="registry"))
+        await asyncio.sleep(0)
+        asked.set()
+        with pytest.raises(SettingsError, match="did not create there: Secret/mine"):
+            await asking
+
+    asyncio.run(program())
 
 
 def test_nothing_is_touched_before_the_record_is_compared(run: Run) -> None:

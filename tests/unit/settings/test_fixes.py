@@ -84,6 +84,14 @@ SLIPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"pullSecrets": {"namespaces": ["a", "B"]}}, {"pullSecrets": {"namespaces": ["a", "b"]}}),
     ({"pullSecrets": {"namespaces": " "}}, {"pullSecrets": {}}),
     (
+        {"retention": {"rules": {"r": {"repositories": "[a, b/*]", "matching": "^v[0-9]{1,2}"}}}},
+        {
+            "retention": {
+                "rules": {"r": {"repositories": ["a", "b/*"], "matching": ["^v[0-9]{1,2}"]}}
+            }
+        },
+    ),
+    (
         {"pullSecrets": {"namespaces": ["b", "a", "registry", "b", "registry-nodes"]}},
         {"pullSecrets": {"namespaces": ["b", "a"]}},
     ),

@@ -10,29 +10,6 @@ from settings.problems import Problem
 from tests.unit.settings.helpers import GOOD, loaded, problems
 
 
-@pytest.mark.parametrize(
-    "schedule", ["17 * * * *", "*/5 0-23/2 1,15 12 0-6", "0 0 31 1 6", "59 23 1 12 0"]
-)
-def test_a_schedule_has_five_fields(schedule: str) -> None:
-    settings, _ = loaded({**GOOD, "maintenance": {"schedule": schedule}})
-    assert settings.maintenance.schedule == schedule
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        *("hourly", "@hourly", "17 * * *", "17 * * * * *", "60 * * * *", "0 24 * * *"),
-        *("0 0 0 * *", "0 0 32 * *", "0 0 * 0 *", "0 0 * 13 *", "0 0 * * 7", "0 0 * * MON"),
-        *("*/0 * * * *", "5-1 * * * *", "1, * * * *", "1- * * * *"),
-    ],
-)
-def test_another_schedule_is_refused(schedule: str) -> None:
-    (problem,) = problems({**GOOD, "maintenance": {"schedule": schedule}})
-    assert problem.key == "maintenance.schedule"
-    assert "such as 17 * * * *" in problem.expected
-    assert problem.fix == "pulumi config set --path maintenance.schedule"
-
-
 def test_by_default_nothing_is_ever_deleted() -> None:
     settings, _ = loaded(GOOD)
     assert settings.retention.dry_run
@@ -43,6 +20,13 @@ def test_by_default_nothing_is_ever_deleted() -> None:
 
 
 RULE = {"repositories": ["team/*"], "last": "10"}
+
+
+@pytest.mark.parametrize("clause", [{"last": 1}, {"days": 1}, {"matching": ["^v"]}])
+def test_each_clause_makes_a_rule_alone(clause: dict[str, Any]) -> None:
+    rules = {"a": {"repositories": ["team/*"], **clause}}
+    (rule,) = loaded({**GOOD, "retention": {"rules": rules}})[0].retention.rules.values()
+    assert rule.model_dump(include=set(clause)) == clause
 
 
 def test_rules_are_read_by_name() -> None:
@@ -98,6 +82,14 @@ def test_rules_are_read_by_name() -> None:
             "expected no pattern that is in retention.rules.a, too: team/*",
             "pulumi config rm --path retention.rules.b.repositories && "
             "pulumi config set --path 'retention.rules.b.repositories[0]' x",
+        ),
+        (
+            {"rules": {"a": {**RULE, "repositories": ["registry.example.com/b", "b", "c/*"]}}},
+            "retention.rules.a.repositories",
+            "expected repositories without the hostname",
+            "pulumi config rm --path retention.rules.a.repositories && "
+            "pulumi config set --path 'retention.rules.a.repositories[0]' b && "
+            "pulumi config set --path 'retention.rules.a.repositories[1]' 'c/*'",
         ),
         (
             {"untaggedDays": 0},
