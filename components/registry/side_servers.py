@@ -20,24 +20,36 @@ MAINTENANCE_PORT = 5082
 METRICS_PORT = 5083
 """The port for Prometheus."""
 
-METRICS_PATH, PROXY_METRICS_PATH = "/metrics", "/metrics/auth-proxy"
-"""The paths of the registry's metrics, and of its own."""
+METRICS_PATH = "/metrics"
+"""The path of the registry's metrics, here and where it serves them."""
 
-METRICS_ADDRESS = "127.0.0.1:5002"
-"""Where the registry serves metrics, and much else."""
+MANIFESTS_METRICS_PATH, PROXY_METRICS_PATH = "/metrics/manifests", "/metrics/auth-proxy"
+"""The paths of the metrics of the registry for manifests, and of the auth proxy's own."""
 
-REGISTRY_ADDRESS = "127.0.0.1:5001"
-"""Where the registry listens: nothing outside of its pod reaches it."""
+METRICS_ADDRESS, MANIFESTS_METRICS_ADDRESS = "127.0.0.1:5002", "127.0.0.1:5004"
+"""Where the two registries serve metrics, and much else."""
+
+REGISTRY_ADDRESS, MANIFESTS_ADDRESS = "127.0.0.1:5001", "127.0.0.1:5003"
+"""Where the two registries listen: nothing outside of their pod reaches them. Which requests they
+get: components/registry/two_registries.py"""
+
+REGISTRY = "{http.vars.registry}"
+"""The placeholder of the address that a request is passed on to."""
 
 READY_PATH = "/ready"
 """The path on :data:`PROBE_PORT` that says whether the storage responds to signed requests."""
 
 
+def use(address: str) -> dict[str, Any]:
+    """Return the handler that decides where :func:`to_registry` passes a request on to."""
+    return {"handler": "vars", "registry": address}
+
+
 def to_registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:
-    """Return the handler that passes a request on to the registry."""
+    """Return the handler that passes a request on to a registry."""
     return {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": REGISTRY_ADDRESS}],
+        "upstreams": [{"dial": REGISTRY}],
         "transport": {"protocol": "http", "compression": False, **transport},
         "headers": {
             "request": {
@@ -60,34 +72,41 @@ def to_registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:
 def probe_server() -> dict[str, Any]:
     """Return the server that the kubelet asks whether the pod is ready.
 
-    It asks the registry for a blob that is nowhere, for which the registry sends the storage a
-    signed request. Any response but "no such blob" means that the storage does not work. The
-    registry's own health checks have no timeout, or send no signed requests.
+    It asks one registry, then the other, for a blob that is nowhere, for which a registry sends the
+    storage a signed request. Any response but "no such blob" means that the storage does not work.
+    The registry's own health checks have no timeout, or send no signed requests.
     """
-    ready = to_registry(
-        {},
-        # The registry may be starting.
-        load_balancing={"try_duration": "3s"},
-        rewrite={"method": "HEAD", "uri": f"/v2/readiness/blobs/sha256:{'0' * 64}"},
-        handle_response=[
-            {"match": {"status_code": [404]}, "routes": [respond(200)]},
-            {"routes": [respond(503)]},
-        ],
-    )
+    ready = _probe(REGISTRY_ADDRESS, _probe(MANIFESTS_ADDRESS, respond(200)))
     return {
         "listen": [f":{PROBE_PORT}"],
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
-        "routes": [{"match": [{"path": [READY_PATH]}], "handle": [ready]}],
+        "routes": [{"match": [{"path": [READY_PATH]}], **ready}],
     }
+
+
+def _probe(address: str, then: dict[str, Any]) -> dict[str, Any]:
+    """Return the route that goes on to another one if the registry at an address works."""
+    probe = to_registry(
+        {},
+        # The registry may be starting.
+        load_balancing={"try_duration": "2s"},
+        rewrite={"method": "HEAD", "uri": f"/v2/readiness/blobs/sha256:{'0' * 64}"},
+        handle_response=[
+            {"match": {"status_code": [404]}, "routes": [then]},
+            {"routes": [respond(503)]},
+        ],
+    )
+    return {"handle": [use(address), probe]}
 
 
 def maintenance_server(user: ProxyUser) -> dict[str, Any]:
     """Return the server that makes the registry forget that blobs exist, and does nothing else.
 
-    scripts/maintenance/registry_pods.py says how.
+    scripts/maintenance/registry_pods.py says how. Only one of the two registries remembers.
     """
     forget = {"method": ["DELETE"], **matches("{http.request.orig_uri}", FORGET_PATH)}
+    forgetting = [use(REGISTRY_ADDRESS), to_registry({})]
     return {
         "listen": [f":{MAINTENANCE_PORT}"],
         "protocols": ["h1"],
@@ -95,15 +114,22 @@ def maintenance_server(user: ProxyUser) -> dict[str, Any]:
         "routes": [
             {"match": [{"not": [forget]}], "handle": [error(404)]},
             *authenticate([user]),
-            {"handle": [{"handler": "request_body", "max_size": 1}, to_registry({})]},
+            {"handle": [{"handler": "request_body", "max_size": 1}, *forgetting]},
         ],
         "errors": {"routes": error_routes()},
     }
 
 
 def metrics_server() -> dict[str, Any]:
-    """Return the server of metrics, and of nothing else that the registry serves beside them."""
-    registry = {"handler": "reverse_proxy", "upstreams": [{"dial": METRICS_ADDRESS}]}
+    """Return the server of metrics, and of nothing else that a registry serves beside them."""
+    registry, manifests = (
+        {
+            "handler": "reverse_proxy",
+            "upstreams": [{"dial": address}],
+            "rewrite": {"uri": METRICS_PATH},
+        }
+        for address in (METRICS_ADDRESS, MANIFESTS_METRICS_ADDRESS)
+    )
     return {
         "listen": [f":{METRICS_PORT}"],
         "protocols": ["h1"],
@@ -116,6 +142,7 @@ def metrics_server() -> dict[str, Any]:
             }
             for path, handler in (
                 (METRICS_PATH, registry),
+                (MANIFESTS_METRICS_PATH, manifests),
                 (PROXY_METRICS_PATH, {"handler": "metrics"}),
             )
         ]
