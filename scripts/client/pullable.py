@@ -20,7 +20,7 @@ def lost_images(registry: Registry) -> Iterator[tuple[str, str]]:
     """
     for repository in registry.names("v2/_catalog", "repositories"):
         path = f"v2/{repository}"
-        whole: set[str] = set()
+        whole: set[tuple[str, str]] = set()
         try:
             # A repository of which all tags were deleted is still listed.
             for tag in registry.names(f"{path}/tags/list", "tags", empty=404):
@@ -37,7 +37,7 @@ def lost_images(registry: Registry) -> Iterator[tuple[str, str]]:
             yield repository, f"cannot be listed: {error}"
 
 
-def _problem(registry: Registry, path: str, tag: str, whole: set[str]) -> str:
+def _problem(registry: Registry, path: str, tag: str, whole: set[tuple[str, str]]) -> str:
     """Read all manifests of an image, and a byte of each blob; return what is not understood.
 
     A byte, since a HEAD request is answered from the registry's memory.
@@ -46,16 +46,16 @@ def _problem(registry: Registry, path: str, tag: str, whole: set[str]) -> str:
         registry: The registry.
         path: The repository's path.
         tag: The image's tag.
-        whole: The digests of whole images that were read before; grows.
+        whole: The parts of whole images that were read before; grows.
 
     Raises:
         RegistryError: Something is missing.
     """
-    read: set[str] = set()
+    read: set[tuple[str, str]] = set()
     left = [("manifests", tag)]
     while left:
-        kind, reference = left.pop()
-        if reference in whole or reference in read:
+        part = kind, reference = left.pop()
+        if part in whole or part in read:
             continue
         url = f"{path}/{kind}/{reference}"
         if kind == "blobs":
@@ -67,7 +67,7 @@ def _problem(registry: Registry, path: str, tag: str, whole: set[str]) -> str:
                 left += parts(content)
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 return f"was not looked at: its manifest {reference} is not understood: {error!r}"
-        read.add(reference)
+        read.add(part)
     whole |= read
     return ""
 
