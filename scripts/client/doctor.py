@@ -70,10 +70,13 @@ def drift() -> Iterator[Finding]:
     if result.returncode:
         print(result.stdout, flush=True)
     if result.returncode == EXPECTED_NO_CHANGES:
-        fix = f"pulumi up --refresh, unless a Space is gone: {BY_HAND}"
-        yield Finding("cloud or cluster were changed behind Pulumi's back, as listed above", fix)
+        yield Finding(
+            "what is listed above was changed behind Pulumi's back (if it is a Space that is gone: "
+            f"{BY_HAND})",
+            "pulumi up --refresh",
+        )
     elif result.returncode:
-        yield Finding("cloud or cluster cannot be compared, for the reason above", BY_HAND)
+        yield Finding("what was changed is unknown, for the reason above", f"see {BY_HAND}")
 
 
 def certificate(hostname: str, tls: ssl.SSLContext, port: int = 443) -> Iterator[str]:

@@ -236,6 +236,13 @@ def test_a_storage_key_is_checked_before_the_registry_gets_it(run: Run) -> None:
     )
 
 
+def test_a_space_is_refused_by_where_it_is_and_not_by_where_it_should_be(run: Run) -> None:
+    """The commands of the refusal lead back to the images."""
+    message = refusal(run, state={"storage-bucket": {"region": "fra1"}})
+    assert "the images are in https://fra1.digitaloceanspaces.com/" in message
+    assert "pulumi config set --path storage.region fra1 && " in message
+
+
 def test_one_replica_may_always_be_moved_to_another_node(run: Run) -> None:
     assert "registry-disruption-budget" not in run().resources, "it would block a node's drain"
 

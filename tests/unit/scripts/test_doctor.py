@@ -56,7 +56,7 @@ def test_what_was_changed_is_listed_by_pulumi_above_its_fix(
     pulumi("echo - SpacesKey storage-key; echo error: 1 change >&2; exit 7")
     (finding,) = doctor.drift()
     assert "changed behind Pulumi's back" in finding.what
-    assert finding.fix.startswith("pulumi up --refresh, ")
+    assert finding.fix == "pulumi up --refresh"
     assert capsys.readouterr().out == "- SpacesKey storage-key\nerror: 1 change\n\n"
 
 
@@ -66,7 +66,7 @@ def test_a_comparison_that_fails_is_no_change(
     """`pulumi up --refresh` would fail for the same reason, such as a lost bootstrap key."""
     pulumi("echo forbidden >&2; exit 255")
     (finding,) = doctor.drift()
-    assert "cannot be compared" in finding.what
+    assert "what was changed is unknown" in finding.what
     assert "pulumi up" not in finding.fix
     assert capsys.readouterr().out == "forbidden\n\n"
 

@@ -87,6 +87,22 @@ def test_a_blob_is_read_where_the_registry_redirects_to_and_the_login_stays(serv
         registry.call("GET", "v2/app/manifests/1", [200])
 
 
+def test_every_kind_of_manifest_is_asked_for(serve: Serve) -> None:
+    """Of a kind that a client does not name, the registry says that there is none."""
+    accepted: list[str] = []
+
+    def handle(request: Request) -> Result:
+        accepted.extend(request.headers["Accept"].split(", "))
+        return 200, {}, ""
+
+    Registry(serve(handle), None).call("GET", "v2/app/manifests/1", [200])
+    docker, oci = "application/vnd.docker.distribution.manifest", "application/vnd.oci.image"
+    assert set(accepted) == {
+        *(f"{docker}.v2+json", f"{docker}.list.v2+json"),
+        *(f"{oci}.manifest.v1+json", f"{oci}.index.v1+json", "*/*"),
+    }
+
+
 def pages(serve: Serve, *contents: str, status: int = 200) -> Registry:
     """Return a registry with a list in pages, of which each leads to the next one."""
 
