@@ -102,8 +102,8 @@ def require_effect(node: Path, only_mirrors: Path | None) -> None:
         RefusedError: A file has such a value.
     """
     folder = K3S / "config.yaml.d"
-    files = {x.relative_to(node) for x in (node / folder).glob("*.y*ml")} - {only_mirrors}
-    for path in [K3S / "config.yaml", *sorted(files)]:
+    files = [x.relative_to(node) for x in sorted((node / folder).glob("*.y*ml"))]
+    for path in [K3S / "config.yaml", *files]:
         try:
             config = yaml.safe_load((read(node, path) or b"")[:MAX_LENGTH])
         except (yaml.YAMLError, ValueError, RecursionError):

@@ -32,6 +32,7 @@ ODD: dict[str, bytes] = {
     "a server of TLS": b"\x15\x03\x01\x00\x02\x02\x32",
     "a mail server": b"220 mail.example.com ESMTP\r\n",
     "a page without a status": PARKED,
+    "a long page without a status": PARKED * 20,
     "a page for everything": _with_length(PARKED),
     "a status that is no number": b"HTTP/1.1 fine\r\n\r\n",
     "a status that is none of HTTP": b"HTTP/1.1 99999 No\r\n\r\n",

@@ -189,7 +189,7 @@ def configure_k3s(node: Node, name: str, text: str | bytes) -> Path:
 
 ASKS = "disable-default-registry-endpoint: false\n"
 AFTER_OURS = ("config.yaml.d/91-x.yaml", "config.yaml.d/90-registry-nodes2.yml")
-BEFORE_OURS = ("config.yaml", "config.yaml.d/10-x.yaml", "config.yaml.d/99-x.yaml.off")
+BEFORE_OURS = ("config.yaml", "config.yaml.d/90-a.yaml", "config.yaml.d/99-x.yaml.off")
 
 
 @pytest.mark.parametrize("name", AFTER_OURS)

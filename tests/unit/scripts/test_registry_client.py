@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -10,6 +12,7 @@ import pytest
 
 from scripts.shared.registry_client import EXCERPT, Registry, RegistryError, send
 from tests.unit.odd_servers import ENDLESS, ODD, PARKED, OddServer
+from tests.unit.program.conftest import ROOT
 from tests.unit.servers import Request, Result, Serve
 
 RESPONSES = {
@@ -64,6 +67,23 @@ def test_every_server_gives_a_status_or_an_error_in_words(name: str, odd_server:
 @pytest.mark.parametrize("name", ENDLESS)
 def test_no_server_is_waited_for_longer_than_was_said(name: str, odd_server: OddServer) -> None:
     assert ask(odd_server(ENDLESS[name]), seconds=0.1) == "timed out"
+
+
+def test_a_server_that_hangs_does_not_keep_the_program_from_ending(odd_server: OddServer) -> None:
+    program = """\
+import sys, urllib.request
+from scripts.shared.registry_client import RegistryError, send
+try:
+    send(urllib.request.Request(sys.argv[1]), seconds=0.1)
+except RegistryError as error:
+    print(error)
+"""
+    url = odd_server(ENDLESS["a body without an end"])
+    ended = subprocess.run(
+        [sys.executable, "-c", program, url],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert ended.stdout == "timed out\n"
 
 
 @pytest.mark.parametrize("url", ["http://[bad", "http://a b/", "http://\xff.example.com", "x:y"])
