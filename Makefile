@@ -94,7 +94,7 @@ destroy: venv ## destroy the registry in the sandbox, as `pulumi destroy` does a
 smoke-test: venv ## test the sandbox's registry from this machine
 	@$(SANDBOX) smoke-test
 
-doctor: venv ## show what has changed behind Pulumi's back in the sandbox, and what fixes it
+doctor: venv ## show what is wrong with the registry in the sandbox, and what fixes it
 	@$(SANDBOX) doctor
 
 # `false`, so that the eval fails where there is no sandbox; an empty output would let it succeed.

@@ -27,9 +27,6 @@ MAINTENANCE_USER = "maintenance"
 """The only user of a port of its own, so it may have the name of another user."""
 
 
-UserRights = tuple[str, Sequence[str], Sequence[str]]
-
-
 @dataclass(frozen=True, kw_only=True)
 class CredentialsArgs:
     """Whom to generate credentials for.
@@ -113,7 +110,7 @@ class Credentials(pulumi.ComponentResource):
             f"{name}-smoke-test",
             SMOKE_TEST_USER,
             [SMOKE_TEST_REPOSITORY],
-            keepers={"users": known_by(others, args.read_only)},
+            keepers={"users": users_checksum(others, args.read_only)},
         )
         self.http_secret = random.RandomBytes(
             f"{name}-http-secret", length=32, opts=self._child
@@ -189,23 +186,13 @@ class Credentials(pulumi.ComponentResource):
         return password, hashed
 
 
-def known_by(users: Sequence[RegistryUser], read_only: bool) -> pulumi.Output[str]:
-    """Return a text that changes with whatever the registry has to know of users."""
+def users_checksum(users: Sequence[RegistryUser], read_only: bool) -> pulumi.Output[str]:
+    """Return a checksum of all users' names, rights and password hashes."""
     rights = [(user.username, user.push, user.pull) for user in users]
     hashes = [part for user in users for part in (user.password_hash, user.previous_hash)]
     return pulumi.Output.all(*hashes).apply(
-        lambda known: fingerprint(rights, [*known, *(["read-only"] if read_only else [])])
+        lambda known: hashlib.sha256(json.dumps([rights, known, read_only]).encode()).hexdigest()
     )
-
-
-def fingerprint(rights: Sequence[UserRights], password_hashes: Sequence[str]) -> str:
-    """Return a text that changes with any password or right.
-
-    Args:
-        rights: The name of each user, and the repositories to push to and to pull from.
-        password_hashes: The hash of each user's password.
-    """
-    return hashlib.sha256(json.dumps([rights, password_hashes]).encode()).hexdigest()
 
 
 def hash_password(password: str, salt: str) -> str:

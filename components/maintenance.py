@@ -115,12 +115,13 @@ def report_usage(connection: Mapping[str, str]) -> None:
     key = f"{folder}/{TABLE_KEY}" if folder else TABLE_KEY
     try:
         response = bucket_of(connection).request("GET", key)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         pulumi.log.info(f"the usage of the storage is not shown: {error}")
         return
     if response.status == 200:
-        when = response.headers["last-modified"]
-        pulumi.log.info(f"the storage on {when}:\n\n{response.body.decode()}")
+        when = response.headers.get("last-modified", "its last run")
+        table = response.body.decode(errors="replace")
+        pulumi.log.info(f"the storage on {when}:\n\n{table}")
 
 
 def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pulumi
@@ -26,33 +23,27 @@ def cluster_provider(access: Access, identifier: pulumi.Input[str]) -> kubernete
             it, another server address or CA replaces every object in the cluster:
             https://www.pulumi.com/registry/packages/kubernetes/api-docs/provider/
     """
-    configured = dict(access.kubernetes)
+    configured: dict[str, Any] = {
+        "cluster_identifier": identifier,
+        "enable_config_map_mutable": True,
+        "enable_secret_mutable": True,
+        "enable_server_side_apply": True,
+        "upsert_existing_objects": False,
+        **access.kubernetes,
+    }
     if "kubeconfig" in configured:
         configured["kubeconfig"] = pulumi.Output.secret(configured["kubeconfig"])
-    with _without_environment():
-        return kubernetes.Provider(
-            "cluster",
-            cluster_identifier=identifier,
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
-            enable_server_side_apply=True,
-            upsert_existing_objects=False,
-            **configured,
-        )
 
+    def only_configured(
+        args: pulumi.ResourceTransformationArgs,
+    ) -> pulumi.ResourceTransformationResult:
+        # The SDK copies the environment into the state: one machine's paths and choices. The
+        # provider itself reads the same variables, in each command.
+        props = {key: value for key, value in args.props.items() if key in configured}
+        return pulumi.ResourceTransformationResult(props, args.opts)
 
-@contextmanager
-def _without_environment() -> Iterator[None]:
-    """Keep the SDK from copying the environment into the state: one machine's paths and choices.
-
-    The provider itself reads the same variables, in each command.
-    """
-    names = [name for name in os.environ if name.startswith(("KUBECONFIG", "PULUMI_K8S_"))]
-    hidden = {name: os.environ.pop(name) for name in names}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
+    opts = pulumi.ResourceOptions(transformations=[only_configured])
+    return kubernetes.Provider("cluster", **configured, opts=opts)
 
 
 def spaces_provider(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-import urllib.error
-import urllib.request
+from urllib.request import Request
 
 import pulumi
 
@@ -21,6 +20,10 @@ https://doc.traefik.io/traefik/reference/install-configuration/configuration-opt
 CERTIFICATE_SECONDS = 60
 """How long the first certificate may take: an ACME server's is there in half a minute."""
 
+NO_CERTIFICATE = ("CERTIFICATE_REQUIRED", "No required SSL certificate was sent")
+"""What a client without a certificate gets: an alert of TLS from Traefik, and from ingress-nginx
+a response: https://github.com/kubernetes/ingress-nginx/issues/7176"""
+
 
 def report_ingress(url: str, tls: TlsSettings) -> bool:
     """Report, and return, whether clients like this machine reach the registry.
@@ -32,44 +35,47 @@ def report_ingress(url: str, tls: TlsSettings) -> bool:
         url: The URL of the registry's API, such as https://registry.example.com/v2/
         tls: Where the certificate comes from, and whether clients need one.
     """
-    start = time.monotonic()
-    patience = PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    waiting = False
     wants_certificate = not isinstance(tls, TlsNone) and tls.client_ca
-    while (problem := _problem(url)) and time.monotonic() < start + patience:
-        if wants_certificate and "CERTIFICATE_REQUIRED" in str(problem):
+    while found := _problem(url):
+        problem, cause = found
+        if wants_certificate and any(text in str(cause) for text in NO_CERTIFICATE):
             pulumi.log.info(f"{url} asks for a client certificate, as it should")
             return True
-        if tls.mode != "secret" and _no_certificate(problem) and patience != CERTIFICATE_SECONDS:
-            patience = CERTIFICATE_SECONDS
-            pulumi.log.info(f"waiting up to {patience} s for the certificate: {problem}")
+        if tls.mode != "secret" and _unserved(cause) and not waiting:
+            deadline += CERTIFICATE_SECONDS - PATIENCE_SECONDS
+            waiting = True
+            pulumi.log.info(f"waiting up to {CERTIFICATE_SECONDS} s for the certificate: {problem}")
+        if time.monotonic() >= deadline:
+            pulumi.log.warn(
+                f"{url} was not reached from this machine: {problem}\n"
+                "The registry works inside the cluster; DNS record, certificate and ingress are "
+                "not tested. Test them where clients are: the output readme says how."
+            )
+            return False
         time.sleep(0.5)
-    if problem:
-        pulumi.log.warn(
-            f"{url} was not reached from this machine: {problem}\n"
-            "The registry works inside the cluster; DNS record, certificate and ingress are not "
-            "tested. Test them where clients are: the output readme says how."
-        )
-    else:
-        pulumi.log.info(f"{url} asks for a login, as it should")
-    return not problem
+    pulumi.log.info(f"{url} asks for a login, as it should")
+    return True
 
 
-def _problem(url: str) -> object:
-    """Return what is wrong with the response to an anonymous client; None if nothing is."""
+def _problem(url: str) -> tuple[str, object] | None:
+    """Return what is wrong with the response to an anonymous client, and what shows it."""
+    # Imported here: previews do without.
+    from scripts.shared.registry_client import RegistryError, send
+
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
-            status, challenge = response.status, None
-    except urllib.error.HTTPError as error:
-        with error:
-            status, challenge = error.code, error.headers["WWW-Authenticate"]
-    except OSError as error:
-        return getattr(error, "reason", error)
+        response = send(Request(url), seconds=TIMEOUT_SECONDS)  # noqa: S310 - http or https
+    except RegistryError as error:
+        return str(error), error.__cause__
+    status, challenge = response.status, response.headers["WWW-Authenticate"]
     if (status, challenge) == (401, 'Basic realm="registry"'):
         return None
-    return f"expected the registry's status 401, got {status}: something else has this hostname"
+    problem = f"expected the registry's status 401, got {status}: something else has this hostname"
+    return problem, response.excerpt()
 
 
-def _no_certificate(problem: object) -> bool:
+def _unserved(cause: object) -> bool:
     """Return whether no certificate was served, not even a wrong one."""
-    wrong = isinstance(problem, ssl.SSLCertVerificationError)
-    return isinstance(problem, ssl.SSLError) and not wrong
+    wrong = isinstance(cause, ssl.SSLCertVerificationError)
+    return isinstance(cause, ssl.SSLError) and not wrong

@@ -91,13 +91,14 @@ class NodeConfigurator(pulumi.ComponentResource):
             # Deleted by itself, unlike the rest: the namespace would wait longer for the pods.
             opts=pulumi.ResourceOptions(parent=self, depends_on=self._lease_rbac()),
         )
-        # The provider waits for all nodes, and does not tell why one of them is not ready.
-        pulumi.log.info(
-            "nodes are configured one at a time; what they say: "
-            f"kubectl logs --namespace={args.namespace} --container=configure --prefix "
-            f"--selector=app.kubernetes.io/component={NAME} --follow",
-            daemon_set,
-        )
+        if not pulumi.runtime.is_dry_run():
+            # The provider waits for all nodes, and does not tell why one of them is not ready.
+            pulumi.log.info(
+                "nodes are configured one at a time; what they say: "
+                f"kubectl logs --namespace={args.namespace} --container=configure --prefix "
+                f"--selector=app.kubernetes.io/component={NAME} --follow",
+                daemon_set,
+            )
         self.register_outputs({})
 
     def _lease_rbac(self) -> kubernetes.rbac.v1.RoleBinding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -159,9 +160,7 @@ class Registry(pulumi.ComponentResource):
         return config_name, key_name, proxy_name
 
     def _proxy_config(self) -> pulumi.Output[str]:
-        args = self._args
-        tls = not isinstance(args.tls, TlsNone)
-        users = [args.maintenance, *args.users]
+        users = [self._args.maintenance, *self._args.users]
 
         def config(hashes: Sequence[Sequence[str]]) -> str:
             maintenance, *others = (
@@ -174,18 +173,35 @@ class Registry(pulumi.ComponentResource):
                 )
                 for user, (current, previous) in zip(users, hashes, strict=True)
             )
-            return auth_proxy_config(
-                users=others,
-                maintenance=maintenance,
-                read_only=args.settings.read_only,
-                metrics=args.metrics,
-                parallel_uploads=args.settings.parallel_uploads,
-                tls=tls,
-                tcp_route=tls and args.ingress.by_tcp_route,
-            )
+            return self._proxy_for(others, maintenance, read_only=self._args.settings.read_only)
 
         pairs = (pulumi.Output.all(user.password_hash, user.previous_hash) for user in users)
         return pulumi.Output.all(*pairs).apply(config)
+
+    def _proxy_for(
+        self, users: Sequence[ProxyUser], maintenance: ProxyUser, *, read_only: bool
+    ) -> str:
+        args = self._args
+        tls = not isinstance(args.tls, TlsNone)
+        return auth_proxy_config(
+            users=users,
+            maintenance=maintenance,
+            read_only=read_only,
+            metrics=args.metrics,
+            parallel_uploads=args.settings.parallel_uploads,
+            tls=tls,
+            tcp_route=tls and args.ingress.by_tcp_route,
+        )
+
+    def _proxy_checksum(self) -> str:
+        """Return a checksum of the auth proxy's configuration without users and their rights.
+
+        Running pods read new users, and the smoke test's password shows that they did. Nothing
+        shows that of another change, so it rolls the pods, which repeats the smoke test.
+        """
+        nobody = ProxyUser(name="", password_hash="", previous_hash="", push=[], pull=[])
+        config = self._proxy_for([], nobody, read_only=False)
+        return hashlib.sha256(config.encode()).hexdigest()
 
     def _deployment(self) -> kubernetes.apps.v1.Deployment:
         args = self._args
@@ -221,7 +237,10 @@ class Registry(pulumi.ComponentResource):
                 "selector": {"match_labels": LABELS},
                 "strategy": {"rolling_update": {"max_surge": 1, "max_unavailable": 0}},
                 "template": {
-                    "metadata": {"labels": LABELS},
+                    "metadata": {
+                        "labels": LABELS,
+                        "annotations": {"registry/auth-proxy": self._proxy_checksum()},
+                    },
                     "spec": pod_spec(
                         PodArgs(
                             settings=args.settings,

@@ -91,22 +91,23 @@ def report_others(access: Access) -> Hook:
                 f"{error}; fix: doctl spaces keys list"
             )
             return
-        for key in keys:
-            if key["name"] == name:
-                pulumi.log.warn(
-                    f"a storage key called {name} exists: {key['access_key']} of "
-                    f"{key['created_at']}. If this update replaces it, it is deleted at the end. "
-                    "If not, an interrupted update has left it, and nothing uses it; "
-                    f"fix: doctl spaces keys delete {key['access_key']}"
-                )
+        for key, created in keys:
+            pulumi.log.warn(
+                f"a storage key called {name} exists: {key} of {created}. If this update replaces "
+                "it, it is deleted at the end. If not, an interrupted update has left it, and "
+                f"nothing uses it; fix: doctl spaces keys delete {key}"
+            )
 
     return report
 
 
-def _keys(access: Access, name: str) -> list[dict[str, str]]:
-    """Return the account's storage keys of a name.
+def _keys(access: Access, name: str) -> list[tuple[str, str]]:
+    """Return the access keys of the account's storage keys of a name, and when they were created.
 
     https://docs.digitalocean.com/reference/api/reference/spaces-keys/
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError: They cannot be listed.
     """
     query = urlencode({"name": name, "per_page": 200})
     url = urljoin(access.api_endpoint, f"v2/spaces/keys?{query}")
@@ -114,5 +115,9 @@ def _keys(access: Access, name: str) -> list[dict[str, str]]:
     # Not sent to where a redirect leads.
     request.add_unredirected_header("Authorization", f"Bearer {access.token}")
     with urllib.request.urlopen(request, timeout=API_SECONDS) as response:  # noqa: S310 - likewise
-        keys: list[dict[str, str]] = json.load(response)["keys"]
-    return keys
+        listed = response.read()
+    try:
+        keys = [key for key in json.loads(listed)["keys"] if key["name"] == name]
+        return [(key["access_key"], key["created_at"]) for key in keys]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise ValueError(f"{url} is no list of keys") from None

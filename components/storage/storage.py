@@ -175,7 +175,8 @@ class Space(pulumi.ComponentResource):
     def _same(args: SpaceArgs, name: str, region: str, record: str) -> str:
         """Return the Space's name, if it is the Space that the settings describe.
 
-        If it is not, the state had no record when the settings were changed, and has a wrong one.
+        They differ only if the settings were changed before the state had a record, which is then
+        wrong.
         """
         wanted = place(args.settings, args.access.spaces_endpoint)
         actual = {**wanted, "region": region, "namePrefix": name.rpartition("-")[0]}

@@ -1,10 +1,11 @@
-"""Find what has changed behind Pulumi's back: one line each, with the command that fixes it.
+"""Find what is wrong with a registry that runs: one line each, with the command that fixes it.
 
 Run it where the program is, with the stack selected:
 
     python3 -m scripts.client.doctor
 
-It changes nothing, and exits with 1 if it finds something. Plain Python 3.9 with nothing installed;
+It changes nothing, and exits with 1 if it finds something. What was changed behind Pulumi's back,
+Pulumi tells; certificate and images it does not look at. Plain Python 3.9 with nothing installed;
 it needs `pulumi`. A private CA is taken from the variable SSL_CERT_FILE.
 """
 
@@ -18,9 +19,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from scripts.client.pullable import lost_images
 from scripts.shared.registry_client import (
@@ -38,19 +38,19 @@ expires: https://letsencrypt.org/docs/integration-guide/#when-to-renew. This is 
 CONNECT_SECONDS = 10
 """How long a TLS handshake may take."""
 
-BOOTSTRAP_KEY = "bootstrap-key"
-"""The key with which the refresh itself reads the Space."""
+EXPECTED_NO_CHANGES = 7
+"""The exit status of a preview that was to be empty:
+https://github.com/pulumi/pulumi/blob/v3.272.0/sdk/go/common/util/cmdutil/exit.go"""
 
-REFRESH = "pulumi up --refresh"
+BY_HAND = "docs/operations.md#when-something-was-changed-by-hand"
 
 
 class DoctorError(Exception):
     """Nothing can be said; says why."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something that is not as Pulumi left it.
+class Finding(NamedTuple):
+    """Something that is wrong.
 
     Attributes:
         what: What it is.
@@ -61,73 +61,22 @@ class Finding:
     fix: str
 
 
-def refresh(*options: str) -> tuple[dict[str, Any], str]:
-    """Return the preview of a refresh, and the error with which it ended, if it did.
-
-    Args:
-        options: More options of ``pulumi refresh``.
-    """
-    command = ["pulumi", "refresh", "--preview-only", "--json", "--non-interactive", *options]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        digest: dict[str, Any] = json.loads(result.stdout)
-    except ValueError:
-        digest = {}
-    errors = [x["message"] for x in digest.get("diagnostics") or [] if x.get("severity") == "error"]
-    error = " ".join([*errors, result.stderr]).strip()
-    return digest, error if result.returncode else ""
-
-
-def changed(steps: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield what a refresh would take over into the state.
-
-    Args:
-        steps: The steps of its preview.
-    """
-    for step in steps:
-        kind, name = step["urn"].split("$")[-1].split("::")[-2:]
-        what = f"{kind.split(':')[-1]} {_object(step) or name}"
-        if step["op"] == "delete":
-            yield Finding(f"{what} is gone{_CONSEQUENCE.get(kind, '')}", _fix(kind, name))
-        elif step["op"] == "update":
-            paths = ", ".join(sorted(step.get("detailedDiff") or {}))
-            yield Finding(f"{what} was changed: {paths}", REFRESH)
-
-
-_CONSEQUENCE = {
-    "digitalocean:index/spacesBucket:SpacesBucket": ", and all images with it; its name stays taken"
-}
-
-
-def _fix(kind: str, name: str) -> str:
-    if name == BOOTSTRAP_KEY:
-        return f"pulumi refresh --target '**::{BOOTSTRAP_KEY}' && pulumi up"
-    if kind in _CONSEQUENCE:
-        return f"pulumi refresh && pulumi up --replace '**::{name.removesuffix('-bucket')}-suffix'"
-    return REFRESH
-
-
-def _object(step: Mapping[str, Any]) -> str:
-    """Return namespace and name of a Kubernetes object."""
-    metadata = (step.get("oldState") or {}).get("inputs", {}).get("metadata") or {}
-    return "/".join(metadata[x] for x in ("namespace", "name") if x in metadata)
-
-
-def drift() -> list[Finding]:
-    """Return what cloud and cluster have otherwise than the state.
-
-    Raises:
-        DoctorError: They cannot be compared.
-    """
-    digest, error = refresh()
-    if error:
-        # Without this key, the refresh fails at the Space.
-        digest, other = refresh("--target", f"**::{BOOTSTRAP_KEY}")
-        findings = [] if other else list(changed(digest["steps"]))
-        if not findings:
-            raise DoctorError(error)
-        return findings
-    return list(changed(digest["steps"]))
+def drift() -> Iterator[Finding]:
+    """Yield whether cloud and cluster differ from the state, below Pulumi's own list of where."""
+    command = ["pulumi", "refresh", "--preview-only", "--expect-no-changes", "--non-interactive"]
+    result = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if result.returncode:
+        print(result.stdout, flush=True)
+    if result.returncode == EXPECTED_NO_CHANGES:
+        yield Finding(
+            "what is listed above was changed behind Pulumi's back (if it is a Space that is gone: "
+            f"{BY_HAND})",
+            "pulumi up --refresh",
+        )
+    elif result.returncode:
+        yield Finding("what was changed is unknown, for the reason above", f"see {BY_HAND}")
 
 
 def certificate(hostname: str, tls: ssl.SSLContext, port: int = 443) -> Iterator[str]:
@@ -149,6 +98,12 @@ def certificate(hostname: str, tls: ssl.SSLContext, port: int = 443) -> Iterator
             until = ssl.cert_time_to_seconds(str((stream.getpeercert() or {})["notAfter"]))
     except ssl.SSLCertVerificationError as error:
         yield f"the certificate of {hostname} is refused: {error.verify_message}"
+        return
+    except ssl.SSLError as error:
+        # Where no pod is ready, the connection ends without a reason.
+        if isinstance(error, ssl.SSLEOFError):
+            raise
+        yield f"no certificate is served for {hostname}: {error}"
         return
     days = (until - time.time()) / 86400
     if days < CERTIFICATE_DAYS:
@@ -173,10 +128,12 @@ def service(
         login = basic(outputs["username"], outputs["password"])
         for image, problem in lost_images(Registry(f"https://{hostname}", login, tls)):
             # A registry that remembers a blob does not let it be pushed again.
-            fix = f"{kubectl} delete pods --selector {_PODS}, and push {image} again"
-            yield Finding(f"{image} cannot be pulled: {problem}", fix)
+            fix = f"{kubectl} delete pods --selector {_PODS}, and push {image} again, or delete it"
+            yield Finding(f"{image} {problem}", fix)
     except (OSError, RegistryError) as error:
         fix = f"{kubectl} describe pods,ingresses says why"
+        if settings.get("clientCa"):
+            fix += "; clients need a certificate here: --cert and --key"
         yield Finding(f"https://{hostname} cannot be used: {error}", fix)
 
 
@@ -208,7 +165,7 @@ def stack_outputs() -> dict[str, Any]:
         DoctorError: There are none.
     """
     outputs = _pulumi("stack", "output", "--show-secrets")
-    if "registry" not in outputs:
+    if not {"registry", "namespace", "username", "password"} <= outputs.keys():
         raise DoctorError("the stack has no registry; to create it: pulumi up")
     return outputs
 
@@ -219,9 +176,13 @@ def tls_settings() -> dict[str, str]:
     Raises:
         DoctorError: The settings cannot be read.
     """
-    config = _pulumi("config")
-    values = [x.get("objectValue", {}) for key, x in config.items() if key.endswith(":tls")]
-    return dict(*values)
+    try:
+        section: dict[str, str] = _pulumi("config", "get", "tls").get("objectValue", {})
+    except DoctorError as error:
+        if "not found" not in str(error):
+            raise
+        return {}
+    return section
 
 
 def _pulumi(*command: str) -> dict[str, Any]:
@@ -233,14 +194,17 @@ def _pulumi(*command: str) -> dict[str, Any]:
     )
     if result.returncode:
         raise DoctorError(result.stderr.strip())
-    values: dict[str, Any] = json.loads(result.stdout)
+    try:
+        values: dict[str, Any] = json.loads(result.stdout)
+    except ValueError:
+        raise DoctorError(f"pulumi {command[0]} does not print JSON") from None
     return values
 
 
 def main() -> int:
     """Run from the command line, and return the exit status."""
     parser = argparse.ArgumentParser(
-        description="Find what has changed behind Pulumi's back, and the commands that fix it.",
+        description="Find what is wrong with a registry, and the commands that fix it.",
         epilog="Changes nothing. Exits with 1 if something was found.",
     )
     add_certificate(parser)

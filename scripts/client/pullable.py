@@ -2,82 +2,105 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 from collections.abc import Iterator
+from typing import Any
 
-from scripts.shared.registry_client import Registry, RegistryError
-
-LIST_SIZE = 1000
-"""Names in a page of a list; the registry's own limit of repositories:
-https://distribution.github.io/distribution/about/configuration/#catalog"""
-
-
-def listed(registry: Registry, path: str, key: str) -> Iterator[str]:
-    """Yield all names of a list that comes in pages.
-
-    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
-
-    Args:
-        registry: The registry.
-        path: The list's path.
-        key: The key of the names in each page.
-    """
-    page = f"{path}?n={LIST_SIZE}"
-    while page:
-        response = registry.call("GET", page, [200, 404])
-        yield from json.loads(response.body).get(key) or []
-        link = re.match(r"<([^>]+)>", response.headers.get("link", ""))
-        page = link[1] if link else ""
+from scripts.shared.registry_client import MANIFESTS, Registry, RegistryError
 
 
 def lost_images(registry: Registry) -> Iterator[tuple[str, str]]:
-    """Yield the tags that cannot be pulled, and what is missing.
+    """Yield the tags that some client could not pull, and what is wrong with each.
 
     Args:
         registry: The registry, with the login of who may pull everything.
 
     Raises:
-        RegistryError: The images cannot be listed.
-        OSError: Likewise.
+        RegistryError: The registry cannot be used.
     """
-    for repository in listed(registry, "v2/_catalog", "repositories"):
-        whole: set[str] = set()
-        for tag in listed(registry, f"v2/{repository}/tags/list", "tags"):
-            try:
-                _pull(registry, f"v2/{repository}", "manifests", tag, whole)
-            except RegistryError as error:
-                yield f"{repository}:{tag}", str(error)
+    for repository in registry.names("v2/_catalog", "repositories"):
+        path = f"v2/{repository}"
+        whole: set[tuple[str, str]] = set()
+        try:
+            # A repository of which all tags were deleted is still listed.
+            for tag in registry.names(f"{path}/tags/list", "tags", empty=404):
+                try:
+                    problem = _problem(registry, path, tag, whole)
+                except RegistryError as error:
+                    problem = f"cannot be pulled: {error}"
+                if problem:
+                    # Or each image of a registry that is gone meanwhile would be one more.
+                    registry.call("GET", "v2/", [200])
+                    yield f"{repository}:{tag}", problem
+        except RegistryError as error:
+            registry.call("GET", "v2/", [200])
+            yield repository, f"cannot be listed: {error}"
 
 
-def _pull(registry: Registry, path: str, kind: str, reference: str, whole: set[str]) -> None:
-    """Read a manifest with all that it names, or the first byte of a blob.
+def _problem(registry: Registry, path: str, tag: str, whole: set[tuple[str, str]]) -> str:
+    """Read all manifests of an image, and a byte of each blob; return what is not understood.
 
     A byte, since a HEAD request is answered from the registry's memory.
 
     Args:
         registry: The registry.
         path: The repository's path.
-        kind: ``manifests`` or ``blobs``.
-        reference: A tag or digest.
-        whole: The digests that were read before; grows.
+        tag: The image's tag.
+        whole: The parts of whole images that were read before; grows.
 
     Raises:
         RegistryError: Something is missing.
     """
-    if reference in whole:
-        return
-    url = f"{path}/{kind}/{reference}"
-    if kind == "blobs":
-        # 416 of an S3 server says that the blob is there, and empty.
-        registry.call("GET", url, [200, 206, 416], headers={"Range": "bytes=0-0"})
-    else:
-        manifest = json.loads(registry.call("GET", url, [200]).body)
-        for inner in manifest.get("manifests", []):
-            _pull(registry, path, "manifests", inner["digest"], whole)
-        for blob in itertools.chain([manifest.get("config")], manifest.get("layers", [])):
-            # Layers with URLs of their own are elsewhere.
-            if blob and "urls" not in blob:
-                _pull(registry, path, "blobs", blob["digest"], whole)
-    whole.add(reference)
+    read: set[tuple[str, str]] = set()
+    left = [("manifests", tag)]
+    while left:
+        part = kind, reference = left.pop()
+        if part in whole or part in read:
+            continue
+        url = f"{path}/{kind}/{reference}"
+        if kind == "blobs":
+            # 416 of an S3 server says that the blob is there, and empty.
+            registry.call("GET", url, [200, 206, 416], headers={"Range": "bytes=0-0"})
+        else:
+            content = registry.call("GET", url, [200]).body
+            try:
+                left += parts(content)
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                return f"was not looked at: its manifest {reference} is not understood: {error!r}"
+        read.add(part)
+    whole |= read
+    return ""
+
+
+def parts(content: bytes) -> list[tuple[str, str]]:
+    """Return what a client needs that pulls an image, on one platform after the other.
+
+    https://github.com/opencontainers/image-spec/blob/main/image-index.md and manifest.md beside it
+
+    Args:
+        content: A manifest or index that the registry has taken.
+
+    Returns:
+        Where each part is, ``manifests`` or ``blobs``, and its digest.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError, RecursionError: It is not understood.
+    """
+    # Clients are written in Go, as the registry is: their parser takes keys in any case, numbers
+    # of any length, and what is not UTF-8: https://pkg.go.dev/encoding/json#Unmarshal
+    manifest: dict[str, Any] = json.loads(
+        content.decode(errors="replace"),
+        object_pairs_hook=lambda pairs: {key.casefold(): value for key, value in pairs},
+        parse_int=float,
+    )
+    needed = []
+    for child in manifest.get("manifests") or []:
+        # Attestations are for a platform that nobody has, so that nobody pulls them:
+        # https://docs.docker.com/build/metadata/attestations/attestation-storage/
+        if (child.get("platform") or {}).get("os") != "unknown":
+            # BuildKit's caches are indexes of layers.
+            blob = child.get("mediatype") not in (*MANIFESTS, "", None)
+            needed.append(("blobs" if blob else "manifests", child["digest"]))
+    blobs = [manifest.get("config"), *(manifest.get("layers") or [])]
+    # Layers with URLs are elsewhere, and are not asked for: anybody may push any URL.
+    return needed + [("blobs", blob["digest"]) for blob in blobs if blob and not blob.get("urls")]

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from scripts.nodes.lease import Lease, LeaseError
-from scripts.nodes.marked_yaml import RefusedError, update
+from scripts.nodes.marked_yaml import MAX_LENGTH, RefusedError, update
 from scripts.nodes.node_files import Change, on_node, read, require_replaceable, write
 from scripts.shared.api_server import ApiServerError
 
@@ -65,6 +65,8 @@ def changes(node: Path, entries: dict[str, Any], owner: str, *, only_mirrors: bo
         RefusedError: Something would be lost, or is in the way.
     """
     path, text = only_mirrors_path(owner), ONLY_MIRRORS.encode()
+    if entries:
+        require_effect(node, path if only_mirrors else None)
     current = read(node, path)
     if only_mirrors and current not in {None, text}:
         raise RefusedError(f"/{path}: somebody else wrote or changed it: rename or delete it")
@@ -82,6 +84,40 @@ def changes(node: Path, entries: dict[str, Any], owner: str, *, only_mirrors: bo
     for change in needed:
         require_replaceable(node, change)
     return needed
+
+
+def require_effect(node: Path, only_mirrors: Path | None) -> None:
+    """Refuse where k3s' own configuration keeps what is written from having an effect.
+
+    k3s reads config.yaml, then what is in config.yaml.d by name, and the last value of a key holds:
+    https://docs.k3s.io/installation/configuration#multiple-config-files
+
+    Args:
+        node: Where the node's root is mounted.
+        only_mirrors: The path of :data:`ONLY_MIRRORS`; None if it is not written.
+
+    Raises:
+        RefusedError: A file has such a value.
+    """
+    folder = K3S / "config.yaml.d"
+    files = [x.relative_to(node) for x in sorted((node / folder).glob("*.y*ml"))]
+    for path in [K3S / "config.yaml", *files]:
+        try:
+            config = yaml.safe_load((read(node, path) or b"")[:MAX_LENGTH])
+        except (yaml.YAMLError, ValueError, RecursionError):
+            continue  # k3s does not start with it.
+        if not isinstance(config, dict):
+            continue
+        if config.get("private-registry", f"/{REGISTRIES}") != f"/{REGISTRIES}":
+            raise RefusedError(
+                f"/{path}: k3s reads another file than /{REGISTRIES}: delete `private-registry`"
+            )
+        asks = config.get("disable-default-registry-endpoint", True) is not True
+        if only_mirrors and asks and path.parent == folder and path.name > only_mirrors.name:
+            raise RefusedError(
+                f"/{path}: it is read after /{only_mirrors}, and says otherwise: delete "
+                "`disable-default-registry-endpoint`"
+            )
 
 
 def running_unit(node: Path) -> str:

@@ -257,7 +257,8 @@ class _Document(yaml.SafeLoader):
         if not isinstance(node, MappingNode):
             return
         if node.flow_style:
-            raise RefusedError(f"{name} is in flow style, in braces: write it in block style")
+            how = "write it in block style" if node.value else "delete the braces"
+            raise RefusedError(f"{name} is in flow style, in braces: {how}")
         if any(node is shared for shared in self.shared):
             raise RefusedError(f"{name} is also used by an alias: write it twice")
         if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):

@@ -5,6 +5,7 @@ Plain Python 3.9.
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import time
@@ -71,8 +72,9 @@ class ApiServer:
                     if error.code in {404, 409} or (error.code == 422 and method == "PATCH"):
                         return None
                     problem = f"{error.code} {error.read()[:300].decode(errors='replace')}"
-            except OSError as error:
-                problem = str(error)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                # The latter two: half a response of a server that just ended.
+                problem = str(error) or repr(error)
             if time.monotonic() > deadline:
                 raise ApiServerError(f"{method} {url}: {problem}")
             time.sleep(RETRY_SECONDS)

@@ -33,6 +33,16 @@ def configure(sandbox: Sandbox) -> Iterator[Callable[..., None]]:
     sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
+def test_every_pod_knows_of_another_route_when_up_ends(
+    sandbox: Sandbox, configure: Callable[..., None]
+) -> None:
+    """Traefik speaks the PROXY protocol at once; a running pod would learn it a minute later."""
+    for route in (False, True):
+        configure(ingress__tcpRoute=route)
+        statuses = [sandbox.http("GET", "/v2/", login=True)[0] for _ in range(20)]
+        assert set(statuses) == {200}
+
+
 def test_only_tls_1_2_and_newer_is_spoken(sandbox: Sandbox) -> None:
     def handshake(version: str, *, fails: bool = False) -> str:
         return sandbox.run(

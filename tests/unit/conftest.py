@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.odd_servers import odd_server
 from tests.unit.servers import serve
 
-__all__ = ["serve"]
+__all__ = ["odd_server", "serve"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

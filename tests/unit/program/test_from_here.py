@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ssl
 import threading
-import urllib.error
-import urllib.request
+from urllib.request import Request as Sent
 
 import pulumi
 import pytest
 
 from components.ingress import from_here, report_ingress
+from scripts.shared import registry_client
 from settings.tls import TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
+from tests.unit.odd_servers import ODD, OddServer
 from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
@@ -113,13 +114,13 @@ def test_up_waits_for_a_certificate_that_is_on_its_way(
     problem: ssl.SSLError,
     seconds: int,
 ) -> None:
-    requests: list[tuple[str, int]] = []
+    requests: list[tuple[str, float]] = []
 
-    def refuse(url: str, timeout: int) -> None:
-        requests.append((url, timeout))
-        raise urllib.error.URLError(problem)
+    def refuse(request: Sent, *, seconds: float) -> None:
+        requests.append((request.full_url, seconds))
+        raise registry_client.RegistryError(str(problem)) from problem
 
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(registry_client, "send", refuse)
     report_ingress("https://registry.example.com/v2/", tls)
     assert clock.sleeps == [0.5] * 2 * seconds
     assert set(requests) == {("https://registry.example.com/v2/", 5)}
@@ -128,23 +129,53 @@ def test_up_waits_for_a_certificate_that_is_on_its_way(
     assert len(messages["warn"]) == 1
 
 
+# nginx: https://github.com/nginx/nginx/blob/master/src/http/ngx_http_special_response.c
+NGINX = """\
+<html>\r
+<head><title>400 No required SSL certificate was sent</title></head>\r
+<body>\r
+<center><h1>400 Bad Request</h1></center>\r
+"""
+
+
 @pytest.mark.parametrize("client_ca", ["PEM", None])
+@pytest.mark.parametrize("controller", ["traefik", "nginx"])
 def test_a_registry_that_wants_a_certificate_of_its_clients_is_reached_if_it_should(
+    serve: Serve,
     messages: dict[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
     clock: Clock,
+    controller: str,
     client_ca: str | None,
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert (_ssl.c:2580)")
+    """Where a client certificate is asked for, a warning at each update would be a false one."""
 
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    def refuse(*_: object, **__: object) -> None:
+        alert = ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] alert (_ssl.c:2580)")
+        raise registry_client.RegistryError(str(alert)) from alert
+
+    if controller == "traefik":
+        monkeypatch.setattr(registry_client, "send", refuse)
+    url = f"{serve(lambda _: (400, {}, NGINX))}/v2/"
     tls = TlsSecret.model_construct(client_ca=client_ca)
-    assert report_ingress(URL, tls) is bool(client_ca)
+    assert report_ingress(url, tls) is bool(client_ca)
     assert bool(clock.sleeps) is not bool(client_ca), "there is nothing to wait for"
-    asks = f"{URL} asks for a client certificate, as it should"
+    asks = f"{url} asks for a client certificate, as it should"
     assert messages["info"] == ([asks] if client_ca else [])
     assert len(messages["warn"]) == (0 if client_ca else 1)
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("name", ODD)
+def test_no_server_under_the_hostname_is_more_than_a_warning(
+    name: str, odd_server: OddServer, messages: dict[str, list[str]]
+) -> None:
+    """All is created by then: an error would fail this update, and each one after it."""
+    url = f"{odd_server(lambda: [ODD[name]])}/v2/"
+    assert report_ingress(url, LETS_ENCRYPT) is False
+    (warning,) = messages["warn"]
+    assert warning.startswith(f"{url} was not reached from this machine: ")
+    assert warning.endswith(ADVICE)
 
 
 URL = f"https://{CONFIG['hostname']}/v2/"

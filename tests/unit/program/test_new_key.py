@@ -19,6 +19,7 @@ from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
 from scripts.shared.s3 import Key, sign
 from settings.credentials import Access, find_access
+from tests.unit.odd_servers import ODD, OddServer
 from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
@@ -166,6 +167,14 @@ def test_keys_that_cannot_be_listed_do_not_fail_the_update_but_it_says_so(
     serve: Serve, create: Create, response: Result
 ) -> None:
     (line,) = create(reporting(serve(lambda _: response)))
+    assert "storage keys called registry is unknown" in line
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_no_server_that_should_list_keys_fails_the_update(
+    odd_server: OddServer, create: Create, name: str
+) -> None:
+    (line,) = create(reporting(odd_server(lambda: [ODD[name]])))
     assert "storage keys called registry is unknown" in line
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from components.maintenance import report_usage
 from scripts.maintenance.usage_history import TABLE_KEY
+from tests.unit.odd_servers import ODD, OddServer
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.servers import Request, Result, Serve
 
@@ -60,6 +61,15 @@ def test_storage_that_this_machine_does_not_reach_is_no_failure(
     (message,) = messages
     assert message.startswith("the usage of the storage is not shown: ")
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_no_server_in_the_storages_place_is_a_failure(
+    connection: dict[str, str], messages: list[str], odd_server: OddServer, name: str
+) -> None:
+    """All is created by then: an error would fail this update, and each one after it."""
+    report_usage({**connection, "endpoint": odd_server(lambda: [ODD[name]])})
+    assert "hunter2" not in "".join(messages)
 
 
 def test_only_an_update_with_a_maintenance_shows_it(run: Run) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import lifecycle
-from sandbox.enclosure import enclosure
+from sandbox.enclosure import enclosure, hosts
 from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout, Route, SandboxError
 
@@ -73,3 +73,17 @@ def test_a_subnet_that_another_route_overlaps_is_not_used(
     with pytest.raises(SandboxError, match=r"overlaps 10\.0\.0\.0/8 on vpn: .*`make wipe`"):
         lifecycle.up(Layout(tmp_path, "sandbox", 7), [])
     assert not any(tmp_path.iterdir())
+
+
+def test_what_is_stopped_leaves_no_name_in_the_hosts_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the machine would look for the registry where nothing is."""
+    layout = Layout(tmp_path, "sandbox", 7)
+    path = tmp_path / "hosts"
+    path.write_text("127.0.0.1 localhost\n")
+    hosts.add(layout, path)
+    monkeypatch.setattr(hosts.remove, "__defaults__", (path,))
+    monkeypatch.setattr(enclosure, "stop", lambda _: None)
+    lifecycle.down(layout)
+    assert path.read_text() == "127.0.0.1 localhost\n"

@@ -81,9 +81,16 @@ REFUSED = {
     "a null": (b"mirrors: ~\n", "mirrors is not a mapping"),
     "an empty text": (b"configs: ''\n", "configs is not a mapping"),
     "an anchor without content": (b"configs: &a\nx: *a\n", "configs is not a mapping"),
-    "flow style": (b"{mirrors: {a: {}}, configs: {}}\n", "mirrors is in flow style"),
+    "flow style": (
+        b"{mirrors: {a: {}}, configs: {b: {}}}\n",
+        "mirrors is in flow style, in braces: write it in block style",
+    ),
+    "k3d's": (
+        b"mirrors:\n  r.example:\n    endpoint: [http://r.example]\nconfigs: {}\nauths: {}\n",
+        "configs is in flow style, in braces: delete the braces",
+    ),
     "JSON": (b'{\n"mirrors": {}\n}\n', "mirrors is in flow style"),
-    "flow style at the top": (b"{}\n", "the file is in flow style"),
+    "flow style at the top": (b"{}\n", "the file is in flow style, in braces: delete the braces"),
     "flow style below": (
         b"mirrors:\nconfigs:\n  registry.example.com: {tls: {cert_file: a}}\n",
         "configs.registry.example.com.tls is in flow style",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -175,3 +176,59 @@ def test_a_file_of_the_operators_in_the_place_of_ours_is_left(
     assert not node.registries.exists()
     run()
     assert file.read_text() == text
+
+
+def configure_k3s(node: Node, name: str, text: str | bytes) -> Path:
+    """Write one of the operator's files of k3s' configuration, and return its path."""
+    path = node.root / K3S / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+ASKS = "disable-default-registry-endpoint: false\n"
+AFTER_OURS = ("config.yaml.d/91-x.yaml", "config.yaml.d/90-registry-nodes2.yml")
+BEFORE_OURS = ("config.yaml", "config.yaml.d/90-a.yaml", "config.yaml.d/99-x.yaml.off")
+
+
+@pytest.mark.parametrize("name", AFTER_OURS)
+def test_an_override_that_would_not_hold_is_refused(node: Node, run: Runs, name: str) -> None:
+    """Or nodes count as configured, and pull from docker.io what the registry does not have."""
+    file = configure_k3s(node, name, ASKS)
+    with pytest.raises(RefusedError, match=f"^/{K3S}/{name}: it is read after .*: delete"):
+        run(only_mirrors=True)
+    assert not node.registries.exists()
+    file.write_text("disable-default-registry-endpoint: true\n")
+    assert run(only_mirrors=True) == DONE
+
+
+@pytest.mark.parametrize("name", BEFORE_OURS)
+def test_what_the_override_overrides_is_left(node: Node, run: Runs, name: str) -> None:
+    file = configure_k3s(node, name, ASKS)
+    assert run(only_mirrors=True) == DONE
+    assert file.read_text() == ASKS
+
+
+def test_without_an_override_the_operators_say_whether_docker_io_is_asked(
+    node: Node, run: Runs
+) -> None:
+    configure_k3s(node, AFTER_OURS[0], ASKS)
+    assert run() == DONE
+
+
+@pytest.mark.parametrize("name", [*AFTER_OURS, *BEFORE_OURS[:2]])
+def test_a_file_that_k3s_does_not_read_is_not_written(node: Node, run: Runs, name: str) -> None:
+    """Or nodes count as configured, and pull without a login."""
+    file = configure_k3s(node, name, "private-registry: /etc/mine.yaml\n")
+    with pytest.raises(RefusedError, match=f"^/{K3S}/{name}: k3s reads another file than"):
+        run()
+    file.write_text("private-registry: /etc/rancher/k3s/registries.yaml\n")
+    assert run() == DONE
+    file.write_text("private-registry: /etc/mine.yaml\n")
+    assert run({}) == DONE, "what is there can be removed"
+
+
+@pytest.mark.parametrize("text", [b"", b"- a\n", b"\xff", b"a: [", b"[" * 2000])
+def test_other_configuration_of_k3s_is_no_obstacle(node: Node, run: Runs, text: bytes) -> None:
+    configure_k3s(node, AFTER_OURS[0], text)
+    assert run(only_mirrors=True) == DONE

@@ -1,4 +1,4 @@
-"""What the doctor finds, from previews of a refresh and from registries that lost something."""
+"""What the doctor says, of every state of Pulumi, certificate and registry."""
 
 from __future__ import annotations
 
@@ -14,73 +14,18 @@ import pytest
 
 from scripts.client import doctor
 from scripts.client.doctor import Finding
-from scripts.client.pullable import lost_images
-from scripts.shared.registry_client import Registry
-from tests.unit.servers import Request, Result, Serve
-
-SPACE = "digitalocean:index/spacesBucket:SpacesBucket"
-KEY = "digitalocean:index/spacesKey:SpacesKey"
-DEPLOYMENT = "kubernetes:apps/v1:Deployment"
-
-
-def step(op: str, kind: str, name: str, **more: Any) -> dict[str, Any]:
-    parent = "registry:index:PrivateRegistry$"
-    return {"op": op, "urn": f"urn:pulumi:prod::k3s-registry::{parent}{kind}::{name}", **more}
-
-
-def namespaced(name: str) -> dict[str, Any]:
-    return {"inputs": {"metadata": {"name": name, "namespace": "registry"}}}
-
-
-def test_what_is_as_it_was_left_is_no_finding() -> None:
-    assert not list(doctor.changed([step("refresh", KEY, "k"), step("same", DEPLOYMENT, "d")]))
-
-
-@pytest.mark.parametrize(
-    ("change", "finding"),
-    [
-        (
-            step("delete", KEY, "storage-key"),
-            Finding("SpacesKey storage-key is gone", "pulumi up --refresh"),
-        ),
-        (
-            step("delete", KEY, "bootstrap-key"),
-            Finding(
-                "SpacesKey bootstrap-key is gone",
-                "pulumi refresh --target '**::bootstrap-key' && pulumi up",
-            ),
-        ),
-        (
-            step("delete", SPACE, "storage-bucket"),
-            Finding(
-                "SpacesBucket storage-bucket is gone, and all images with it; its name stays taken",
-                "pulumi refresh && pulumi up --replace '**::storage-suffix'",
-            ),
-        ),
-        (
-            step("delete", DEPLOYMENT, "registry-deployment", oldState=namespaced("registry")),
-            Finding("Deployment registry/registry is gone", "pulumi up --refresh"),
-        ),
-        (
-            step(
-                "update",
-                DEPLOYMENT,
-                "registry-deployment",
-                oldState=namespaced("registry"),
-                detailedDiff={"spec.template": {}, "spec.replicas": {}},
-            ),
-            Finding(
-                "Deployment registry/registry was changed: spec.replicas, spec.template",
-                "pulumi up --refresh",
-            ),
-        ),
-    ],
-)  # fmt: skip
-def test_each_change_has_a_line_and_a_command(change: dict[str, Any], finding: Finding) -> None:
-    assert list(doctor.changed([change])) == [finding]
-
+from scripts.shared.registry_client import RegistryError
+from tests.unit.odd_servers import ODD, OddServer
+from tests.unit.servers import Serve
 
 Pulumi = Callable[[str], None]
+
+OUTPUTS = {
+    "registry": "registry.example.com",
+    "namespace": "images",
+    "username": "admin",
+    "password": "x",
+}
 
 
 @pytest.fixture
@@ -96,28 +41,67 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pulumi:
     return install
 
 
-def test_a_lost_bootstrap_key_is_found_though_the_refresh_fails(pulumi: Pulumi) -> None:
-    digest = json.dumps({"steps": [step("delete", KEY, "bootstrap-key")]})
-    pulumi(f"case $* in *bootstrap-key*) echo '{digest}';; *) echo forbidden >&2; exit 255;; esac")
-    (finding,) = doctor.drift()
-    assert "bootstrap-key is gone" in finding.what
-
-
-def test_a_refresh_that_fails_for_another_reason_is_an_error(pulumi: Pulumi) -> None:
-    steps = json.dumps({"steps": [step("refresh", KEY, "bootstrap-key")]})
-    error = json.dumps({"diagnostics": [{"severity": "error", "message": "no cluster"}]})
-    pulumi(f"case $* in *bootstrap-key*) echo '{steps}';; *) echo '{error}'; exit 255;; esac")
-    with pytest.raises(doctor.DoctorError, match="no cluster"):
-        doctor.drift()
-
-
-def test_a_stack_without_a_registry_is_told_apart_from_a_healthy_one(
-    pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_where_nothing_was_changed_pulumi_says_nothing(
+    pulumi: Pulumi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pulumi("echo '{}'")
-    monkeypatch.setattr(sys, "argv", ["doctor"])
-    assert doctor.main() == 1
-    assert "pulumi up" in capsys.readouterr().err
+    """Hundreds of unchanged lines every night would hide the one that matters."""
+    pulumi("echo 53 unchanged")
+    assert not list(doctor.drift())
+    assert not capsys.readouterr().out
+
+
+def test_what_was_changed_is_listed_by_pulumi_above_its_fix(
+    pulumi: Pulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi("echo - SpacesKey storage-key; echo error: 1 change >&2; exit 7")
+    (finding,) = doctor.drift()
+    assert "changed behind Pulumi's back" in finding.what
+    assert finding.fix == "pulumi up --refresh"
+    assert capsys.readouterr().out == "- SpacesKey storage-key\nerror: 1 change\n\n"
+
+
+def test_a_comparison_that_fails_is_no_change(
+    pulumi: Pulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`pulumi up --refresh` would fail for the same reason, such as a lost bootstrap key."""
+    pulumi("echo forbidden >&2; exit 255")
+    (finding,) = doctor.drift()
+    assert "what was changed is unknown" in finding.what
+    assert "pulumi up" not in finding.fix
+    assert capsys.readouterr().out == "forbidden\n\n"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["doctor", *arguments])
+    return doctor.main()
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        ("echo '{}'", "the stack has no registry; to create it: pulumi up"),
+        ("""echo '{"registry": "of an interrupted up"}'""", "the stack has no registry"),
+        ("echo no stack selected >&2; exit 255", "no stack selected"),
+        ("echo Please choose a stack", "pulumi stack does not print JSON"),
+    ],
+)
+def test_a_stack_that_tells_nothing_is_told_apart_from_a_healthy_one(
+    pulumi: Pulumi,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    error: str,
+) -> None:
+    pulumi(script)
+    assert run(monkeypatch) == 1
+    assert error in capsys.readouterr().err
+
+
+def test_a_certificate_of_the_client_that_cannot_be_read_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--cert=nowhere.pem") == 1
+    assert "No such file" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -143,6 +127,28 @@ def test_a_certificate_is_a_finding_only_when_it_expires_soon(
 
 
 @pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x15\x03\x03\x00\x02\x02\x70",  # unrecognized_name, of a Traefik that has none
+        ODD["an SSH server"],
+    ],
+)
+def test_where_no_certificate_is_served_its_renewal_is_the_fix(
+    sent: bytes, odd_server: OddServer
+) -> None:
+    port = urlsplit(odd_server(lambda: [sent])).port
+    (finding,) = doctor.certificate("127.0.0.1", ssl.create_default_context(), port or 0)
+    assert finding.startswith("no certificate is served for 127.0.0.1: ")
+
+
+def test_a_connection_that_ends_is_not_for_want_of_a_certificate(odd_server: OddServer) -> None:
+    """The TCP route ends it where no pod of the registry is ready."""
+    port = urlsplit(odd_server(lambda: [b""])).port
+    with pytest.raises(OSError, match=r"EOF|reset"):
+        list(doctor.certificate("127.0.0.1", ssl.create_default_context(), port or 0))
+
+
+@pytest.mark.parametrize(
     ("settings", "fix"),
     [
         ({}, "kubectl -n r create secret tls registry-tls --cert fullchain.pem --key privkey.pem"),
@@ -154,67 +160,83 @@ def test_a_certificate_is_a_finding_only_when_it_expires_soon(
     ],
 )
 def test_what_renews_a_certificate_depends_on_where_it_comes_from(
-    pulumi: Pulumi, settings: dict[str, str], fix: str
+    settings: dict[str, str], fix: str
 ) -> None:
-    others = {"registry:hostname": {"value": "registry.example.com", "secret": False}}
-    section = {"registry:tls": {"value": json.dumps(settings), "objectValue": settings}}
-    pulumi(f"[ $1 = config ] && echo '{json.dumps({**others, **(section if settings else {})})}'")
-    assert doctor.renewal("kubectl -n r", doctor.tls_settings()).startswith(fix)
+    assert doctor.renewal("kubectl -n r", settings).startswith(fix)
 
 
-def test_a_certificate_of_the_client_that_cannot_be_read_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_settings_are_those_of_this_program_alone(pulumi: Pulumi) -> None:
+    """A stack file may have keys of other projects; without one, Pulumi adds its own's name."""
+    section = {"value": "{}", "objectValue": {"mode": "acme"}, "secret": False}
+    pulumi(
+        f"[ \"$*\" = 'config get tls --json --non-interactive' ] && echo '{json.dumps(section)}'"
+    )
+    assert doctor.tls_settings() == {"mode": "acme"}
+
+
+def test_settings_that_are_not_there_are_the_defaults_and_an_error_is_one(pulumi: Pulumi) -> None:
+    pulumi(
+        "echo \"error: configuration key 'k3s-registry:tls' not found for stack 'x'\" >&2; exit 4"
+    )
+    assert doctor.tls_settings() == {}
+    pulumi("echo wrong passphrase >&2; exit 255")
+    with pytest.raises(doctor.DoctorError, match="wrong passphrase"):
+        doctor.tls_settings()
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Stand in for certificate and images; what is in it can be changed."""
+    findings: dict[str, Any] = {"certificate": [], "images": [], "error": None}
+
+    def images(_: object) -> Any:
+        yield from findings["images"]
+        if findings["error"]:
+            raise findings["error"]
+
+    monkeypatch.setattr(doctor, "certificate", lambda *_: iter(findings["certificate"]))
+    monkeypatch.setattr(doctor, "lost_images", images)
+    return findings
+
+
+def service(settings: dict[str, str] | None = None) -> list[Finding]:
+    return list(doctor.service(OUTPUTS, settings or {}, ssl.create_default_context()))
+
+
+def test_a_registry_that_works_has_no_finding(
+    pulumi: Pulumi,
+    found: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["doctor", "--cert=nowhere.pem"])
-    assert doctor.main() == 1
-    assert "No such file" in capsys.readouterr().err
+    outputs = json.dumps(OUTPUTS)
+    pulumi(f"case $1 in stack) echo '{outputs}';; config) echo '{{}}';; esac")
+    assert run(monkeypatch) == 0
+    assert capsys.readouterr().out == (
+        "registry.example.com: nothing has changed, and all images can be pulled\n"
+    )
+    found["images"] = [("app:1", "cannot be pulled: 404"), ("app:2", "cannot be pulled: 404")]
+    assert run(monkeypatch) == 1
+    assert [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        *("app:1", "app:2")
+    ]
 
 
-CONTENT: dict[str, Any] = {
-    "/v2/_catalog?n=1000": {"repositories": ["app"]},
-    "/v2/_catalog?n=1000&last=app": {"repositories": ["empty"]},
-    "/v2/app/tags/list?n=1000": {"tags": ["1", "index"]},
-    "/v2/empty/tags/list?n=1000": {"tags": None},
-    "/v2/app/manifests/1": {"config": {"digest": "c"}, "layers": [{"digest": "l"}]},
-    "/v2/app/manifests/index": {"manifests": [{"digest": "m"}]},
-    "/v2/app/manifests/m": {"layers": [{"digest": "l"}, {"digest": "other", "urls": ["u"]}]},
-    "/v2/app/blobs/c": {},
-    "/v2/app/blobs/l": {},
-}
+def test_an_image_is_named_with_what_lets_it_be_pushed_again(found: dict[str, Any]) -> None:
+    found["images"] = [("team/app:1", "cannot be pulled: GET ...: expected 200, got 404")]
+    (finding,) = service()
+    assert finding.what == "team/app:1 cannot be pulled: GET ...: expected 200, got 404"
+    assert finding.fix.startswith("kubectl --namespace images delete pods --selector ")
+    assert "push team/app:1 again" in finding.fix
 
 
-def findings(serve: Serve, *lost: str) -> list[tuple[str, str]]:
-    """Return the tags that cannot be pulled from a registry without the content of some paths."""
-    paths: list[str] = []
-
-    def handle(request: Request) -> Result:
-        paths.append(request.path)
-        if request.path in lost or request.path not in CONTENT:
-            return 404, {}, "{}"
-        if "/blobs/" in request.path:
-            assert request.headers["Range"] == "bytes=0-0", "layers may have gigabytes"
-        more = {"Link": '</v2/_catalog?n=1000&last=app>; rel="next"'}
-        headers = more if request.path == "/v2/_catalog?n=1000" else {}
-        return 200, headers, json.dumps(CONTENT[request.path])
-
-    result = list(lost_images(Registry(serve(handle), "Basic x")))
-    assert len(paths) == len(set(paths)), "what is shared is read once"
-    return result
-
-
-def test_a_registry_that_has_all_its_images_has_no_finding(serve: Serve) -> None:
-    assert not findings(serve)
-
-
-@pytest.mark.parametrize(
-    ("lost", "tags"),
-    [
-        ("/v2/app/blobs/c", ["app:1"]),
-        ("/v2/app/manifests/m", ["app:index"]),
-        ("/v2/app/manifests/1", ["app:1"]),
-    ],
-)
-def test_whatever_a_tag_misses_the_tag_is_named(serve: Serve, lost: str, tags: list[str]) -> None:
-    lines = findings(serve, lost)
-    assert [image for image, _ in lines] == tags
-    assert f"{lost}: expected 200" in lines[0][1]
+@pytest.mark.parametrize("error", [RegistryError("GET ...: got 400"), OSError("timed out")])
+def test_a_registry_that_cannot_be_used_is_the_last_finding(
+    found: dict[str, Any], error: Exception
+) -> None:
+    found["images"], found["error"] = [("app:1", "cannot be pulled")], error
+    image, last = service()
+    assert image.what == "app:1 cannot be pulled"
+    assert last.what == f"https://registry.example.com cannot be used: {error}"
+    assert "--cert" not in last.fix
+    assert "--cert" in service({"clientCa": "PEM"})[-1].fix

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from scripts.client import smoke_test
 from scripts.shared import registry_client
+from tests.unit.odd_servers import ODD, OddServer
 from tests.unit.program.conftest import ROOT
 from tests.unit.servers import Request, Serve
 
@@ -61,18 +61,6 @@ def test_a_registry_that_cannot_store_is_not_passed_and_says_what_its_response_w
         passed(statuses(serve, full))
 
 
-def test_half_a_response_is_no_response(monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(*_: object, **__: object) -> None:
-        raise http.client.IncompleteRead(b"", 1)
-
-    monkeypatch.setattr(urllib.request, "urlopen", half)
-    registry = registry_client.Registry("http://registry.test", None)
-    with pytest.raises(
-        registry_client.RegistryError, match=r"/v2/: IncompleteRead\(0 bytes read, 1 more"
-    ):
-        registry.call("GET", "v2/", [200])
-
-
 def test_a_new_password_is_waited_for(serve: Serve) -> None:
     refused = [401, 401]
 
@@ -95,23 +83,39 @@ def test_a_pod_that_does_not_know_the_new_password_is_waited_for(serve: Serve) -
     assert not left
 
 
+def run(monkeypatch: pytest.MonkeyPatch, url: str, password_file: Path) -> int:
+    """Run it from the command line, and return the exit status."""
+    arguments = [url, "--username=admin", f"--password-file={password_file}"]
+    monkeypatch.setattr(sys, "argv", ["smoke_test.py", *arguments])
+    return smoke_test.main()
+
+
 def test_nothing_that_listens_is_a_failure_in_words(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        [
-            "smoke_test.py",
-            "http://127.0.0.1:9",
-            "--username",
-            "admin",
-            "--password-file",
-            "/dev/null",
-        ],
+    assert run(monkeypatch, "http://127.0.0.1:9", Path("/dev/null")) == 1
+    assert "FAILED: cannot log in: GET http://127.0.0.1:9/v2/: [Errno 111] Connection refused" in (
+        capsys.readouterr().out
     )
-    assert smoke_test.main() == 1
-    assert "FAILED: cannot log in: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_every_other_server_is_a_failure_in_words(
+    name: str,
+    odd_server: OddServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run(monkeypatch, odd_server(lambda: [ODD[name]]), Path("/dev/null")) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("FAILED: ")
+
+
+def test_a_password_that_is_no_text_is_a_failure_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_bytes(b"\xff")
+    assert run(monkeypatch, "http://127.0.0.1:9", tmp_path / "password") == 1
+    assert "can't decode byte 0xff" in capsys.readouterr().out
 
 
 def test_it_runs_without_anything_installed() -> None:

@@ -39,6 +39,8 @@ class Registry:
         match request.command, name:
             case "POST", _:
                 return 202, {"Location": "/v2/upload"}, ""
+            case "PATCH", "":
+                return 405, {}, ""
             case "PATCH", _:
                 self.content[smoke_test.digest(request.body)] = request.body
                 return 202, {"Location": "/v2/upload"}, ""
@@ -54,7 +56,7 @@ class Registry:
                 return 202, {}, ""
             case _, "":
                 return 200, {}, ""
-            case _, "list":
+            case _, "list?n=1000":
                 return 200, {}, json.dumps({"tags": self.listed()})
         content = self.get(name)
         return (404, {}, "") if content is None else (200, {}, content)
@@ -121,3 +123,12 @@ def test_a_registry_that_deletes_nothing_is_not_passed(serve: Serve) -> None:
     registry = Keeping()
     message = refusal(serve, registry)
     assert f"/manifests/{registry.tags[0]}: expected 404, got 200 " in message
+
+
+def test_an_upload_without_a_location_is_a_failure_in_words(serve: Serve) -> None:
+    class Lost(Registry):
+        def __call__(self, request: Request) -> Result:
+            status, _, body = super().__call__(request)
+            return status, {}, body
+
+    assert "/v2/smoke-test/blobs/uploads/: expected 202, got 405" in refusal(serve, Lost())

@@ -121,6 +121,15 @@ def test_a_diff_compares_inputs_and_not_the_state(plugin: Plugin) -> None:
     )
 
 
+def test_a_diff_tells_what_is_new_from_what_is_old(plugin: Plugin) -> None:
+    request = provider_pb2.DiffRequest(
+        type=TOKEN, old_inputs=encode({"note": "n", "old": 1}), news=encode({"note": "n", "new": 1})
+    )
+    for diff in (plugin.Diff, plugin.DiffConfig):
+        kinds = {key: detail.kind for key, detail in call(diff, request).detailedDiff.items()}
+        assert kinds == {"old": Kind.DELETE, "new": Kind.ADD}
+
+
 def test_a_name_is_made_of_the_logical_one(plugin: Plugin) -> None:
     inputs = decode(check(plugin, {"note": "n"}).inputs)
     assert inputs["name"] == "thing-0123456"
