@@ -46,10 +46,23 @@ def test_the_pack_has_these_policies() -> None:
 BREACHES: list[tuple[str, dict[str, Any]]] = [
     ("Pod", {"spec": {"hostNetwork": True, "containers": [{"ports": [{"hostPort": 80}]}]}}),
     ("Pod", {"spec": {"volumes": [{"nfs": {}}], "securityContext": {"sysctls": []}}}),
+    (
+        "Pod",
+        {
+            "spec": {
+                "volumes": [{"name": "a", "projected": {"sources": [{"serviceAccountToken": {}}]}}],
+                "containers": [{"name": "main", "volumeMounts": [{"name": "a"}]}],
+            }
+        },
+    ),
     ("Namespace", {}),
     ("Ingress", {"spec": {}}),
     ("IngressRouteTCP", {"spec": {}}),
-    ("Service", {"spec": {"type": "NodePort"}}),
+    ("Ingress", {"metadata": {"annotations": {"a/ssl-redirect": "false"}}, "spec": {}}),
+    ("Service", {"spec": {"type": "NodePort", "externalIPs": ["203.0.113.1"]}}),
+    ("Role", {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}),
+    ("RoleBinding", {"roleRef": {"kind": "ClusterRole"}}),
+    ("Secret", {"type": "kubernetes.io/service-account-token"}),
     ("NetworkPolicy", {"spec": {"egress": [{}, {"to": [{"ipBlock": {"cidr": "::/0"}}]}]}}),
     ("ConfigMap", {"data": {"token": "a", "b": "PRIVATE KEY-----\n"}}),
 ]
@@ -60,6 +73,7 @@ def test_each_report_says_what_is_expected(golden: Golden) -> None:
     reports += [refused(kind, {}) for kind in (BUCKET, KEY, OPENINGS[0])]
     reports += [
         refused(BUCKET, {"acl": "private", "forceDestroy": True}),
+        refused(BUCKET, {"acl": "private", "lifecycleRules": [{"expiration": {"days": 1}}]}),
         refused(KEY, {"grants": [{}]}),
         refused("kubernetes:helm.sh/v3:Release", {}),
         refused_stack(
