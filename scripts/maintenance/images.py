@@ -8,12 +8,21 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from scripts.maintenance.walk import Repository, Walk
 
-REFERRER = re.compile(r"sha256-([0-9a-f]{64})(?:\..+)?")
-"""A tag that attaches its manifest to another: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
-and https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md"""
+_NAMED_AFTER = re.compile(
+    r"(sha256-[0-9a-f]{64}|sha384-[0-9a-f]{96}|sha512-[0-9a-f]{128})(?:\..+)?"
+)
+"""https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema and
+https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md"""
+
+
+def subject_of(tag: str) -> str:
+    """Return the digest that a tag is named after, such as a signature's; empty if it is none's."""
+    match = _NAMED_AFTER.fullmatch(tag)
+    return match[1].replace("-", ":") if match else ""
 
 
 def tagged(name: str, walk: Walk) -> dict[str, str]:
@@ -29,7 +38,7 @@ def tagged(name: str, walk: Walk) -> dict[str, str]:
 
 
 def reach(repository: Repository, walk: Walk, roots: Mapping[str, str]) -> dict[str, str]:
-    """Return the roots with all that they hold: children of indexes, and referrers.
+    """Return the roots with all that they hold: what they name, and what describes them.
 
     Args:
         repository: Where they are.
@@ -40,9 +49,6 @@ def reach(repository: Repository, walk: Walk, roots: Mapping[str, str]) -> dict[
     for digest in repository.revisions:
         if digest in walk.manifests and walk.manifests[digest].subject:
             attached[walk.manifests[digest].subject].append(digest)
-    for tag, x in repository.tags.items():
-        if match := REFERRER.fullmatch(tag):
-            attached[f"sha256:{match[1]}"].append(x.digest)
     reached: dict[str, str] = {}
     stack = list(roots.items())
     while stack:
@@ -52,26 +58,43 @@ def reach(repository: Repository, walk: Walk, roots: Mapping[str, str]) -> dict[
         reached[digest] = image
         held: Iterable[str] = attached.get(digest, ())
         if manifest := walk.manifests.get(digest):
-            optional = (x for x in manifest.optional if x in repository.revisions)
-            held = [*held, *manifest.children, *optional]
+            # An entry of an index may be a layer, whatever it says.
+            children = (x for x in manifest.children if x not in repository.layers)
+            named = (x for x in manifest.names if x in repository.revisions)
+            held = [*held, *children, *named]
         stack += [(other, image) for other in held]
     return reached
 
 
-def lost(walk: Walk) -> Iterator[str]:
-    """Yield what a tag needs and is not there as it was pushed."""
-    for name, repository in walk.repositories.items():
+class Lost(NamedTuple):
+    """What a tag needs and is not there as it was pushed.
+
+    Attributes:
+        repository: The tag's repository.
+        image: The image, such as team/app:1.
+        blob: The digest of what is lost.
+        what: What it is, in words.
+    """
+
+    repository: str
+    image: str
+    blob: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.image}: {self.what}"
+
+
+def lost(walk: Walk) -> Iterator[Lost]:
+    """Yield what tags need and is not there as it was pushed."""
+    for name in walk.repositories:
         for digest, image in tagged(name, walk).items():
-            if digest not in walk.blobs:
-                yield f"{image}: its manifest {digest} is not in the bucket"
-            elif digest not in repository.revisions:
-                yield f"{image}: its manifest {digest} is not in the repository"
-            elif digest in walk.damaged:
-                yield f"{image}: its manifest {digest} has other content"
-            manifest = walk.manifests.get(digest)
-            for layer in manifest.layers if manifest else ():
-                blob = walk.aliases.get(layer, layer)
+            parts = [("manifest", digest)]
+            if manifest := walk.manifests.get(digest):
+                parts += [("layer", layer) for layer in manifest.layers]
+            for kind, part in parts:
+                blob = walk.aliases.get(part, part)
                 if blob not in walk.blobs:
-                    yield f"{image}: its layer {layer} is not in the bucket"
+                    yield Lost(name, image, blob, f"its {kind} {part} is not in the bucket")
                 elif blob in walk.damaged:
-                    yield f"{image}: its layer {layer} has other content"
+                    yield Lost(name, image, blob, f"its {kind} {part} has other content")

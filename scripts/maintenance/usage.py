@@ -101,8 +101,7 @@ def _needs(walk: Walk, manifests: Iterable[str]) -> set[str]:
     needed = set(manifests)
     for digest in list(needed):
         if manifest := walk.manifests.get(digest):
-            needed.update(manifest.layers)
-            needed.update(manifest.optional)
+            needed.update(manifest.names)
     return needed & walk.blobs.keys()
 
 

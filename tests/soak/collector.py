@@ -7,39 +7,43 @@ import sys
 import time
 from pathlib import Path
 
+from scripts.maintenance import repair
+from scripts.maintenance.clock import DAY
 from scripts.maintenance.collect import Collection, Settings
-from scripts.maintenance.collection_plan import Times
-from scripts.maintenance.collection_state import load
+from scripts.maintenance.plan import Times
+from scripts.maintenance.references import References
 from scripts.maintenance.registry_pods import Pods
-from scripts.maintenance.retention import DAY, Retention
+from scripts.maintenance.retention import Retention
+from scripts.maintenance.state import load
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import Objects
 from scripts.shared.s3 import Bucket, read_key
 from tests.soak.servers import BUCKET, REGION, LoopbackPods
 
-TIMES = Times(keep=3, grace=3, quiet=0, patience=0)
+TIMES = Times(keep=3, grace=3)
 RETENTION = Retention(untagged_days=2 / DAY)
 PAUSE_SECONDS = 0.2
 
-RECHECK_SECONDS = 4
-"""Longer than a registry that has little of the processor takes to delete an image."""
+# Longer than a registry that has little of the processor takes to delete an image.
+repair.SETTLE_SECONDS = 4
 
 
 def run(objects: Objects, pods: Pods, times: Times = TIMES) -> dict[str, object]:
-    """Collect once; what is lost is looked for once more, as the maintenance does."""
+    """Collect once, as the maintenance does."""
     settings = Settings(pods, RETENTION, times)
-    state, walk = load(objects), Walk(objects)
+    state, references = load(objects), References(objects)
+    walk = Walk(objects, references, young_seconds=times.keep)
+    references.save(walk.blobs.keys())
+    problem = state.clock.advance(walk.now, time.time())
     collection = Collection(objects, walk, state, settings)
-    if collection.health.lost:
-        time.sleep(RECHECK_SECONDS)
-        state, walk = load(objects), Walk(objects)
-        collection = Collection(objects, walk, state, settings)
-    lost = list(collection.health.lost)
-    if lost or walk.unclear:
+    if problem:
         collection.save()
     else:
         collection.run()
-    report = {"lost": lost, "unclear": walk.unclear, "problem": collection.problem}
+    lost = [str(x) for x in collection.health.lost]
+    odd = [what for repository in walk.repositories.values() for what in repository.odd]
+    problems = [*filter(None, [problem, collection.problem]), *sorted(walk.unlisted)]
+    report = {"lost": lost, "odd": odd, "problems": problems}
     return {**report, "report": collection.report, "blobs": len(walk.blobs)}
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from scripts.maintenance.collection_plan import Times
+from scripts.maintenance.plan import Times
+from scripts.maintenance.references import References
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.s3 import Bucket
@@ -21,7 +22,7 @@ from tests.soak.conftest import LONG, ROOT
 from tests.soak.proxy import Proxy
 from tests.soak.servers import BUCKET, HOSTS, REGION, Servers
 
-TIMES = Times(keep=1, grace=1, quiet=0, patience=0)
+TIMES = Times(keep=1, grace=1)
 WRITES = {"PUT", "DELETE", "POST"}
 REQUESTS = 60
 """More than any run sends that write: with so little in the bucket, they write 40 at most."""
@@ -126,7 +127,7 @@ def test_a_fault_at_any_request_breaks_nothing_and_is_made_up_for(
             assert not report["lost"]
         registry.check()
         registry.client.close()
-        walk = Walk(objects)
+        walk = Walk(objects, References(objects))
     manifests = [x.digest for x in registry.stays]
     left = {digest for x in registry.stays for digest in [x.digest, *x.blobs]}
     latest = walk.repositories["overwritten"].tags["latest"].digest

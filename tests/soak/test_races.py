@@ -6,15 +6,15 @@ import threading
 import time
 from collections import defaultdict
 
-from scripts.maintenance.collection_plan import Times
-from scripts.maintenance.walk import blob_key, link_key
+from scripts.maintenance.plan import Times
+from scripts.maintenance.keys import blob_key, link_key
 from scripts.shared.objects import Objects
 from tests.soak import collector
 from tests.soak.client import Client, Image, RefusedError, image
 from tests.soak.proxy import Proxy
 from tests.soak.servers import HOSTS, Servers
 
-TIMES = Times(keep=16, grace=2, quiet=0, patience=0)
+TIMES = Times(keep=16, grace=2)
 
 HELD_SECONDS = 6
 """Longer than the grace, and much shorter than copies are kept."""

@@ -113,7 +113,7 @@ def test_nothing_that_was_acknowledged_breaks_while_it_is_collected(
     print(*history.notes, sep="\n")
     assert not history.broken()
     for each in (*disturbance.reports, report):
-        assert not each["unclear"]
+        assert not each["odd"]
         # A registry that is killed while it deletes an image leaves the tag.
         assert not [x for x in each["lost"] if x.split(": ")[0] not in history.half_deleted]
     assert summary(disturbance.reports)["deleted"] > 0

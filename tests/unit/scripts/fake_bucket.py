@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.maintenance.walk import blob_key, link_key, tag_key
-from scripts.shared.objects import Entry, Objects, StorageError
+from scripts.maintenance.keys import blob_key, link_key, tag_key
+from scripts.shared.listing import Entry
+from scripts.shared.objects import Objects, StorageError
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

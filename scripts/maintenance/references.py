@@ -1,0 +1,213 @@
+"""What manifests refer to: read from their text, and remembered in the bucket.
+
+A manifest never changes, so a run reads only those that are new.
+Plain Python 3.9 with nothing installed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sys
+import threading
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from scripts.maintenance.keys import DIGEST, OWN
+from scripts.shared.objects import Objects
+
+MANIFEST_BYTES = 4 * 2**20
+"""The largest manifest that the registry takes:
+https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/manifests.go"""
+
+FOLDER = f"{OWN}references/1/"
+"""The number changes when what is read from a text does."""
+
+_SHARDS = "0123456789abcdef"
+"""By the first digit of a digest, so that a push changes little of what is remembered."""
+
+_ESCAPED = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
+_KNOWN = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_MANIFEST_TYPE = re.compile(r"manifest|index", re.IGNORECASE)
+_PARSING = threading.Lock()
+
+
+class Manifest(NamedTuple):
+    """What a manifest refers to.
+
+    Attributes:
+        layers: The digests of what must be in its repository: configuration, layers, and entries
+            of an index that are no manifests, as BuildKit's caches have them.
+        children: Those of an index's manifests.
+        foreign: Those of layers with URLs, which may be somewhere else.
+        others: All further ones in its text but the subject's: what they are is not known.
+        subject: That of the manifest that it describes; empty if it is none of its own.
+        odd: Why the text is not understood; empty if it is. Then all of its digests are `others`.
+    """
+
+    layers: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    subject: str = ""
+    odd: str = ""
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """What has a link as a layer, where it is in the bucket."""
+        return self.layers + self.foreign
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that stays as long as this manifest does."""
+        return self.layers + self.children + self.foreign + self.others
+
+
+def digests(content: bytes) -> list[str]:
+    """Return every digest in a text, each once.
+
+    It is not parsed, so that no difference between JSON parsers can hide one. Escapes are resolved,
+    and what is found without that counts, too.
+    """
+    resolved = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), content)
+    found: dict[str, None] = {}
+    for text in {content.decode("latin-1"), resolved.decode("latin-1")}:
+        found.update(dict.fromkeys(_KNOWN.findall(text)))
+        found.update(dict.fromkeys(DIGEST.findall(text)))
+    return [sys.intern(digest) for digest in found]
+
+
+def read_manifest(content: bytes) -> Manifest:
+    """Return what a manifest or index refers to.
+
+    https://github.com/opencontainers/image-spec/blob/main/manifest.md and image-index.md beside it;
+    https://distribution.github.io/distribution/spec/deprecated-schema-v1/
+    """
+    named = digests(content)
+    try:
+        # One at a time: what is parsed takes 30 times as much memory as the text.
+        with _PARSING:
+            known = _parse(content)
+    except RecursionError:
+        return Manifest(others=tuple(named), odd="its JSON is nested too deep")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # Never the message: it can hold what is in the manifest.
+        return Manifest(others=tuple(named), odd=f"its JSON is odd: {type(error).__name__}")
+    # A subject is named by what describes it, and goes although that is there.
+    others = {*named} - {*known.names}
+    if content.count(known.subject.encode()) == 1:
+        others.discard(known.subject)
+    return known._replace(others=tuple(sorted(others)))
+
+
+def _parse(content: bytes) -> Manifest:
+    text = content.decode(errors="replace")
+    # As Go reads it: the case of a key does not matter, and the last one of a name counts.
+    document = json.loads(
+        text,
+        object_pairs_hook=lambda pairs: {key.casefold(): value for key, value in pairs},
+        parse_int=str,
+        parse_float=str,
+        parse_constant=str,
+    )
+    if not isinstance(document, dict):
+        raise TypeError
+    layers: list[str] = []
+    children: list[str] = []
+    foreign: list[str] = []
+    for part in [document.get("config"), *_list(document, "layers"), *_list(document, "blobs")]:
+        if part is not None:
+            (foreign if part.get("urls") else layers).append(_digest(part["digest"]))
+    layers += [_digest(layer["blobsum"]) for layer in _list(document, "fslayers")]
+    for entry in _list(document, "manifests"):
+        kind = entry.get("mediatype") or "manifest"
+        (children if _MANIFEST_TYPE.search(kind) else layers).append(_digest(entry["digest"]))
+    subject = document.get("subject") or {"digest": ""}
+    return Manifest(
+        layers=tuple(dict.fromkeys(layers)),
+        children=tuple(dict.fromkeys(children)),
+        foreign=tuple(dict.fromkeys(foreign)),
+        subject=_digest(subject["digest"]) if subject["digest"] else "",
+    )
+
+
+def _list(document: Mapping[str, Any], name: str) -> list[Any]:
+    values = document.get(name)
+    if values is not None and not isinstance(values, list):
+        raise TypeError
+    return values or []
+
+
+def _digest(value: object) -> str:
+    if not isinstance(value, str) or not DIGEST.fullmatch(value):
+        raise TypeError
+    return sys.intern(value)
+
+
+class References:
+    """What is remembered of manifests, by digest.
+
+    Args:
+        objects: The bucket.
+
+    Attributes:
+        unreadable: The keys of what cannot be read, and is read from the manifests again.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._known: dict[str, Manifest] = {}
+        self._changed: set[str] = set()
+        self.unreadable: list[str] = []
+        for key, lines in objects.each(self._load, map(_key, _SHARDS)):
+            if lines is None:
+                self.unreadable.append(key)
+            self._known.update(lines or {})
+
+    def _load(self, key: str) -> tuple[str, dict[str, Manifest] | None]:
+        content = self._objects.get(key)
+        if content is None:
+            return key, {}
+        try:
+            return key, dict(_manifests(gzip.decompress(content)))
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError):
+            return key, None
+
+    def get(self, digest: str) -> Manifest | None:
+        """Return what a manifest refers to; None if it must be read."""
+        return self._known.get(digest)
+
+    def add(self, digest: str, manifest: Manifest) -> None:
+        """Remember what a manifest refers to."""
+        self._known[digest] = manifest
+        self._changed.add(_shard(digest))
+
+    def save(self, present: Collection[str]) -> None:
+        """Write what has changed, without the manifests that are not present any more."""
+        shards: dict[str, list[str]] = defaultdict(list)
+        for digest, manifest in self._known.items():
+            if _shard(digest) in self._changed and digest in present:
+                shards[_shard(digest)].append(json.dumps([digest, *manifest]))
+        for shard in self._changed:
+            text = "\n".join(shards[shard])
+            self._objects.put(_key(shard), gzip.compress(text.encode(), 3))
+        self._changed.clear()
+
+
+def _manifests(text: bytes) -> Iterator[tuple[str, Manifest]]:
+    for line in text.splitlines():
+        digest, *lists, subject, odd = json.loads(line)
+        layers, children, foreign, others = (tuple(map(_digest, values)) for values in lists)
+        manifest = Manifest(layers, children, foreign, others, sys.intern(subject), odd)
+        yield _digest(digest), manifest
+
+
+def _shard(digest: str) -> str:
+    return digest.partition(":")[2][0]
+
+
+def _key(shard: str) -> str:
+    return f"{FOLDER}{shard}.gz"
