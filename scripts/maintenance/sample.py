@@ -9,8 +9,8 @@ import random
 
 from scripts.maintenance.keys import blob_key
 from scripts.maintenance.state import State
-from scripts.maintenance.walk import Walk
-from scripts.shared.objects import Objects
+from scripts.maintenance.walk import MOST_UNREADABLE, Walk
+from scripts.shared.objects import Objects, StorageError
 
 SAMPLE_BYTES = 64 * 2**20
 """How much each run reads on average: 45 GiB a month, hour by hour."""
@@ -35,8 +35,17 @@ def check_sample(objects: Objects, walk: Walk, state: State) -> int:
         left -= walk.blobs[digest]
     state.unchecked = max(0, -left)
 
+    failures: list[StorageError] = []
+
     def check(digest: str) -> None:
-        if objects.sha256(blob_key(digest)) not in {None, digest.partition(":")[2]}:
+        try:
+            hashed = objects.sha256(blob_key(digest))
+        except StorageError as error:
+            failures.append(error)
+            if len(failures) > MOST_UNREADABLE:
+                raise
+            hashed = ""
+        if hashed not in {None, digest.partition(":")[2]}:
             walk.damaged.add(digest)
 
     objects.each(check, chosen)

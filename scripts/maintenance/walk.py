@@ -16,7 +16,7 @@ from typing import NamedTuple
 from scripts.maintenance.keys import DIGEST, REVISIONS, ROOT, SWEPT, blob_key
 from scripts.maintenance.references import MANIFEST_BYTES, Manifest, References, read_manifest
 from scripts.shared.listing import Entry
-from scripts.shared.objects import Objects
+from scripts.shared.objects import Objects, StorageError
 
 _BLOB = re.compile(r"(\w+)/(?:\w\w/)?([0-9a-f]+)(?:/data)?")
 _REPOSITORY = re.compile(r"(.+?)/_(layers|manifests/revisions|manifests/tags|uploads)/(.+)")
@@ -40,6 +40,9 @@ class Tag(NamedTuple):
     modified: float
     pinned: bool = False
 
+
+MOST_UNREADABLE = 10
+"""If more manifests cannot be read, it is the storage that does not work."""
 
 Pushed = Callable[[str, str, Tag], Tag]
 """Returns a tag with what is remembered of its push, by its repository and its name."""
@@ -224,8 +227,18 @@ class Walk:
             else:
                 new.append(digest)
 
+        failures: list[StorageError] = []
+
         def read(digest: str) -> tuple[str, int, Manifest | None]:
-            content = self._objects.get(blob_key(digest))
+            try:
+                content = self._objects.get(blob_key(digest))
+            except StorageError as error:
+                # One object that its server cannot read is one image's problem.
+                failures.append(error)
+                if len(failures) > MOST_UNREADABLE:
+                    raise
+                self.damaged.add(digest)
+                return digest, self.blobs.get(digest, 0), Manifest(odd="it cannot be read")
             if content is None:
                 return digest, 0, None
             if not matches(content, digest):

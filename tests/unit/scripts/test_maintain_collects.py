@@ -296,3 +296,41 @@ def test_a_broken_history_of_the_usage_stops_nothing(capsys: pytest.CaptureFixtu
         assert not run(world)
     assert f"FAILED: {usage_history.KEY} cannot be read" in capsys.readouterr().out
     assert not world.has(A.manifest), "a chart is no reason to let garbage grow"
+
+
+def test_one_object_that_its_server_cannot_read_stops_deletions_in_its_repository_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    deleted(world)
+    (other,) = many(1)
+    assert done(world.pods[0].push("other", other, "a"))
+    assert done(world.pods[0].delete("other", REVISIONS, other.digest)) == 202
+
+    def fail(method: str, key: str) -> None:
+        if (method, key) == ("GET", blob_key(B.digest)):
+            raise StorageError("500")
+
+    world.objects.before = fail
+    for _ in range(14):
+        assert not run(world)
+    assert f"FAILED: lost: r:b: its manifest {B.digest}" in capsys.readouterr().out
+    links = {key.split("/")[4] for key in world.objects.stored if "/_layers/" in key}
+    assert links == {"r"}, "garbage of others goes"
+    world.objects.before = world.objects.nothing
+    assert run(world)
+
+
+def test_storage_that_can_read_nothing_is_no_problem_of_images() -> None:
+    world = World()
+    for number, pushed in enumerate(many(20)):
+        assert done(world.pods[0].push("r", pushed, f"t{number}"))
+
+    def fail(method: str, key: str) -> None:
+        if method == "GET" and "/blobs/" in key:
+            raise StorageError("500")
+
+    world.objects.before = fail
+    task = Task("1 one", world.forgetting, Retention(), False, True, TIMES)
+    with pytest.raises(StorageError, match="500"):
+        Maintenance(world.objects, task)
