@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.maintenance.keys import OWN
-from scripts.maintenance.remembered import read
-from scripts.maintenance.state import Sums
+from scripts.maintenance.remembered import read, write
+from scripts.maintenance.state import Stopped, Sums
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import Objects
 
@@ -63,6 +63,16 @@ def confirmed(objects: Objects, part: Sums, now: float) -> bool:
 
     until, most = read(objects, KEY, parse, "nothing is confirmed then") or (0.0, Sums())
     return now < until and all(x <= limit for x, limit in zip(part, most))
+
+
+def confirm(objects: Objects, stopped: Stopped) -> float:
+    """Confirm that as much may go as a run has stopped for, and return until when that holds.
+
+    A tenth more may go: until the next run, a little more may have become due.
+    """
+    until = objects.now + stopped.seconds
+    write(objects, KEY, {"until": until, "most": [(x * 11 + 9) // 10 for x in stopped.sums]})
+    return until
 
 
 def words(part: Sums, whole: Sums) -> str:

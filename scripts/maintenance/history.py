@@ -42,6 +42,7 @@ class Gone(NamedTuple):
         since: When it was first pushed there, likewise; 0 if that was not remembered.
         pushed: When it was last pushed there, likewise.
         by: The rule that deleted it, or :data:`CLIENT`.
+        noticed: When a run saw that it was gone, or deleted it, likewise.
     """
 
     repository: str
@@ -51,6 +52,7 @@ class Gone(NamedTuple):
     since: float
     pushed: float
     by: str
+    noticed: float
 
 
 class Named(NamedTuple):
@@ -73,7 +75,7 @@ class Restored(NamedTuple):
     Attributes:
         digest: What it names.
         pushed: When it had been pushed, in seconds since 1970.
-        written: When it was brought back, likewise.
+        written: Until when its link was written, likewise. Whoever writes it later pushes it.
     """
 
     digest: str
@@ -111,8 +113,9 @@ class History:
             tag: What it names, as it was written.
         """
         restored = self.restored.get(repository, {}).get(name)
-        # A server of S3 writes whole seconds, and may be ahead by some.
-        if restored and restored.digest == tag.digest and tag.modified <= restored.written + 1:
+        # What was written by then was written by the restore, or is a copy of that.
+        written = max(restored.written, self.copied) if restored else 0
+        if restored and restored.digest == tag.digest and tag.modified <= written:
             return tag._replace(pushed=restored.pushed, pinned=True)
         known = self.tags.get(repository, {}).get(name)
         if known and known.digest == tag.digest and tag.modified <= self.copied:
@@ -136,7 +139,7 @@ class History:
             if repository.tags
         }
         self.gone += [
-            Gone(name, tag, x.digest, self.time, x.since, x.pushed, CLIENT)
+            Gone(name, tag, x.digest, self.time, x.since, x.pushed, CLIENT, walk.now)
             for name, before in self.tags.items()
             for tag, x in before.items()
             if tag not in tags.get(name, {}) or tags[name][tag].digest != x.digest
@@ -153,8 +156,9 @@ class History:
         for name, expired in tags.items():
             for tag in expired:
                 digest, since, pushed = self.tags[name].pop(tag)
+                by = f"rule {rules[name]}"
                 self.gone.append(
-                    Gone(name, tag, digest, self.time, since, pushed, f"rule {rules[name]}")
+                    Gone(name, tag, digest, self.time, since, pushed, by, noticed=self.time)
                 )
 
     def _named(self, repository: str, name: str, tag: Tag) -> Named:

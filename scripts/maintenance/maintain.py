@@ -106,6 +106,7 @@ class Maintenance:
         if task.dry_run:
             for line in self._would_expire(collection):
                 print(f"would expire{line}")
+        self._state.stopped = None
         whole = self._fuse(collection) if task.collect else fuse.sums(walk)
         if task.collect and not self.doubts:
             collection.run()
@@ -118,6 +119,7 @@ class Maintenance:
             collection = self._collection(allowed=False)
             collection.report[:0] = before.report
         self._state.seen = whole
+        self._state.keep = task.times.keep if task.collect else 0
         collection.save()
         for name in sorted(walk.repositories):
             collection.report += [f"not understood: {what}" for what in walk.repositories[name].odd]
@@ -166,14 +168,15 @@ class Maintenance:
     def _fuse(self, collection: Collection) -> Sums:
         """Stop if too much would go, or is gone; return what there was when that was all right."""
         seen, now = self._state.seen, fuse.sums(self._walk)
-        self._state.stopped = None
         for part, whole, what in (
             (fuse.gone(seen, now), seen, "are gone since the last run that was all right"),
             (collection.plan.begun, now, "would go now"),
         ):
             if fuse.blows(part, whole) and not fuse.confirmed(self._objects, part, self._walk.now):
-                self._state.stopped = Stopped(part, self._task.times.keep + fuse.CONFIRMED_SECONDS)
-                self._stop(f"{fuse.words(part, whole)} {what}; if that is right: {CONFIRM}")
+                why = f"{fuse.words(part, whole)} {what}"
+                seconds = self._task.times.keep + fuse.CONFIRMED_SECONDS
+                self._state.stopped = Stopped(part, why, seconds)
+                self._stop(f"{why}; if that is right: {CONFIRM}")
                 return seen
         return now
 

@@ -58,14 +58,16 @@ class Sums(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """What stopped a run.
+    """Why a run stopped until somebody confirms it.
 
     Attributes:
         sums: How much would have gone, or was gone.
+        why: The same in words.
         seconds: For how long a confirmation lasts.
     """
 
     sums: Sums
+    why: str
     seconds: float
 
 
@@ -85,6 +87,7 @@ class State:
         retired: When tags were deleted by rules, by repository.
         seen: What there was in the last run.
         stopped: Why the last run stopped, if too much would have gone, or was; None if it did not.
+        keep: For how many seconds what nothing needs is kept; 0 if nothing is deleted.
         damaged: Blobs whose content did not match their digest.
         unchecked: How many bytes more than its share the check of digests has read.
         etag: That of the object that this was read from or written to; empty if there is none.
@@ -100,6 +103,7 @@ class State:
     retired: dict[str, dict[str, float]] = field(default_factory=dict)
     seen: Sums = field(default_factory=Sums)
     stopped: Stopped | None = None
+    keep: float = 0
     damaged: list[str] = field(default_factory=list)
     unchecked: int = 0
     etag: str = ""
@@ -144,8 +148,8 @@ def load(objects: Objects) -> State:
         values["unlinked"] = {digest: Unlinked(**x) for digest, x in values["unlinked"].items()}
         values["seen"] = Sums(*values["seen"])
         if values["stopped"]:
-            sums, seconds = values["stopped"]
-            values["stopped"] = Stopped(Sums(*sums), seconds)
+            sums, why, seconds = values["stopped"]
+            values["stopped"] = Stopped(Sums(*sums), why, seconds)
         return State(**values, etag=entry.etag if entry else "")
 
     state = read(objects, KEY, parse, "all waiting starts anew") or State()
