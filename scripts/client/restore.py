@@ -175,7 +175,7 @@ def registry_of(args: argparse.Namespace) -> Registry | None:
 
 def _moment(text: str) -> float:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text} is no time such as 2026-11-25T18:00") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
