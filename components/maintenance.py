@@ -73,7 +73,7 @@ class Maintenance(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         _connections(name, args, child)
         stack = pulumi.Output.all(args.identity, args.cluster).apply(
-            lambda known: stack_name(*known, args.hostname)
+            lambda known: stack_name(known[0], known[1], args.hostname)
         )
         # Immutable and auto-named: a change replaces it, and with it the CronJob's pods.
         secret = kubernetes.core.v1.Secret(
