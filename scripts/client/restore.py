@@ -182,13 +182,14 @@ def _moment(text: str) -> float:
 
 
 def _name(text: str) -> str:
-    if not _REPOSITORY.fullmatch(text):
+    if text and not _REPOSITORY.fullmatch(text):
         message = f"{text} is no repository such as team/app; a tag is an argument of its own"
         raise argparse.ArgumentTypeError(message)
     return text
 
 
-def _arguments() -> argparse.Namespace:
+def arguments() -> argparse.Namespace:
+    """Return the arguments of the command line; exits with a message if they mean nothing."""
     parser = argparse.ArgumentParser(
         description="List images that were deleted or overwritten, and bring them back.",
         epilog="Exits with 1 if not all is back that was asked for.",
@@ -230,10 +231,11 @@ def _lines(restore: Restore, args: argparse.Namespace) -> Iterator[str]:
 
 def main() -> int:
     """Run from the command line, and return the exit status."""
-    args = _arguments()
+    args = arguments()
     try:
         with objects_of(args) as objects:
-            restore = Restore(objects, registry_of(args))
+            restores = args.all or args.reference
+            restore = Restore(objects, registry_of(args) if restores else None)
             for line in _lines(restore, args):
                 print(line, flush=True)
     except (RestoreError, StorageError, OSError) as error:
