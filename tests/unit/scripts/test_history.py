@@ -26,8 +26,8 @@ def look(bucket: FakeBucket) -> None:
 
 def expired(bucket: FakeBucket, *, remembered: bool = True) -> set[str]:
     """Return which tags go, if one image stays that was pushed last."""
-    pushed = {"pushed": load(bucket).pushed} if remembered else {}
-    walk = Walk(bucket, References(bucket), **pushed)
+    references = References(bucket)
+    walk = Walk(bucket, references, load(bucket).pushed) if remembered else Walk(bucket, references)
     return LAST.expired(walk.repositories["r"].tags, (), Clock(now=walk.now))
 
 
