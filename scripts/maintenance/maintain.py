@@ -168,17 +168,19 @@ class Maintenance:
     def _fuse(self, collection: Collection) -> Sums:
         """Stop if too much would go, or is gone; return what there was when that was all right."""
         seen, now = self._state.seen, fuse.sums(self._walk)
-        for part, whole, what in (
-            (fuse.gone(seen, now), seen, "are gone since the last run that was all right"),
-            (collection.plan.begun, now, "would go now"),
-        ):
-            if fuse.blows(part, whole) and not fuse.confirmed(self._objects, part, self._walk.now):
-                why = f"{fuse.words(part, whole)} {what}"
-                seconds = self._task.times.keep + fuse.CONFIRMED_SECONDS
-                self._state.stopped = Stopped(part, why, seconds)
-                self._stop(f"{why}; if that is right: {CONFIRM}")
-                return seen
+        gone = fuse.gone(seen, now)
+        if self._blows(gone, seen, "are gone since the last run that was all right"):
+            return seen
+        self._blows(collection.plan.begun, now, "would go now")
         return now
+
+    def _blows(self, part: Sums, whole: Sums, what: str) -> bool:
+        if not fuse.blows(part, whole) or fuse.confirmed(self._objects, part, self._walk.now):
+            return False
+        why = f"{fuse.words(part, whole)} {what}"
+        self._state.stopped = Stopped(part, why, self._task.times.keep + fuse.CONFIRMED_SECONDS)
+        self._stop(f"{why}; if that is right: {CONFIRM}")
+        return True
 
     def _note_expired(self, collection: Collection) -> None:
         rules = {name: self._task.retention.rule(name) for name in collection.plan.tags}

@@ -71,6 +71,24 @@ def test_a_run_that_has_stopped_goes_on_after_it_was_confirmed(
     assert sum(key.endswith("current/link") for key in bucket.stored) == 1
 
 
+def test_what_is_gone_and_what_would_go_are_confirmed_one_after_the_other(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The second confirmation is of less than the first, which must not count again.
+    for number in range(10, 15):
+        bucket.push("r", image(f"{number}".encode()), f"v{number}")
+    bucket.clock += 2 * DAY
+    assert maintain(bucket, Retention())
+    for number in range(8):
+        bucket.delete_tag("r", f"v{number}")
+    for expected in ("8 of 15 tags", "6 of 7 tags"):
+        assert not maintain(bucket)
+        capsys.readouterr()
+        assert command(bucket, monkeypatch, "--yes") == 0
+        assert f"has stopped: {expected}" in capsys.readouterr().out
+    assert maintain(bucket)
+
+
 @pytest.mark.parametrize("entered", ["", "\n", "no\n", "y\n"])
 def test_nothing_is_confirmed_without_a_yes(
     bucket: FakeBucket,
