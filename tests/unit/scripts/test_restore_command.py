@@ -116,7 +116,7 @@ def test_the_list_says_what_is_gone_for_good(bucket: FakeBucket) -> None:
 
 @pytest.fixture
 def night(bucket: FakeBucket) -> FakeBucket:
-    """Have a bucket of which d was deleted on one evening, and a, b and e in the night; c changed."""
+    """Have a bucket of which d was deleted on one evening, and in the night a, b, e; c changed."""
     for tag, pushed in (("b", B), ("c", C), ("d", B), ("e", image(b"e"))):
         push(bucket, pushed, 1.5, tag)
     bucket.push("other", C, "a")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import pytest
 
@@ -93,7 +92,7 @@ def test_many_tags_may_take_long_to_be_written(
     maintain(bucket, 26)
     monkeypatch.setattr(bring_back, "BATCH_SECONDS", 1)
 
-    def slow(method: str, key: str) -> None:
+    def slow(method: str, _: str) -> None:
         bucket.clock += 60 * (method == "PUT")
 
     bucket.before = slow
@@ -175,6 +174,6 @@ def test_what_was_restored_and_cannot_be_read_is_not_forgotten_unasked(
 ) -> None:
     maintain(bucket, 26)
     bucket.stored[RESTORED] = content
-    with pytest.raises(StorageError, match="restored.json cannot be read .* delete this object"):
+    with pytest.raises(StorageError, match=r"restored.json cannot be read .* delete this object"):
         restored(bucket, "v0")
     assert bucket.stored[RESTORED] == content
