@@ -7,7 +7,7 @@ from email.message import Message
 
 from scripts.client.restore import Restore
 from scripts.maintenance import history
-from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, tag_key
+from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, swept_key, tag_key
 from scripts.maintenance.references import References
 from scripts.maintenance.walk import Walk
 from scripts.shared.registry_client import OCTETS, Registry, RegistryError, Response
@@ -78,3 +78,11 @@ def restored(
     if reference.startswith(("sha256:", "sha512:")):
         return list(restoring.digest("r", reference))
     return list(restoring.tag("r", reference, None if hours is None else hours * HOUR))
+
+
+def sweep(bucket: FakeBucket, *digests: str) -> None:
+    """Leave only a copy of some blobs, and no link."""
+    for digest in digests:
+        bucket.put(swept_key(digest), bucket.stored.pop(blob_key(digest)))
+        for kind in (LAYERS, REVISIONS):
+            bucket.stored.pop(link_key("r", kind, digest), None)
