@@ -32,7 +32,7 @@ class Missing(NamedTuple):
 
 
 def versions(objects: Objects, history: History, repository: str) -> list[Gone]:
-    """Return all that tags are known to have named, what was pushed last first.
+    """Return all that tags are known to have named, what they named last first.
 
     Args:
         objects: The bucket.

@@ -119,9 +119,7 @@ class Restore:
             held = {
                 (x.repository, digest) for x, parts in found.items() for digest in parts.manifests
             }
-            tags = {(x.repository, x.tag) for x in found}
-            further = [x for subject in held for x in attached.pop(subject, ())]
-            wanted = [x for x in further if (x.repository, x.tag) not in tags]
+            wanted = [x for subject in held for x in attached.pop(subject, ())]
         images = [(x.repository, parts) for x, parts in found.items()]
         named = [x for x in found if x.tag]
         bring_back(self._objects, self._history, images, named)

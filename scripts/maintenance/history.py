@@ -39,7 +39,7 @@ class Gone(NamedTuple):
         tag: Its name.
         digest: What it named.
         seen: When it was last seen so, in seconds since 1970.
-        since: When it was first pushed there, likewise; 0 if that was not remembered.
+        since: When it began to be so, likewise: by a push or a restore.
         pushed: When it was last pushed there, likewise.
         by: The rule that deleted it, or :data:`CLIENT`.
         noticed: When a run saw that it was gone, or deleted it, likewise.
@@ -60,7 +60,7 @@ class Named(NamedTuple):
 
     Attributes:
         digest: The manifest's digest.
-        since: When it was first pushed there, in seconds since 1970; 0 if that was not remembered.
+        since: Since when, in seconds since 1970: by a push or a restore.
         pushed: When it was last pushed there, likewise.
     """
 
@@ -163,7 +163,7 @@ class History:
 
     def _named(self, repository: str, name: str, tag: Tag) -> Named:
         known = self.tags.get(repository, {}).get(name)
-        since = known.since if known and known.digest == tag.digest else tag.pushed
+        since = known.since if known and known.digest == tag.digest else tag.modified
         return Named(tag.digest, since, tag.pushed)
 
 

@@ -126,6 +126,22 @@ def test_a_tag_names_what_it_named_at_some_time(
     assert overwritten.pulls("r", named, "a")
 
 
+def test_what_was_restored_is_what_a_tag_named_last(bucket: FakeBucket) -> None:
+    # By the times of their pushes, it would be the other one.
+    push(bucket, B, 1.5)
+    look(bucket, 2)
+    bucket.clock += 3600
+    restored(bucket, "a")
+    look(bucket, 4)
+    bucket.delete_tag("r", "a")
+    look(bucket, 5)
+    restored(bucket, "a")
+    assert bucket.pulls("r", A, "a")
+    look(bucket, 6)
+    restored(bucket, "a", 2.5)
+    assert bucket.pulls("r", B, "a")
+
+
 def test_a_time_before_the_first_push_is_refused_with_what_is_known(
     overwritten: FakeBucket,
 ) -> None:
@@ -155,7 +171,9 @@ def test_the_signature_of_an_image_or_of_a_child_comes_back_with_it(signed: Imag
     bucket.push("r", OF_BOTH, "a")
     signature = image(b"signature")
     tag = f"{signed.digest.replace(':', '-')}.sig"
-    bucket.push("r", signature, tag)
+    bucket.push("r", image(b"older signature"), tag)
+    look(bucket, 1)
+    push(bucket, signature, 1.5, tag)
     bucket.push("other", B, tag)
     look(bucket, 2)
     bucket.delete_manifest("r", OF_BOTH.digest)
@@ -166,6 +184,17 @@ def test_the_signature_of_an_image_or_of_a_child_comes_back_with_it(signed: Imag
     look(bucket, 3)
     assert len(restored(bucket, "a")) == 2
     assert bucket.pulls("r", signature, tag)
+
+
+def test_a_signature_that_is_newer_than_the_deletion_stays(bucket: FakeBucket) -> None:
+    # Whoever signs again overwrites the tag.
+    tag = f"{A.digest.replace(':', '-')}.sig"
+    push(bucket, image(b"signature"), 1.2, tag)
+    look(bucket, 2)
+    push(bucket, image(b"newer signature"), 2.5, tag)
+    bucket.delete_manifest("r", A.digest)
+    assert len(restored(bucket, "a")) == 1
+    assert bucket.pulls("r", image(b"newer signature"), tag)
 
 
 def test_an_image_comes_back_without_a_signature_that_is_gone_and_that_is_said(

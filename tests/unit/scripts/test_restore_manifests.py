@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scripts.client.bring_back import RestoreError
-from scripts.maintenance.keys import LAYERS, blob_key, link_key
+from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, swept_key
 from scripts.maintenance.references import MANIFEST_BYTES
 from tests.unit.scripts.fake_bucket import A, B, FakeBucket, Image, digest_of, image
 from tests.unit.scripts.restoring import look, push, restored, sweep
@@ -79,6 +79,24 @@ def test_of_a_manifest_that_is_not_understood_all_comes_back_that_it_names(docum
     assert line.startswith(f"r:odd@{digest} is back, as far as it was there: its JSON is ")
     assert bucket.pulls("r", A)
     assert link_key("r", LAYERS, digest_of(b"plain")) in bucket.stored
+    assert link_key("r", REVISIONS, digest_of(b"plain")) not in bucket.stored
+
+
+def test_what_a_manifest_only_mentions_can_be_pulled_from_where_it_was_only() -> None:
+    # Such as its base image: who may pull one repository may not pull all that somebody names.
+    bucket = FakeBucket()
+    bucket.push("secret", A, "a")
+    document = {**json.loads(B.manifest), "annotations": {"base": A.digest}}
+    mentions = Image(json.dumps(document).encode(), B.layers)
+    bucket.push("r", mentions, "b")
+    look(bucket)
+    bucket.delete_manifest("r", mentions.digest)
+    bucket.delete_manifest("secret", A.digest)
+    bucket.put(swept_key(A.digest), bucket.stored.pop(blob_key(A.digest)))
+    restored(bucket, "b")
+    assert bucket.pulls("r", mentions, "b")
+    assert link_key("r", REVISIONS, A.digest) not in bucket.stored
+    assert blob_key(A.digest) in bucket.stored, "its content stays as long as it is mentioned"
 
 
 def test_what_is_no_manifest_is_refused() -> None:
