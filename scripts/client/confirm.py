@@ -33,7 +33,7 @@ def main() -> int:
                 print("nothing is to be confirmed: the last run has not stopped for anything")
                 return 1
             print(f"the run of {date(state.clock.now)} has stopped: {state.stopped.why}")
-            print("what is gone, by whom, and since when: python3 -m scripts.client.restore")
+            print("what is gone: python3 -m scripts.client.restore; what would go: the run's log")
             if not args.yes and not _agrees():
                 print("nothing was confirmed; to confirm it without being asked: --yes")
                 return 1

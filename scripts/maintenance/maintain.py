@@ -103,11 +103,11 @@ class Maintenance:
         # Before tags are deleted, so that they can be restored.
         self._history.record(walk)
         history.save(self._objects, self._history)
-        if task.dry_run:
-            for line in self._would_expire(collection):
-                print(f"would expire{line}")
         self._state.stopped = None
         whole = self._fuse(collection) if task.collect else fuse.sums(walk)
+        if task.dry_run or self._state.stopped:
+            for line in self._would_expire(collection):
+                print(f"would expire{line}")
         if task.collect and not self.doubts:
             collection.run()
             self._note_expired(collection)

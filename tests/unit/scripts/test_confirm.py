@@ -62,6 +62,7 @@ def test_a_run_that_has_stopped_goes_on_after_it_was_confirmed(
     assert not maintain(bucket)
     log = capsys.readouterr().out
     assert "9 of 10 tags" in log
+    assert all(f"would expire: tag r:v{number}\n" in log for number in range(9)), "who can say yes?"
     assert f"if that is right: {CONFIRM}\n" in log
     assert f"python3 -m {confirm.__name__}" == CONFIRM
     assert not maintain(bucket), "it does not go on by itself"
