@@ -134,7 +134,7 @@ class Restore:
         try:
             return find(self._objects, wanted.repository, wanted.digest)
         except RestoreError as error:
-            seen = f":{wanted.tag} was last seen on {date(wanted.seen)}" if wanted.tag else ""
+            seen = f":{wanted.tag}, last seen on {date(wanted.seen)}," if wanted.tag else ""
             return f"{wanted.repository}{seen or '@' + wanted.digest} is not back: {error}"
 
     def _attached(self, known: Iterable[Gone]) -> dict[tuple[str, str], list[Gone]]:

@@ -207,7 +207,7 @@ def test_an_image_comes_back_without_a_signature_that_is_gone_and_that_is_said(
     for deleted in (A, signature):
         bucket.delete_manifest("r", deleted.digest)
     del bucket.stored[blob_key(signature.digest)]
-    with pytest.raises(RestoreError, match=f"r:{tag} was last seen on .* is not back: the manif"):
+    with pytest.raises(RestoreError, match=f"r:{tag}, last seen on .*, is not back: the manif"):
         restored(bucket, "a")
     assert bucket.pulls("r", A, "a")
 
@@ -227,6 +227,6 @@ def test_an_image_that_is_gone_for_good_is_refused_and_nothing_is_written(
     sweep(bucket, digest_of(A.layers[0]))
     del bucket.stored[blob_key(missing)]
     before = dict(bucket.stored)
-    with pytest.raises(RestoreError, match=rf"r:a was last seen on 1970-01-01.*{missing}"):
+    with pytest.raises(RestoreError, match=rf"r:a, last seen on 1970-01-01.*, is not back.*{missing}"):
         restored(bucket, "a")
     assert bucket.stored == before

@@ -61,7 +61,7 @@ def test_what_is_gone_for_good_keeps_nothing_else_from_coming_back(night: FakeBu
     del night.stored[blob_key(B.digest)]
     restoring = Restore(night, BucketRegistry(night)).all("", 3.5 * HOUR)
     lines = []
-    with pytest.raises(RestoreError, match=f"r:b was last seen on .* manifest {B.digest} is not"):
+    with pytest.raises(RestoreError, match=f"r:b, last seen on .* manifest {B.digest} is not"):
         for line in restoring:
             lines.append(line)  # noqa: PERF402 - the error comes last
     assert sorted(line.split("@")[0] for line in lines) == ["other:a", "r:a", "r:e"]
