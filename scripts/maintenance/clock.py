@@ -48,7 +48,9 @@ class Clock:
         if abs(now - pod) > SKEW_SECONDS:
             return f"the storage's clock is {now - pod:+.0f} s off this pod's"
         if now < self.now - SKEW_SECONDS:
-            return f"the clock is {self.now - now:.0f} s behind that of the last run"
+            behind, self.now = self.now - now, now
+            # It was ahead before: what was seen then is younger than it seems, and waits longer.
+            return f"the clock is {behind:.0f} s behind that of the last run"
         pause = max(0.0, now - self.now) if self.now else 0
         if pause > max(DAY, USUAL * self.pause):
             self.skipped.append((now, pause - self.pause))

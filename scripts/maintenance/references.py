@@ -10,7 +10,6 @@ import gzip
 import json
 import re
 import sys
-import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -29,10 +28,15 @@ FOLDER = f"{OWN}references/1/"
 _SHARDS = "0123456789abcdef"
 """By the first digit of a digest, so that a push changes little of what is remembered."""
 
+MOST_FOREIGN = 1000
+"""How many layers with URLs an image may have: the registry asks for none of them."""
+
 _ESCAPED = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
-_KNOWN = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_KNOWN = re.compile(rb"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_ANY = re.compile(rb"(?<![a-z0-9])[a-z0-9]{1,16}:[0-9a-f]{32,}")
+"""Begins where a word does, and ends soon: a text of megabytes takes no more than its length."""
+
 _MANIFEST_TYPE = re.compile(r"manifest|index", re.IGNORECASE)
-_PARSING = threading.Lock()
 
 
 class Manifest(NamedTuple):
@@ -66,6 +70,10 @@ class Manifest(NamedTuple):
         return self.layers + self.children + self.foreign + self.others
 
 
+class _OddError(Exception):
+    """A manifest is not understood; says why, without any of its content."""
+
+
 def digests(content: bytes) -> list[str]:
     """Return every digest in a text, each once.
 
@@ -73,11 +81,11 @@ def digests(content: bytes) -> list[str]:
     and what is found without that counts, too.
     """
     resolved = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), content)
-    found: dict[str, None] = {}
-    for text in {content.decode("latin-1"), resolved.decode("latin-1")}:
-        found.update(dict.fromkeys(_KNOWN.findall(text)))
-        found.update(dict.fromkeys(DIGEST.findall(text)))
-    return [sys.intern(digest) for digest in found]
+    found: dict[bytes, None] = {}
+    for text in {content, resolved}:
+        for pattern in (_KNOWN, _ANY):
+            found.update((match[0], None) for match in pattern.finditer(text))
+    return [digest.decode() for digest in found]
 
 
 def read_manifest(content: bytes) -> Manifest:
@@ -88,11 +96,11 @@ def read_manifest(content: bytes) -> Manifest:
     """
     named = digests(content)
     try:
-        # One at a time: what is parsed takes 30 times as much memory as the text.
-        with _PARSING:
-            known = _parse(content)
+        known = _parse(content)
     except RecursionError:
         return Manifest(others=tuple(named), odd="its JSON is nested too deep")
+    except _OddError as error:
+        return Manifest(others=tuple(named), odd=str(error))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # Never the message: it can hold what is in the manifest.
         return Manifest(others=tuple(named), odd=f"its JSON is odd: {type(error).__name__}")
@@ -114,36 +122,44 @@ def _parse(content: bytes) -> Manifest:
         parse_constant=str,
     )
     if not isinstance(document, dict):
-        raise TypeError
+        raise _OddError("its JSON is no object")
     layers: list[str] = []
     children: list[str] = []
     foreign: list[str] = []
-    for part in [document.get("config"), *_list(document, "layers"), *_list(document, "blobs")]:
-        if part is not None:
-            (foreign if part.get("urls") else layers).append(_digest(part["digest"]))
-    layers += [_digest(layer["blobsum"]) for layer in _list(document, "fslayers")]
-    for entry in _list(document, "manifests"):
+    parts = [document["config"]] if document.get("config") else []
+    parts += _list(document, "layers")
+    entries = _list(document, "manifests")
+    if parts and entries:
+        # The registry goes by one of them, and has not asked whether the other is there.
+        raise _OddError("it is an image and an index at once")
+    for part in parts:
+        (foreign if part.get("urls") else layers).append(_digest(part["digest"]))
+    if document.get("schemaversion") == "1":
+        layers += [_digest(layer["blobsum"]) for layer in _list(document, "fslayers")]
+    for entry in entries:
         kind = entry.get("mediatype") or "manifest"
         (children if _MANIFEST_TYPE.search(kind) else layers).append(_digest(entry["digest"]))
-    subject = document.get("subject") or {"digest": ""}
+    if len(foreign) > MOST_FOREIGN:
+        raise _OddError(f"it has more than {MOST_FOREIGN} layers with URLs")
+    subject = (document.get("subject") or {}).get("digest")
     return Manifest(
         layers=tuple(dict.fromkeys(layers)),
         children=tuple(dict.fromkeys(children)),
         foreign=tuple(dict.fromkeys(foreign)),
-        subject=_digest(subject["digest"]) if subject["digest"] else "",
+        subject=_digest(subject) if subject else "",
     )
 
 
 def _list(document: Mapping[str, Any], name: str) -> list[Any]:
     values = document.get(name)
     if values is not None and not isinstance(values, list):
-        raise TypeError
+        raise _OddError(f"its {name} are no list")
     return values or []
 
 
 def _digest(value: object) -> str:
     if not isinstance(value, str) or not DIGEST.fullmatch(value):
-        raise TypeError
+        raise _OddError("something in it has no digest")
     return sys.intern(value)
 
 
@@ -173,7 +189,7 @@ class References:
             return key, {}
         try:
             return key, dict(_manifests(gzip.decompress(content)))
-        except (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError):
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError, _OddError):
             return key, None
 
     def get(self, digest: str) -> Manifest | None:

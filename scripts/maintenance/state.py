@@ -86,7 +86,6 @@ class State:
         seen: What there was in the last run.
         stopped: Why the last run stopped, if too much would have gone, or was; None if it did not.
         damaged: Blobs whose content did not match their digest.
-        unchecked: How many bytes more than its share the check of digests has read.
         etag: That of the object that this was read from or written to; empty if there is none.
     """
 
@@ -101,7 +100,6 @@ class State:
     seen: Sums = field(default_factory=Sums)
     stopped: Stopped | None = None
     damaged: list[str] = field(default_factory=list)
-    unchecked: int = 0
     etag: str = ""
 
     def others(self, stack: str, keep: float) -> list[str]:

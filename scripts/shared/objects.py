@@ -216,11 +216,11 @@ class Objects:
         for pause in (*RETRY_SECONDS, None):
             try:
                 response = self._send(method, url, headers, body, keep)
-                if response.status in accepted:
+                if response.status in accepted and not _says_nothing(method, response):
                     return response
                 excerpt = response.body[:300].decode(errors="replace")
                 message = f"{method} {url}: {response.status} {excerpt}"
-                if response.status < 500:
+                if response.status < 500 and response.status != 429:
                     break
             except (OSError, http.client.HTTPException) as error:
                 self._local.connection.close()
@@ -254,6 +254,15 @@ class Objects:
         if "date" in received:
             self.now = _seconds(received["date"])
         return Response(stream.status, received, b"".join(content), hashed.hexdigest())
+
+
+def _says_nothing(method: str, response: Response) -> bool:
+    """Return whether a status 404 is not the storage's word that there is no such object.
+
+    A proxy before it may send one, too. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+    said = b"<Code>NoSuchKey</Code>" in response.body
+    return method == "GET" and response.status == 404 and not said
 
 
 def _name(element: ElementTree.Element) -> str:
