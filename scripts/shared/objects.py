@@ -275,4 +275,8 @@ def _text(response: Response, name: str) -> str:
 
 
 def _seconds(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp()
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    # Before Python 3.10 it was the first of them.
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"the storage sends a time that is none: {date!r}") from error
