@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from scripts.maintenance.walk import Repository, Walk
+from scripts.maintenance.repository import Repository
+from scripts.maintenance.walk import Walk
 
 _NAMED_AFTER = re.compile(r"(sha256|sha384|sha512)-([0-9a-f]{64})[0-9a-f]*(?:\..+)?")
 """The tag of referrers has no more than 64 digits:

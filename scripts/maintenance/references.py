@@ -7,6 +7,7 @@ Plain Python 3.9 with nothing installed.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import sys
@@ -22,6 +23,9 @@ MANIFEST_BYTES = 4 * 2**20
 """The largest manifest that the registry takes:
 https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/manifests.go"""
 
+LARGE_BYTES = 2**16
+"""Larger ones are read and parsed one at a time: parsed, one can take 30 times as much memory."""
+
 FOLDER = f"{OWN}references/1/"
 """The number changes when what is read from a text does."""
 
@@ -36,6 +40,8 @@ _KNOWN = re.compile(rb"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{1
 _ANY = re.compile(rb"(?<![a-z0-9])[a-z0-9]{1,16}:[0-9a-f]{32,}")
 """Begins where a word does, and ends soon: a text of megabytes takes no more than its length."""
 
+_FIELDS = {"config", "layers", "manifests", "subject", "schemaversion", "fslayers"}
+_FIELDS |= {"mediatype", "digest", "urls", "blobsum"}
 _MANIFEST_TYPE = re.compile(r"manifest|index", re.IGNORECASE)
 
 
@@ -113,10 +119,13 @@ def read_manifest(content: bytes) -> Manifest:
 
 def _parse(content: bytes) -> Manifest:
     text = content.decode(errors="replace")
-    # As Go reads it: the case of a key does not matter, and the last one of a name counts.
+    # As Go reads it: the case of a key does not matter, and the last one of a name counts. All else
+    # is dropped at once: it can take 100 times as much memory as the text.
     document = json.loads(
         text,
-        object_pairs_hook=lambda pairs: {key.casefold(): value for key, value in pairs},
+        object_pairs_hook=lambda pairs: {
+            name: value for key, value in pairs if (name := key.casefold()) in _FIELDS
+        },
         parse_int=str,
         parse_float=str,
         parse_constant=str,
@@ -161,6 +170,13 @@ def _digest(value: object) -> str:
     if not isinstance(value, str) or not DIGEST.fullmatch(value):
         raise _OddError("something in it has no digest")
     return sys.intern(value)
+
+
+def matches(content: bytes, digest: str) -> bool:
+    """Return whether a content has a digest, of any algorithm that the registry knows."""
+    algorithm, _, value = digest.partition(":")
+    known = algorithm in {"sha256", "sha384", "sha512"}
+    return known and hashlib.new(algorithm, content).hexdigest() == value
 
 
 class References:

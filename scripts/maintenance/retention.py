@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from scripts.maintenance.clock import DAY, Clock
 from scripts.maintenance.images import holds_subject, reach, subject_of, tagged
+from scripts.maintenance.repository import Repository, Tag
 from scripts.maintenance.state import Untagged
-from scripts.maintenance.walk import Repository, Tag, Walk
+from scripts.maintenance.walk import Walk
 
 
 class Rule(NamedTuple):

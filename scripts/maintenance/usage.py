@@ -66,26 +66,27 @@ class Usage(NamedTuple):
 
 def usage(walk: Walk) -> Usage:
     """Count what each repository needs."""
-    needs = {
-        name: _needs(walk, x.revisions) for name, x in walk.repositories.items() if x.revisions
-    }
     times: dict[str, int] = dict.fromkeys(walk.blobs, 0)
     held: set[str] = set()
-    for name, needed in needs.items():
+    repositories = {name: x for name, x in walk.repositories.items() if x.revisions}
+    for name, repository in repositories.items():
         held |= _needs(walk, tagged(name, walk))
-        for digest in needed:
+        for digest in _needs(walk, repository.revisions):
             times[digest] += 1
-    rows = [
-        Row(
-            name,
-            tags=len(walk.repositories[name].tags),
-            manifests=len(walk.repositories[name].revisions),
-            own=sum(walk.blobs[x] for x in needed if times[x] == 1),
-            shared=sum(walk.blobs[x] for x in needed if times[x] > 1),
-            untagged=sum(walk.blobs[x] for x in needed - held),
+    rows = []
+    # Again, rather than all at once: that would be the most memory that a run takes.
+    for name, repository in repositories.items():
+        needed = _needs(walk, repository.revisions)
+        rows.append(
+            Row(
+                name,
+                tags=len(repository.tags),
+                manifests=len(repository.revisions),
+                own=sum(walk.blobs[x] for x in needed if times[x] == 1),
+                shared=sum(walk.blobs[x] for x in needed if times[x] > 1),
+                untagged=sum(walk.blobs[x] for x in needed - held),
+            )
         )
-        for name, needed in needs.items()
-    ]
     return Usage(
         rows=sorted(rows, key=lambda row: (-row.own - row.shared, row.name)),
         shared=sum(size for digest, size in walk.blobs.items() if times[digest] > 1),

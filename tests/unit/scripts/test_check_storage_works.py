@@ -81,7 +81,6 @@ class Storage:
             self._content = request.body
         return 200, self._content
 
-
     def _page(self, prefix: str, start: int) -> str:
         keys = [name.removeprefix("/images/") for name in self.names] if prefix else []
         keys = [prefix + key[key.index(RANDOM) + len(RANDOM) + 1 :] for key in keys]
@@ -205,7 +204,9 @@ def test_a_server_whose_lists_prove_nothing_is_refused_and_nothing_is_left(
     storage.responses = {REQUESTS[request_]: (200, content)}
     status, printed = run()
     assert status == 1
-    assert printed[-1].startswith("FAILED: storage.endpoint = http://s3: its lists cannot be relied")
+    assert printed[-1].startswith(
+        "FAILED: storage.endpoint = http://s3: its lists cannot be relied"
+    )
     assert printed[-1].endswith("update the server, or take another; fix: pulumi config set "
                                 "--path storage.endpoint ...")  # fmt: skip
     written = [line[4:] for line in storage.requests if line.startswith("PUT")]

@@ -54,7 +54,7 @@ def test_what_a_clock_jumps_ahead_makes_nothing_older(pause: float) -> None:
     assert clock.jumped, "the run that sees it deletes nothing"
     assert clock.age(START) == 3 * HOUR, "as if the run had come after the usual pause"
     assert not clock.advance(clock.now + HOUR, clock.now + HOUR)
-    assert not clock.jumped
+    assert clock.skipped[-1][0] < clock.now, "it is forgiven"
     assert clock.age(START) == 4 * HOUR
     assert clock.age(clock.now - HOUR) == HOUR, "what is written after it ages as ever"
 
@@ -108,7 +108,7 @@ def test_a_schedule_that_was_suspended_for_a_month_goes_on_after_one_run() -> No
 
 
 def test_no_clock_makes_anything_older_than_the_time_that_runs_took() -> None:
-    """Each run is a real hour after the one before; the clock of storage and pod may be anywhere."""
+    """Each run is a real hour after the one before; the clocks may be anywhere."""
     chosen = random.Random(1)  # noqa: S311 - the same clocks in each run
     for _ in range(300):
         clock, off = Clock(), 0.0

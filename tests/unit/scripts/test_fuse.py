@@ -11,7 +11,7 @@ from scripts.maintenance.references import References
 from scripts.maintenance.state import Sums
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import StorageError
-from tests.unit.scripts.fake_bucket import OF_BOTH, A, FakeBucket
+from tests.unit.scripts.fake_bucket import OF_BOTH, FakeBucket
 
 WHOLE = Sums(tags=100, manifests=200, blobs=1000, size=10_000)
 
@@ -85,6 +85,4 @@ def test_a_confirmation_that_cannot_be_read_is_none(content: bytes) -> None:
 
 
 def test_the_figures_are_shown() -> None:
-    assert words(Sums(1, 2, 3, 4), WHOLE) == (
-        "1 of 100 tags, 2 of 200 manifests, 4 of 10000 bytes"
-    )
+    assert words(Sums(1, 2, 3, 4), WHOLE) == ("1 of 100 tags, 2 of 200 manifests, 4 of 10000 bytes")

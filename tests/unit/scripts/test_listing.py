@@ -1,4 +1,4 @@
-"""What is a page of a list, and what is not: whatever it leaves out counts as deleted in the end."""
+"""What is a page of a list, and what is not: what it leaves out counts as deleted in the end."""
 
 from __future__ import annotations
 

@@ -156,9 +156,7 @@ def test_a_page_that_does_not_continue_the_one_before_is_an_error(
         list(listing)
 
 
-def test_a_page_without_objects_may_be_followed_by_others(
-    server: Server, objects: Objects
-) -> None:
+def test_a_page_without_objects_may_be_followed_by_others(server: Server, objects: Objects) -> None:
     """A server that hides deleted objects may send one."""
     server.stored = {f"k3s/a/{number}": b"1" for number in range(5)}
     server.failures = [

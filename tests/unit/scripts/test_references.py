@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 import re
@@ -11,10 +10,8 @@ from typing import Any
 import pytest
 
 from scripts.maintenance.references import (
-    FOLDER,
     MOST_FOREIGN,
     Manifest,
-    References,
     digests,
     read_manifest,
 )
@@ -23,7 +20,6 @@ from tests.unit.scripts.fake_bucket import (
     OF_BOTH,
     A,
     C,
-    FakeBucket,
     digest_of,
     image,
 )
@@ -185,7 +181,9 @@ def _value(chosen: random.Random, named: list[str], depth: int) -> Any:
     if kind < 2:
         named.append(_digest(chosen))
         # Beside what may be part of it, or of another one.
-        before, after = (chosen.choice(["", " ", "x", "a1", "\u00fc", '"', "\\", "@"]) for _ in "ab")
+        before, after = (
+            chosen.choice(["", " ", "x", "a1", "\u00fc", '"', "\\", "@"]) for _ in "ab"
+        )
         return before + named[-1] + after
     if kind < 4:
         return chosen.choice([None, True, 1.5, -3, "sha256:", "sha256:abc", ":" * 9, "\\u0073"])
@@ -217,96 +215,3 @@ def test_a_text_of_megabytes_takes_no_more_than_its_length(piece: bytes) -> None
     """Without that this does not end: a search that begins anew at each letter of a word takes
     hours, and so would each run."""
     assert digests(piece * (4 * 2**20 // len(piece))) == []
-
-
-def test_what_was_read_is_remembered() -> None:
-    bucket = FakeBucket()
-    contents = [A.manifest, OF_BOTH.manifest, image(b"s", subject=A.digest).manifest]
-    contents += [ODD["deep"], document(layers=[layer(FIRST, urls=["x"])], note=SECOND)]
-    known = {digest_of(content): read_manifest(content) for content in contents}
-    references = References(bucket)
-    for digest, manifest in known.items():
-        references.add(digest, manifest)
-    references.save(known)
-    again = References(bucket)
-    assert {digest: again.get(digest) for digest in known} == known
-    assert not again.unreadable
-
-
-def remembered(bucket: FakeBucket) -> str:
-    """Remember one manifest, and return the key of where."""
-    references = References(bucket)
-    references.add(A.digest, read_manifest(A.manifest))
-    references.save([A.digest])
-    (key,) = (key for key in bucket.stored if key.startswith(FOLDER))
-    return key
-
-
-def lines(*values: object) -> bytes:
-    return gzip.compress("\n".join(map(json.dumps, values)).encode())
-
-
-WHOLE = [FIRST, [SECOND], [], [], [], "", ""]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"{}",
-        b"\x1f\x8b",
-        lines(WHOLE)[:-9],
-        lines(WHOLE)[:20] + b"x" + lines(WHOLE)[21:],
-        gzip.compress(b"\xff"),
-        gzip.compress(b"["),
-        gzip.compress(b"[" * 200_000),
-        lines(5),
-        lines(None),
-        lines({}),
-        lines(WHOLE[:-1]),
-        lines([*WHOLE, ""]),
-        lines([SECRET, *WHOLE[1:]]),
-        lines([FIRST, [SECRET], *WHOLE[2:]]),
-        lines([FIRST, 5, *WHOLE[2:]]),
-        lines([FIRST, *WHOLE[1:5], None, ""]),
-    ],
-)
-def test_what_cannot_be_read_of_what_is_remembered_is_read_anew(content: bytes) -> None:
-    bucket = FakeBucket()
-    key = remembered(bucket)
-    assert gzip.decompress(bucket.stored[key])
-    bucket.put(key, content)
-    references = References(bucket)
-    assert references.unreadable == [key]
-    assert references.get(A.digest) is None
-    references.add(A.digest, read_manifest(A.manifest))
-    references.save([A.digest])
-    assert References(bucket).get(A.digest) == read_manifest(A.manifest)
-
-
-def test_an_older_or_empty_memory_only_knows_less() -> None:
-    bucket = FakeBucket()
-    key = remembered(bucket)
-    bucket.put(key, gzip.compress(b""))
-    assert References(bucket).get(A.digest) is None
-    bucket.delete(key)
-    assert References(bucket).get(A.digest) is None
-
-
-def test_only_what_has_changed_is_written_without_what_is_gone() -> None:
-    bucket = FakeBucket()
-    digest_0, digest_1, other = f"sha256:a{'0' * 63}", f"sha256:a{'1' * 63}", f"sha256:b{'0' * 63}"
-    references = References(bucket)
-    for digest in (digest_0, other):
-        references.add(digest, Manifest())
-    references.save([digest_0, other])
-    written: list[str] = []
-    bucket.before = lambda method, key: written.append(key) if method == "PUT" else None
-    references = References(bucket)
-    references.save([])
-    assert not written, "nothing has changed"
-    references.add(digest_1, Manifest())
-    references.save([digest_1])
-    assert written == [f"{FOLDER}a.gz"]
-    again = References(bucket)
-    assert again.get(digest_0) is None
-    assert again.get(digest_1) == again.get(other) == Manifest()

@@ -10,6 +10,7 @@ from scripts.maintenance import sample
 from scripts.maintenance.keys import blob_key
 from scripts.maintenance.references import References
 from scripts.maintenance.sample import check_sample
+from scripts.maintenance.state import State
 from scripts.maintenance.walk import Walk
 from tests.unit.scripts.fake_bucket import A, FakeBucket, digest_of
 
@@ -36,7 +37,7 @@ def reads(bucket: FakeBucket) -> Counter[str]:
     bucket.read.clear()
     for _ in range(RUNS):
         before = len(bucket.read)
-        assert check_sample(bucket, walk) == len(bucket.read) - before
+        assert check_sample(bucket, walk, State()) == len(bucket.read) - before
     assert not walk.damaged
     return Counter(bucket.read)
 
@@ -71,7 +72,7 @@ def test_the_budget_holds_on_average_and_each_blob_is_as_likely_as_any_other(
 
 def test_nothing_is_read_of_an_empty_bucket() -> None:
     bucket = FakeBucket()
-    assert check_sample(bucket, Walk(bucket, References(bucket))) == 0
+    assert check_sample(bucket, Walk(bucket, References(bucket)), State()) == 0
 
 
 def test_what_a_manifest_says_of_a_blobs_size_changes_nothing() -> None:
@@ -88,12 +89,23 @@ def test_other_content_is_damage_and_what_is_gone_is_none() -> None:
     damaged, missing, whole = walk.blobs
     bucket.put(blob_key(damaged), b"0007")
     bucket.delete(blob_key(missing))
-    assert check_sample(bucket, walk) == 3
+    assert check_sample(bucket, walk, State()) == 3
     assert walk.damaged == {damaged}
     assert whole not in walk.damaged
+
+
+def test_what_was_damaged_is_compared_in_each_run() -> None:
+    bucket = bucket_of(*[5] * 1000)
+    state, walk = State(), Walk(bucket, References(bucket))
+    damaged = next(iter(walk.blobs))
+    state.damaged = [damaged, f"sha256:{'0' * 64}"]
+    bucket.put(blob_key(damaged), b"other")
+    check_sample(bucket, walk, state)
+    assert state.damaged == [damaged]
+    assert blob_key(damaged) in bucket.read
 
 
 def test_only_digests_that_are_compared_count() -> None:
     bucket = bucket_of(4)
     bucket.put(blob_key(f"sha512:{'0' * 128}"), b"x" * 1000)
-    assert check_sample(bucket, Walk(bucket, References(bucket))) == 1
+    assert check_sample(bucket, Walk(bucket, References(bucket)), State()) == 1

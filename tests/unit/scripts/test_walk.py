@@ -11,11 +11,11 @@ import pytest
 
 from scripts.maintenance.keys import ROOT, SWEPT, blob_key, link_key, swept_key, tag_key
 from scripts.maintenance.references import FOLDER, MANIFEST_BYTES, References, read_manifest
-from scripts.maintenance.walk import SETTLED_SECONDS, Tag, Walk
+from scripts.maintenance.repository import Tag
+from scripts.maintenance.walk import SETTLED_SECONDS, Walk
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, Image, digest_of
 
 FIRST, SECOND = f"sha256:{'0' * 64}", f"sha256:{'1' * 64}"
-
 
 
 def look(bucket: FakeBucket, **options: Any) -> Walk:
@@ -64,9 +64,7 @@ def test_a_push_that_has_begun_counts_as_one() -> None:
     bucket.push("r", A, "a")
     bucket.clock += 50
     bucket.put(tag_key("r", "a", B.digest), B.digest.encode())
-    assert look(bucket).repositories["r"].tags["a"] == Tag(
-        A.digest, bucket.clock, bucket.clock
-    )
+    assert look(bucket).repositories["r"].tags["a"] == Tag(A.digest, bucket.clock, bucket.clock)
 
 
 def test_a_deleted_tag_has_its_last_image() -> None:
