@@ -12,7 +12,6 @@ import json
 import re
 import sys
 import zlib
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -219,13 +218,14 @@ class References:
 
     def save(self, present: Collection[str]) -> None:
         """Write what has changed, without the manifests that are not present any more."""
-        shards: dict[str, list[str]] = defaultdict(list)
-        for digest, manifest in self._known.items():
-            if _shard(digest) in self._changed and digest in present:
-                shards[_shard(digest)].append(json.dumps([digest, *manifest]))
+        # One after the other: all of them at once would be half of the memory of a run.
         for shard in self._changed:
-            text = "\n".join(shards[shard])
-            self._objects.put(_key(shard), gzip.compress(text.encode(), 3))
+            lines = [
+                json.dumps([digest, *manifest])
+                for digest, manifest in self._known.items()
+                if _shard(digest) == shard and digest in present
+            ]
+            self._objects.put(_key(shard), gzip.compress("\n".join(lines).encode(), 3))
         self._changed.clear()
 
 
