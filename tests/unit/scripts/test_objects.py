@@ -268,3 +268,11 @@ def test_the_content_is_hashed_without_being_kept(server: Server, objects: Objec
         # https://csrc.nist.gov/CSRC/media/Projects/Cryptographic-Standards-and-Guidelines/documents/examples/SHA256.pdf
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+def test_each_item_has_its_result_in_order_however_many_there_are(
+    objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.shared.objects.BATCH", 3)
+    for count in (0, 3, 7):
+        assert objects.each(str, iter(range(count))) == [str(x) for x in range(count)]
