@@ -25,7 +25,7 @@ class Clock:
 
     Attributes:
         now: The time of the last run, in seconds since 1970; 0 before the first one.
-        pause: How long before that the run before it was, in seconds.
+        pause: How long before that the run before it was, in seconds, as far as that was usual.
         skipped: Moments, each with the seconds before it that no run has seen.
     """
 
@@ -48,11 +48,15 @@ class Clock:
         if abs(now - pod) > SKEW_SECONDS:
             return f"the storage's clock is {now - pod:+.0f} s off this pod's"
         if now < self.now - SKEW_SECONDS:
-            return f"the clock is {self.now - now:.0f} s behind that of the last run"
+            behind, self.now = self.now - now, now
+            # It was ahead before: what was seen then is younger than it seems, and waits longer.
+            return f"the clock is {behind:.0f} s behind that of the last run"
         pause = max(0.0, now - self.now) if self.now else 0
-        if pause > max(DAY, USUAL * self.pause):
+        usual = max(DAY, USUAL * self.pause)
+        if pause > usual:
             self.skipped.append((now, pause - self.pause))
-        self.now, self.pause = max(now, self.now), pause
+        # A pause that is not usual is so only after some of them, so that two jumps are two.
+        self.now, self.pause = max(now, self.now), min(pause, usual)
         return ""
 
     def age(self, moment: float) -> float:

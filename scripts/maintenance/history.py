@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from scripts.maintenance.keys import OWN
 from scripts.maintenance.remembered import day, read, write
-from scripts.maintenance.walk import Tag, Walk
+from scripts.maintenance.repository import Tag
+from scripts.maintenance.walk import Walk
 from scripts.shared.objects import Objects
 
 KEY = f"{OWN}tags.json"

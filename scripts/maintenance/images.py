@@ -10,19 +10,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from scripts.maintenance.walk import Repository, Walk
+from scripts.maintenance.repository import Repository
+from scripts.maintenance.walk import Walk
 
-_NAMED_AFTER = re.compile(
-    r"(sha256-[0-9a-f]{64}|sha384-[0-9a-f]{96}|sha512-[0-9a-f]{128})(?:\..+)?"
-)
-"""https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema and
+_NAMED_AFTER = re.compile(r"(sha256|sha384|sha512)-([0-9a-f]{64})[0-9a-f]*(?:\..+)?")
+"""The tag of referrers has no more than 64 digits:
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema and
 https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md"""
 
 
 def subject_of(tag: str) -> str:
-    """Return the digest that a tag is named after, such as a signature's; empty if it is none's."""
+    """Return the beginning of the digest that a tag is named after; empty if it is none's."""
     match = _NAMED_AFTER.fullmatch(tag)
-    return match[1].replace("-", ":") if match else ""
+    return f"{match[1]}:{match[2]}" if match else ""
+
+
+def holds_subject(repository: Repository, subject: str) -> bool:
+    """Return whether a repository has a manifest whose digest begins so."""
+    if subject.startswith("sha256:"):
+        return subject in repository.revisions
+    return any(digest.startswith(subject) for digest in repository.revisions)
 
 
 def tagged(name: str, walk: Walk) -> dict[str, str]:
@@ -37,13 +44,17 @@ def tagged(name: str, walk: Walk) -> dict[str, str]:
     return reach(repository, walk, roots)
 
 
-def reach(repository: Repository, walk: Walk, roots: Mapping[str, str]) -> dict[str, str]:
+def reach(
+    repository: Repository, walk: Walk, roots: Mapping[str, str], *, mentioned: bool = True
+) -> dict[str, str]:
     """Return the roots with all that they hold: what they name, and what describes them.
 
     Args:
         repository: Where they are.
         walk: What is in the bucket.
         roots: Manifests, each with the image that it belongs to.
+        mentioned: Whether that includes what they name without being made of it, as an annotation
+            may name the base of an image.
     """
     attached: dict[str, list[str]] = defaultdict(list)
     for digest in repository.revisions:
@@ -60,8 +71,8 @@ def reach(repository: Repository, walk: Walk, roots: Mapping[str, str]) -> dict[
         if manifest := walk.manifests.get(digest):
             # An entry of an index may be a layer, whatever it says.
             children = (x for x in manifest.children if x not in repository.layers)
-            named = (x for x in manifest.names if x in repository.revisions)
-            held = [*held, *children, *named]
+            named = manifest.names if mentioned else manifest.children
+            held = [*held, *children, *(x for x in named if x in repository.revisions)]
         stack += [(other, image) for other in held]
     return reached
 

@@ -6,7 +6,9 @@ Plain Python 3.9 with nothing installed.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 
 ROOT = "docker/registry/v2/"
 """The folder of the registry's own objects, in its root directory."""
@@ -22,6 +24,22 @@ LAYERS, REVISIONS = "_layers", "_manifests/revisions"
 
 DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]{32,}")
 """A digest, as a key can hold it."""
+
+BLOB = re.compile(r"(\w+)/(..)/(\2[0-9a-f]+)/data")
+COPY = re.compile(r"(\w+)/([0-9a-f]+)")
+LINK = re.compile(r"(\w+)/([0-9a-f]+)/link")
+"""What follows the folder in the key of a blob, of its copy, and of a link to it."""
+
+
+def digest_in(pattern: re.Pattern[str], key: str, folder: str = "") -> str:
+    """Return the digest that a key has after its folder; empty if it has none."""
+    match = pattern.fullmatch(key, len(folder))
+    return sys.intern(f"{match[1]}:{match[match.lastindex or 0]}") if match else ""
+
+
+def md5(text: str) -> str:
+    """Return the ETag of an object with some content, at servers that follow S3."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def blob_key(digest: str) -> str:

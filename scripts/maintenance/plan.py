@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from scripts.maintenance.clock import DAY, Clock
 from scripts.maintenance.keys import tag_key
+from scripts.maintenance.repository import Repository
 from scripts.maintenance.retention import Decision
 from scripts.maintenance.state import State, Sums, Unlinked
-from scripts.maintenance.walk import Repository, Walk
+from scripts.maintenance.walk import Walk
 
 MOST_BLOBS = 50_000
 """How many links and blobs one run deletes at most. At 30 ms a request that takes 7 minutes, of the

@@ -7,12 +7,11 @@ Plain Python 3.9 with nothing installed.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import sys
-import threading
 import zlib
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -23,16 +22,26 @@ MANIFEST_BYTES = 4 * 2**20
 """The largest manifest that the registry takes:
 https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/manifests.go"""
 
+LARGE_BYTES = 2**16
+"""Larger ones are read and parsed one at a time: parsed, one can take 30 times as much memory."""
+
 FOLDER = f"{OWN}references/1/"
 """The number changes when what is read from a text does."""
 
 _SHARDS = "0123456789abcdef"
 """By the first digit of a digest, so that a push changes little of what is remembered."""
 
+MOST_FOREIGN = 1000
+"""How many layers with URLs an image may have: the registry asks for none of them."""
+
 _ESCAPED = re.compile(rb"\\u00([0-7][0-9a-fA-F])")
-_KNOWN = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_KNOWN = re.compile(rb"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_ANY = re.compile(rb"(?<![a-z0-9])[a-z0-9]{1,16}:[0-9a-f]{32,}")
+"""Begins where a word does, and ends soon: a text of megabytes takes no more than its length."""
+
+_FIELDS = {"config", "layers", "manifests", "subject", "schemaversion", "fslayers"}
+_FIELDS |= {"mediatype", "digest", "urls", "blobsum"}
 _MANIFEST_TYPE = re.compile(r"manifest|index", re.IGNORECASE)
-_PARSING = threading.Lock()
 
 
 class Manifest(NamedTuple):
@@ -66,6 +75,10 @@ class Manifest(NamedTuple):
         return self.layers + self.children + self.foreign + self.others
 
 
+class _OddError(Exception):
+    """A manifest is not understood; says why, without any of its content."""
+
+
 def digests(content: bytes) -> list[str]:
     """Return every digest in a text, each once.
 
@@ -73,11 +86,11 @@ def digests(content: bytes) -> list[str]:
     and what is found without that counts, too.
     """
     resolved = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), content)
-    found: dict[str, None] = {}
-    for text in {content.decode("latin-1"), resolved.decode("latin-1")}:
-        found.update(dict.fromkeys(_KNOWN.findall(text)))
-        found.update(dict.fromkeys(DIGEST.findall(text)))
-    return [sys.intern(digest) for digest in found]
+    found: dict[bytes, None] = {}
+    for text in {content, resolved}:
+        for pattern in (_KNOWN, _ANY):
+            found.update((match[0], None) for match in pattern.finditer(text))
+    return [digest.decode() for digest in found]
 
 
 def read_manifest(content: bytes) -> Manifest:
@@ -88,11 +101,11 @@ def read_manifest(content: bytes) -> Manifest:
     """
     named = digests(content)
     try:
-        # One at a time: what is parsed takes 30 times as much memory as the text.
-        with _PARSING:
-            known = _parse(content)
+        known = _parse(content)
     except RecursionError:
         return Manifest(others=tuple(named), odd="its JSON is nested too deep")
+    except _OddError as error:
+        return Manifest(others=tuple(named), odd=str(error))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # Never the message: it can hold what is in the manifest.
         return Manifest(others=tuple(named), odd=f"its JSON is odd: {type(error).__name__}")
@@ -105,46 +118,64 @@ def read_manifest(content: bytes) -> Manifest:
 
 def _parse(content: bytes) -> Manifest:
     text = content.decode(errors="replace")
-    # As Go reads it: the case of a key does not matter, and the last one of a name counts.
+    # As Go reads it: the case of a key does not matter, and the last one of a name counts. All else
+    # is dropped at once: it can take 100 times as much memory as the text.
     document = json.loads(
         text,
-        object_pairs_hook=lambda pairs: {key.casefold(): value for key, value in pairs},
+        object_pairs_hook=lambda pairs: {
+            name: value for key, value in pairs if (name := key.casefold()) in _FIELDS
+        },
         parse_int=str,
         parse_float=str,
         parse_constant=str,
     )
     if not isinstance(document, dict):
-        raise TypeError
+        raise _OddError("its JSON is no object")
     layers: list[str] = []
     children: list[str] = []
     foreign: list[str] = []
-    for part in [document.get("config"), *_list(document, "layers"), *_list(document, "blobs")]:
-        if part is not None:
-            (foreign if part.get("urls") else layers).append(_digest(part["digest"]))
-    layers += [_digest(layer["blobsum"]) for layer in _list(document, "fslayers")]
-    for entry in _list(document, "manifests"):
+    parts = [document["config"]] if document.get("config") else []
+    parts += _list(document, "layers")
+    entries = _list(document, "manifests")
+    if parts and entries:
+        # The registry goes by one of them, and has not asked whether the other is there.
+        raise _OddError("it is an image and an index at once")
+    for part in parts:
+        (foreign if part.get("urls") else layers).append(_digest(part["digest"]))
+    if document.get("schemaversion") == "1":
+        layers += [_digest(layer["blobsum"]) for layer in _list(document, "fslayers")]
+    for entry in entries:
         kind = entry.get("mediatype") or "manifest"
         (children if _MANIFEST_TYPE.search(kind) else layers).append(_digest(entry["digest"]))
-    subject = document.get("subject") or {"digest": ""}
+    if len(foreign) > MOST_FOREIGN:
+        raise _OddError(f"it has more than {MOST_FOREIGN} layers with URLs")
+    subject = (document.get("subject") or {}).get("digest")
     return Manifest(
         layers=tuple(dict.fromkeys(layers)),
         children=tuple(dict.fromkeys(children)),
         foreign=tuple(dict.fromkeys(foreign)),
-        subject=_digest(subject["digest"]) if subject["digest"] else "",
+        subject=_digest(subject) if subject else "",
     )
 
 
 def _list(document: Mapping[str, Any], name: str) -> list[Any]:
     values = document.get(name)
     if values is not None and not isinstance(values, list):
-        raise TypeError
+        raise _OddError(f"its {name} are no list")
     return values or []
 
 
 def _digest(value: object) -> str:
     if not isinstance(value, str) or not DIGEST.fullmatch(value):
-        raise TypeError
+        raise _OddError("something in it has no digest")
     return sys.intern(value)
+
+
+def matches(content: bytes, digest: str) -> bool:
+    """Return whether a content has a digest, of any algorithm that the registry knows."""
+    algorithm, _, value = digest.partition(":")
+    known = algorithm in {"sha256", "sha384", "sha512"}
+    return known and hashlib.new(algorithm, content).hexdigest() == value
 
 
 class References:
@@ -173,7 +204,7 @@ class References:
             return key, {}
         try:
             return key, dict(_manifests(gzip.decompress(content)))
-        except (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError):
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError, _OddError):
             return key, None
 
     def get(self, digest: str) -> Manifest | None:
@@ -187,13 +218,14 @@ class References:
 
     def save(self, present: Collection[str]) -> None:
         """Write what has changed, without the manifests that are not present any more."""
-        shards: dict[str, list[str]] = defaultdict(list)
-        for digest, manifest in self._known.items():
-            if _shard(digest) in self._changed and digest in present:
-                shards[_shard(digest)].append(json.dumps([digest, *manifest]))
+        # One after the other: all of them at once would be half of the memory of a run.
         for shard in self._changed:
-            text = "\n".join(shards[shard])
-            self._objects.put(_key(shard), gzip.compress(text.encode(), 3))
+            lines = [
+                json.dumps([digest, *manifest])
+                for digest, manifest in self._known.items()
+                if _shard(digest) == shard and digest in present
+            ]
+            self._objects.put(_key(shard), gzip.compress("\n".join(lines).encode(), 3))
         self._changed.clear()
 
 

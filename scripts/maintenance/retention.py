@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scripts.maintenance.clock import DAY, Clock
-from scripts.maintenance.images import reach, subject_of, tagged
+from scripts.maintenance.images import holds_subject, reach, subject_of, tagged
+from scripts.maintenance.repository import Repository, Tag
 from scripts.maintenance.state import Untagged
-from scripts.maintenance.walk import Repository, Tag, Walk
+from scripts.maintenance.walk import Walk
 
 
 class Rule(NamedTuple):
@@ -143,7 +144,8 @@ def decide(
     subjects = [
         tag
         for tag in repository.tags
-        if subject_of(tag) in repository.revisions or (subject_of(tag) and tag in before.subjects)
+        if (subject := subject_of(tag))
+        and (tag in before.subjects or holds_subject(repository, subject))
     ]
     rule = retention.rule(name)
     orphans = [tag for tag in subjects if _is_orphan(repository, tag, walk)]
@@ -160,7 +162,8 @@ def decide(
     }
     held = reach(repository, walk, {**young, **roots})
     # What came with an expired tag goes with it: children of an index, signatures.
-    followers = reach(repository, walk, {repository.tags[tag].digest: "" for tag in expired})
+    gone = {repository.tags[tag].digest: "" for tag in expired}
+    followers = reach(repository, walk, gone, mentioned=False)
     unheld = {}
     for digest, pushed in repository.revisions.items():
         if digest not in held:
@@ -190,6 +193,8 @@ def keep_all(name: str, walk: Walk, before: Before) -> Decision:
 def _is_orphan(repository: Repository, tag: str, walk: Walk) -> bool:
     """Return whether what a tag is named after is nowhere any more, and is not the tag's own."""
     subject = subject_of(tag)
-    return subject != repository.tags[tag].digest and not any(
-        subject in other.revisions for other in walk.repositories.values()
+    return not (
+        repository.tags[tag].digest.startswith(subject)
+        or holds_subject(repository, subject)
+        or any(holds_subject(other, subject) for other in walk.repositories.values())
     )

@@ -89,7 +89,6 @@ class State:
         stopped: Why the last run stopped, if too much would have gone, or was; None if it did not.
         keep: For how many seconds what nothing needs is kept; 0 if nothing is deleted.
         damaged: Blobs whose content did not match their digest.
-        unchecked: How many bytes more than its share the check of digests has read.
         etag: That of the object that this was read from or written to; empty if there is none.
     """
 
@@ -105,7 +104,6 @@ class State:
     stopped: Stopped | None = None
     keep: float = 0
     damaged: list[str] = field(default_factory=list)
-    unchecked: int = 0
     etag: str = ""
 
     def others(self, stack: str, keep: float) -> list[str]:

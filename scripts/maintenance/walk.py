@@ -5,73 +5,51 @@ Plain Python 3.9 with nothing installed.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from contextlib import nullcontext
 
-from scripts.maintenance.keys import DIGEST, REVISIONS, ROOT, SWEPT, blob_key
-from scripts.maintenance.references import MANIFEST_BYTES, Manifest, References, read_manifest
+from scripts.maintenance.keys import (
+    BLOB,
+    COPY,
+    DIGEST,
+    LINK,
+    REVISIONS,
+    ROOT,
+    SWEPT,
+    blob_key,
+    digest_in,
+    md5,
+    tag_key,
+)
+from scripts.maintenance.references import (
+    LARGE_BYTES,
+    MANIFEST_BYTES,
+    Manifest,
+    References,
+    matches,
+    read_manifest,
+)
+from scripts.maintenance.repository import Repository, Tag, add_tag_link, add_upload
 from scripts.shared.listing import Entry
 from scripts.shared.objects import Objects, StorageError
 
-_BLOB = re.compile(r"(\w+)/(?:\w\w/)?([0-9a-f]+)(?:/data)?")
 _REPOSITORY = re.compile(r"(.+?)/_(layers|manifests/revisions|manifests/tags|uploads)/(.+)")
-_LINK = re.compile(r"(\w+)/([0-9a-f]+)/link")
-_TAG = re.compile(r"([^/]+)/(current|index)/(?:(\w+)/([0-9a-f]+)/)?link")
 
-
-class Tag(NamedTuple):
-    """What a tag names.
-
-    Attributes:
-        digest: The manifest's digest.
-        pushed: When it was last pushed.
-        modified: When it was last written, by a push, a restore, or a copy to this bucket. A push
-            writes what the tag has ever named, then the tag.
-        pinned: Whether somebody has restored it, so that no rule deletes it.
-    """
-
-    digest: str
-    pushed: float
-    modified: float
-    pinned: bool = False
-
+SETTLED_SECONDS = 300
+"""For how long a list may not show what is there: what was uploaded in parts counts as written when
+that began. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
 
 MOST_UNREADABLE = 10
 """If more manifests cannot be read, it is the storage that does not work."""
 
+_READING = threading.Lock()
+
 Pushed = Callable[[str, str, Tag], Tag]
 """Returns a tag with what is remembered of its push, by its repository and its name."""
-
-
-@dataclass
-class Repository:
-    """One repository.
-
-    Attributes:
-        layers: The digests of the layers that are linked.
-        revisions: Those of its manifests, with the time of their last push.
-        tags: Its tags.
-        dead_tags: Tags that name nothing now, with the last manifest that each of them named.
-        past: The keys of what tags have ever named, with the tag and when they were written.
-        uploads: The keys of uploads, and the time of the last one, by upload.
-        started: The uploads that can be resumed, with the time when they began. The registry itself
-            deletes them in the end.
-        odd: What is not understood, in words.
-    """
-
-    layers: set[str] = field(default_factory=set)
-    revisions: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, Tag] = field(default_factory=dict)
-    dead_tags: dict[str, Tag] = field(default_factory=dict)
-    past: dict[str, tuple[str, float]] = field(default_factory=dict)
-    uploads: dict[str, tuple[list[str], float]] = field(default_factory=dict)
-    started: dict[str, float] = field(default_factory=dict)
-    odd: list[str] = field(default_factory=list)
 
 
 class Walk:
@@ -104,7 +82,7 @@ class Walk:
         young_seconds: float = 0,
     ) -> None:
         self._objects, self._references, self._pushed = objects, references, pushed
-        self._young = young_seconds
+        self._young, self._unreadable = young_seconds, 0
         self.now = 0.0
         self.blobs: dict[str, int] = {}
         self.recent: dict[str, float] = defaultdict(float)
@@ -116,11 +94,11 @@ class Walk:
         self._list_repositories()
         # After the links, as a push writes a blob before its link: none seems to be missing.
         for entry in objects.list(f"{ROOT}blobs/"):
-            if digest := _digest(_BLOB, entry.key[len(f"{ROOT}blobs/") :]):
+            if digest := digest_in(BLOB, entry.key, f"{ROOT}blobs/"):
                 self.blobs[digest] = entry.size
                 self._note_recent(digest, entry.modified)
         for entry in objects.list(SWEPT):
-            if digest := _digest(_BLOB, entry.key[len(SWEPT) :]):
+            if digest := digest_in(COPY, entry.key, SWEPT):
                 self.swept[digest] = entry
         self._read_new_manifests()
 
@@ -132,10 +110,10 @@ class Walk:
     def find(self, key: str) -> Entry | None:
         """Return an object that a list did not show; None if there is none.
 
-        What was written after the walk began may be missing there. What is older may not.
+        What was written since the walk began may be missing there. What is older may not.
         """
         entry = self._objects.head(key)
-        if entry and entry.modified < self.now:
+        if entry and entry.modified < self.now - SETTLED_SECONDS:
             self.unlisted.add(key)
         return entry
 
@@ -156,10 +134,10 @@ class Walk:
             name, kind, rest = match.groups()
             repository = self.repositories[sys.intern(name)]
             if kind == "uploads":
-                _add_upload(repository, rest, entry)
+                add_upload(repository, rest, entry)
             elif kind == "manifests/tags":
-                _add_tag_link(repository, rest, entry, currents[name])
-            elif digest := _digest(_LINK, rest):
+                add_tag_link(repository, rest, entry, currents[name])
+            elif digest := digest_in(LINK, rest):
                 if f"_{kind}" == REVISIONS:
                     repository.revisions[digest] = entry.modified
                 else:
@@ -178,7 +156,7 @@ class Walk:
         unknown: dict[str, tuple[str, str, float]] = {}
         for name, entries in currents.items():
             repository = self.repositories[name]
-            hashes = {_md5(digest): digest for digest in repository.revisions}
+            hashes = {md5(x): x for x in repository.revisions}
             for tag, entry in entries.items():
                 last = repository.dead_tags.pop(tag, Tag("", 0, 0))
                 modified = max(last.modified, entry.modified)
@@ -194,7 +172,9 @@ class Walk:
                 self.repositories[name].odd.append(f"{name}:{tag}: it names no digest")
 
     def _add_tag(self, name: str, tag: str, digest: str, modified: float) -> None:
-        self.repositories[name].tags[tag] = self._pushed(name, tag, Tag(digest, modified, modified))
+        repository = self.repositories[name]
+        repository.tags[tag] = self._pushed(name, tag, Tag(digest, modified, modified))
+        repository.past.pop(tag_key(name, tag, digest), None)
 
     def _read(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return keys with their content; an empty one if it is gone."""
@@ -207,12 +187,6 @@ class Walk:
     def _read_new_manifests(self) -> None:
         tagged = {x.digest for r in self.repositories.values() for x in r.tags.values()}
         self.read_manifests(tagged.union(*(r.revisions for r in self.repositories.values())))
-        for name, repository in self.repositories.items():
-            labels = {x.digest: f"{name}:{tag}" for tag, x in repository.tags.items()}
-            for digest in {*repository.revisions, *labels}:
-                if (manifest := self.manifests.get(digest)) and manifest.odd:
-                    label = labels.get(digest, f"{name}@{digest}")
-                    repository.odd.append(f"{label}: {manifest.odd}")
 
     def read_manifests(self, digests: Iterable[str]) -> None:
         """Read manifests that were not read yet; a missing one is no blob from now on."""
@@ -227,25 +201,7 @@ class Walk:
             else:
                 new.append(digest)
 
-        failures: list[StorageError] = []
-
-        def read(digest: str) -> tuple[str, int, Manifest | None]:
-            try:
-                content = self._objects.get(blob_key(digest))
-            except StorageError as error:
-                # One object that its server cannot read is one image's problem.
-                failures.append(error)
-                if len(failures) > MOST_UNREADABLE:
-                    raise
-                self.damaged.add(digest)
-                return digest, self.blobs.get(digest, 0), Manifest(odd="it cannot be read")
-            if content is None:
-                return digest, 0, None
-            if not matches(content, digest):
-                self.damaged.add(digest)
-            return digest, len(content), read_manifest(content)
-
-        for digest, size, manifest in self._objects.each(read, new):
+        for digest, size, manifest in self._objects.each(self._read_manifest, new):
             if manifest is None:
                 self.blobs.pop(digest, None)
                 continue
@@ -253,42 +209,32 @@ class Walk:
             self.manifests[digest] = manifest
             if digest not in self.damaged:
                 self._references.add(digest, manifest)
+        self._note_odd()
 
+    def _read_manifest(self, digest: str) -> tuple[str, int, Manifest | None]:
+        with _READING if self.blobs.get(digest, 0) > LARGE_BYTES else nullcontext():
+            try:
+                content = self._objects.get(blob_key(digest))
+            except StorageError:
+                # One object that its server cannot read is one image's problem.
+                self._unreadable += 1
+                if self._unreadable > MOST_UNREADABLE:
+                    raise
+                self.damaged.add(digest)
+                return digest, self.blobs.get(digest, 0), Manifest(odd="it cannot be read")
+            if content is None:
+                return digest, 0, None
+            if not matches(content, digest):
+                self.damaged.add(digest)
+            manifest = read_manifest(content)
+            # A text of 4 MiB can mention 60,000 digests of nothing, which was not pushed with it.
+            others = [sys.intern(x) for x in manifest.others if x in self.blobs or x in self.swept]
+            return digest, len(content), manifest._replace(others=tuple(others))
 
-def matches(content: bytes, digest: str) -> bool:
-    """Return whether a content has a digest, of any algorithm that the registry knows."""
-    algorithm, _, value = digest.partition(":")
-    known = algorithm in {"sha256", "sha384", "sha512"}
-    return known and hashlib.new(algorithm, content).hexdigest() == value
-
-
-def _add_tag_link(
-    repository: Repository, rest: str, entry: Entry, currents: dict[str, Entry]
-) -> None:
-    if not (match := _TAG.fullmatch(rest)):
-        return
-    tag, kind, algorithm, value = match.groups()
-    if kind == "current":
-        currents[tag] = entry
-        return
-    repository.past[entry.key] = tag, entry.modified
-    if tag not in repository.dead_tags or repository.dead_tags[tag].modified < entry.modified:
-        digest = sys.intern(f"{algorithm}:{value}")
-        repository.dead_tags[tag] = Tag(digest, entry.modified, entry.modified)
-
-
-def _add_upload(repository: Repository, rest: str, entry: Entry) -> None:
-    upload, _, file = rest.partition("/")
-    keys, latest = repository.uploads.get(upload, ([], 0.0))
-    repository.uploads[upload] = ([*keys, entry.key], max(latest, entry.modified))
-    if file == "startedat":
-        repository.started[upload] = entry.modified
-
-
-def _digest(pattern: re.Pattern[str], text: str) -> str:
-    match = pattern.fullmatch(text)
-    return sys.intern(f"{match[1]}:{match[2]}") if match else ""
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    def _note_odd(self) -> None:
+        odd = {digest: x.odd for digest, x in self.manifests.items() if x.odd}
+        for name, repository in self.repositories.items() if odd else ():
+            labels = {x: f"{name}@{x}" for x in repository.revisions}
+            labels |= {x.digest: f"{name}:{tag}" for tag, x in repository.tags.items()}
+            lines = (f"{labels[digest]}: {odd[digest]}" for digest in sorted(odd.keys() & labels))
+            repository.odd += [line for line in lines if line not in repository.odd]

@@ -216,11 +216,11 @@ class Objects:
         for pause in (*RETRY_SECONDS, None):
             try:
                 response = self._send(method, url, headers, body, keep)
-                if response.status in accepted:
+                if response.status in accepted and not _says_nothing(method, response):
                     return response
                 excerpt = response.body[:300].decode(errors="replace")
                 message = f"{method} {url}: {response.status} {excerpt}"
-                if response.status < 500:
+                if response.status < 500 and response.status != 429:
                     break
             except (OSError, http.client.HTTPException) as error:
                 self._local.connection.close()
@@ -256,6 +256,15 @@ class Objects:
         return Response(stream.status, received, b"".join(content), hashed.hexdigest())
 
 
+def _says_nothing(method: str, response: Response) -> bool:
+    """Return whether a status 404 is not the storage's word that there is no such object.
+
+    A proxy before it may send one, too. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+    said = b"<Code>NoSuchKey</Code>" in response.body
+    return method == "GET" and response.status == 404 and not said
+
+
 def _name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
@@ -266,4 +275,8 @@ def _text(response: Response, name: str) -> str:
 
 
 def _seconds(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp()
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    # Before Python 3.10 it was the first of them.
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"the storage sends a time that is none: {date!r}") from error

@@ -268,3 +268,12 @@ def test_what_an_image_holds_that_was_pushed_meanwhile_is_read_too() -> None:
     assert walk.repositories["r"].tags[tag].digest in held
     assert len(held) == 4
     assert held.keys() == walk.manifests.keys() == walk.repositories["r"].revisions.keys()
+
+
+def test_a_walk_that_takes_longer_than_clocks_may_be_apart_is_no_skew(bucket: FakeBucket) -> None:
+    def wait(method: str, key: str) -> None:
+        if method == "LIST" and key.endswith("blobs/"):
+            bucket.clock += 3600
+
+    bucket.before = wait
+    assert run(bucket)
