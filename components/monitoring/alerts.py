@@ -9,7 +9,7 @@ from typing import Any
 
 from components.maintenance import NAME as MAINTENANCE
 
-REGISTRY, AUTH_PROXY = "registry", "auth-proxy"
+REGISTRY, MANIFESTS, AUTH_PROXY = "registry", "manifests", "auth-proxy"
 """What the label ``component`` of metrics holds."""
 
 WRONG_LOGINS = (

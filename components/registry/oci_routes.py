@@ -69,7 +69,8 @@ OPERATIONS = (
     Operation("referrers", ("GET",), "pull"),
     Operation("manifests", ("GET",), "pull"),
     Operation("manifests", ("HEAD",), "pull", logged=False),
-    Operation("manifests", ("PUT", "DELETE"), "push"),
+    Operation("manifests", ("PUT",), "push"),
+    Operation("manifests", ("DELETE",), "push"),
     # No DELETE but for the maintenance: each replica remembers which blobs exist, and would let a
     # later push do without what was deleted:
     # https://github.com/distribution/distribution/issues/4868

@@ -15,7 +15,7 @@ from scripts.registry_pods import Pods
 from scripts.retention import DAY, Retention
 from scripts.s3 import Bucket, read_key
 from scripts.walk import Walk
-from tests.soak.servers import BUCKET, REGION, LoopbackPods
+from tests.soak.servers import BUCKET, PASSWORD, REGION, LoopbackPods
 
 TIMES = Times(keep=3, grace=3, quiet=0, patience=0)
 RETENTION = Retention(untagged_days=2 / DAY)
@@ -50,7 +50,7 @@ def main() -> None:
     times = TIMES._replace(keep=float(seconds[0]), grace=float(seconds[0])) if seconds else TIMES
     while True:
         with Objects(bucket, threads=8) as objects:
-            report = run(objects, LoopbackPods(f"pods:{port}", "maintenance", ""), times)
+            report = run(objects, LoopbackPods(f"pods:{port}", "maintenance", PASSWORD), times)
         print(json.dumps(report), flush=True)
         time.sleep(PAUSE_SECONDS)
 
