@@ -24,10 +24,12 @@ class Deletes:
 
     Attributes:
         servers: The servers.
+        refused: What could not be pushed again.
         broken: What was pushed again and acknowledged, and cannot be pulled from some pod.
     """
 
     servers: Servers
+    refused: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,7 +50,11 @@ class Deletes:
                 self.client.close()
                 self.servers.stop(host)
                 self.servers.start_registry(host)
-            self.client.push(pushed)
+            try:
+                self.client.push(pushed)
+            except RefusedError as error:
+                self.refused.append(str(error))
+                continue
             try:
                 for address in self.addresses:
                     self.client.pull(pushed, address)
@@ -83,6 +89,7 @@ def test_an_index_whose_children_were_deleted_is_whole_when_it_is_pushed_again(
 ) -> None:
     deletes = Deletes(servers)
     deletes.run()
+    assert not deletes.refused
     assert not deletes.broken
 
 
@@ -92,7 +99,7 @@ def test_where_one_process_remembers_and_takes_all_the_same_index_is_broken(
     """Or the test above would show nothing."""
     deletes = Deletes(one_process)
     deletes.run()
-    print(f"{len(deletes.broken)} of {IMAGES}")
+    print(f"{len(deletes.broken)} of {IMAGES} broken, {len(deletes.refused)} refused")
     assert deletes.broken
 
 
@@ -132,5 +139,7 @@ def test_an_index_of_layers_is_taken_by_every_pod(servers: Servers, media_type: 
         path = "/v2/team/cache/manifests/buildcache"
         client.call("PUT", path, (201,), body, media_type, address)
         for reader in deletes.addresses:
-            assert client.call("GET", path, (200,), address=reader).body == body
+            # A tag of Docker's kind of index would be translated for clients that do not know it.
+            stored = f"/v2/team/cache/manifests/{digest_of(body)}"
+            assert client.call("GET", stored, (200,), address=reader).body == body
     client.close()
