@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -12,12 +13,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tests.soak.servers import PASSWORD
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 REQUEST_SECONDS = 60
+
+_LOGIN = f"Basic {base64.b64encode(f'admin:{PASSWORD}'.encode()).decode()}"
 
 
 class RefusedError(Exception):
@@ -88,7 +93,7 @@ def index(repository: str, tag: str, children: list[Image]) -> Image:
 
 
 class Client:
-    """A client of several registries on one storage; each request goes to any of them.
+    """A client of several pods on one storage; each request goes to any of them.
 
     Args:
         addresses: Hosts and ports.
@@ -123,6 +128,7 @@ class Client:
             host, _, port = address.partition(":")
             connection = http.client.HTTPConnection(host, int(port), timeout=REQUEST_SECONDS)
         headers = {"Accept": f"{MANIFEST}, {INDEX}", "Content-Type": content_type}
+        headers["Authorization"] = _LOGIN
         try:
             connection.request(method, path, body, headers)
             stream = connection.getresponse()

@@ -18,7 +18,7 @@ from scripts.maintenance.state import load
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import Objects
 from scripts.shared.s3 import Bucket, read_key
-from tests.soak.servers import BUCKET, REGION, LoopbackPods
+from tests.soak.servers import BUCKET, PASSWORD, REGION, LoopbackPods
 
 TIMES = Times(keep=3, grace=3)
 RETENTION = Retention(untagged_days=2 / DAY)
@@ -54,7 +54,7 @@ def main() -> None:
     times = TIMES._replace(keep=float(seconds[0]), grace=float(seconds[0])) if seconds else TIMES
     while True:
         with Objects(bucket, threads=8) as objects:
-            report = run(objects, LoopbackPods(f"pods:{port}", "maintenance", ""), times)
+            report = run(objects, LoopbackPods(f"pods:{port}", "maintenance", PASSWORD), times)
         print(json.dumps(report), flush=True)
         time.sleep(PAUSE_SECONDS)
 

@@ -60,7 +60,7 @@ class Registry:
 def kill(servers: Servers, proxy: Proxy, request: int) -> None:
     """Kill a run, or one of the next ones, before it sends a request that writes."""
     command = [sys.executable, "-m", "tests.soak.collector", proxy.endpoint]
-    command += [str(servers.folder / "credentials"), str(servers.registry_port), "1"]
+    command += [str(servers.folder / "credentials"), str(servers.maintenance_port), "1"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         before(proxy, request, lambda: then(process.kill, 503))
         assert process.wait() == -signal.SIGKILL

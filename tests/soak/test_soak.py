@@ -67,7 +67,7 @@ class Disturbance:
     def _start(self) -> None:
         servers = self._servers
         command = [sys.executable, "-m", "tests.soak.collector", servers.endpoint]
-        command += [str(servers.folder / "credentials"), str(servers.registry_port)]
+        command += [str(servers.folder / "credentials"), str(servers.maintenance_port)]
         with self._log.open("a") as log, (servers.folder / "collector.err").open("a") as errors:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=errors)
 
