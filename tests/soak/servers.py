@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from components.registry.user_rules import ProxyUser
 from scripts.maintenance.registry_pods import Pods
 from scripts.shared.objects import Objects
 from scripts.shared.s3 import Bucket, Key
+from settings.schema import WebhookSettings
 
 BUCKET, REGION = "images", "us-east-1"
 START_SECONDS = 30
@@ -54,23 +55,26 @@ class Servers:
         tools: The folder of the binaries.
         folder: The folder of all that the servers write.
         one_process: Whether a pod has only one registry, which remembers and takes all requests.
+        webhooks: Who is notified of changes, by name.
     """
 
     tools: Path
     folder: Path
     one_process: bool = False
+    webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
     key: Key = field(default_factory=lambda: Key("SOAK", secrets.token_hex(20)))
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     s3_port: int = 0
     registry_port: int = 0
     maintenance_port: int = 0
+    probe_port: int = 0
     inner_ports: dict[str, int] = field(default_factory=dict)
 
     def start(self, s3_options: Sequence[str] = ()) -> None:
         """Start all servers, with an empty bucket; the options are more of the S3 server's."""
         (self.folder / "buckets" / BUCKET).mkdir(parents=True)
         self.s3_port, self.registry_port = free_port(("127.0.0.1",)), free_port(HOSTS)
-        self.maintenance_port = free_port(HOSTS)
+        self.maintenance_port, self.probe_port = free_port(HOSTS), free_port(HOSTS)
         self.inner_ports = {x: free_port(HOSTS) for x in ("registry", "manifests")}
         command = [str(self.tools / "versitygw"), "--quiet", "--health", "/health"]
         command += ["--port", f"127.0.0.1:{self.s3_port}", "--region", REGION, *s3_options]
@@ -96,7 +100,7 @@ class Servers:
                 path_style=True,
                 root_directory="",
                 redirect=False,
-                webhooks={},
+                webhooks=self.webhooks,
                 metrics=False,
                 http_secret="the same on each pod",
             )
@@ -133,7 +137,8 @@ class Servers:
         servers = config["apps"]["http"]["servers"]
         servers["registry"]["listen"] = [f"{host}:{self.registry_port}"]
         servers["maintenance"]["listen"] = [f"{host}:{self.maintenance_port}"]
-        del servers["probe"], config["apps"]["http"]["shutdown_delay"]
+        servers["probe"]["listen"] = [f"{host}:{self.probe_port}"]
+        del config["apps"]["http"]["shutdown_delay"]
         path = self.folder / f"{host}-caddy.json"
         path.write_text(json.dumps(config))
         return path
