@@ -35,6 +35,7 @@ class FakeBucket(Objects):
         read: The keys that were read.
         clock: The server's time, which tests move.
         before: Is called with a method and a key before each request.
+        hides: Says of a key whether lists do not show it.
     """
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ class FakeBucket(Objects):
         self.clock = 1_000_000.0
         self.place = "https://s3.example.com/images"
         self.before: Callable[[str, str], None] = self.nothing
+        self.hides: Callable[[str], bool] = lambda _: False
 
     def nothing(self, method: str, key: str) -> None:
         """Do what happens before a request by default."""
@@ -62,7 +64,7 @@ class FakeBucket(Objects):
             keys = sorted(key for key in self.stored if key.startswith(prefix) and key > after)
             page, more = keys[:PAGE], len(keys) > PAGE
             after = page[-1] if page else after
-            yield from [self._stored_entry(key) for key in page]
+            yield from [self._stored_entry(key) for key in page if not self.hides(key)]
 
     def _stored_entry(self, key: str) -> Entry:
         content = self.stored[key]
