@@ -23,7 +23,8 @@ LEAST = Sums(tags=5, manifests=5, blobs=20)
 """Fewer may always go, or a registry of three images could not lose one."""
 
 CONFIRMED_SECONDS = 3 * 86400
-"""How long a confirmation lasts. What was confirmed goes in several runs, with a day in between."""
+"""How much longer than what is deleted is kept a confirmation lasts: first tags go, and what only
+they needed goes when it was kept for long enough, in several runs with a day in between."""
 
 
 def sums(walk: Walk) -> Sums:

@@ -87,8 +87,13 @@ class Lost(NamedTuple):
 
 def lost(walk: Walk) -> Iterator[Lost]:
     """Yield what tags need and is not there as it was pushed."""
-    for name in walk.repositories:
-        for digest, image in tagged(name, walk).items():
+    for name, repository in walk.repositories.items():
+        held = tagged(name, walk)
+        # What nobody can read may have named anything.
+        held.update(
+            {x: f"{name}@{x}" for x in repository.revisions.keys() & walk.damaged - held.keys()}
+        )
+        for digest, image in held.items():
             parts = [("manifest", digest)]
             if manifest := walk.manifests.get(digest):
                 parts += [("layer", layer) for layer in manifest.layers]

@@ -25,6 +25,7 @@ from scripts.maintenance.registry_pods import Pods
 from scripts.maintenance.remembered import day
 from scripts.maintenance.retention import Retention, parse_retention
 from scripts.maintenance.sample import check_sample
+from scripts.maintenance.state import Stopped, Sums
 from scripts.maintenance.usage import formatted, table, usage
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import Objects, StorageError
@@ -63,7 +64,7 @@ class Maintenance:
 
     Attributes:
         problems: What is wrong, so that the run fails.
-        doubts: Why nothing may be deleted, although nothing is wrong.
+        doubts: Why nothing may be deleted.
     """
 
     def __init__(self, objects: Objects, task: Task) -> None:
@@ -81,17 +82,22 @@ class Maintenance:
         self.doubts: list[str] = []
 
     def run(self) -> bool:
-        """Do everything once, print what was done, and return whether all is well."""
+        """Do everything once, print what was done, and return whether all is well.
+
+        Raises:
+            StorageError: The storage fails, or does not list what is there; nothing of what its
+                lists show is taken over then.
+        """
         task, walk, clock = self._task, self._walk, self._state.clock
         if problem := clock.advance(walk.now, time.time()):
-            self.problems.append(f"nothing is deleted: {problem}")
+            self._stop(problem)
         elif clock.jumped:
             self.doubts.append("the last run was long ago, and the next one goes on")
         self.doubts += self._state.others(task.stack, task.times.keep)
         checked = check_sample(self._objects, walk, self._state)
         self._look_for_what_was_there()
-        settings = Settings(task.pods, Retention() if task.dry_run else task.retention, task.times)
-        collection = Collection(self._objects, walk, self._state, settings)
+        self._require_listed()
+        collection = self._collection(allowed=task.collect and not self.doubts)
         self._show_usage(checked)
         self._require_listed()
         # Before tags are deleted, so that they can be restored.
@@ -100,23 +106,41 @@ class Maintenance:
         if task.dry_run:
             for line in self._would_expire(collection):
                 print(f"would expire{line}")
-        whole = self._fuse(collection)
-        if task.collect and not self.problems and not self.doubts:
+        whole = self._fuse(collection) if task.collect else fuse.sums(walk)
+        if task.collect and not self.doubts:
             collection.run()
             self._note_expired(collection)
             self._require_listed()
             whole = fuse.sums(walk)
         elif task.collect:
-            collection.report += [f"nothing is deleted: {doubt}" for doubt in self.doubts]
+            # What waits for a tag to go does not wait while the tag stays.
+            before = collection
+            collection = self._collection(allowed=False)
+            collection.report[:0] = before.report
         self._state.seen = whole
         collection.save()
         for name in sorted(walk.repositories):
             collection.report += [f"not understood: {what}" for what in walk.repositories[name].odd]
+        if task.collect and not self.problems:
+            collection.report += [f"nothing is deleted: {doubt}" for doubt in self.doubts]
         self.problems += [f"lost: {what}" for what in collection.health.lost]
         self.problems += [collection.problem] if collection.problem else []
         for line in collection.report + [f"FAILED: {problem}" for problem in self.problems]:
             print(line, flush=True)
         return not self.problems
+
+    def _collection(self, *, allowed: bool) -> Collection:
+        """Look at what is needed; tags expire only if they may go in this run."""
+        task = self._task
+        retention = Retention() if task.dry_run or not task.collect else task.retention
+        if not allowed:
+            retention = Retention(untagged_days=retention.untagged_days)
+        settings = Settings(task.pods, retention, task.times)
+        return Collection(self._objects, self._walk, self._state, settings)
+
+    def _stop(self, reason: str) -> None:
+        self.doubts.append(reason)
+        self.problems.append(f"nothing is deleted: {reason}")
 
     def _look_for_what_was_there(self) -> None:
         """Ask for what the last run saw and the lists do not show now, one by one."""
@@ -134,28 +158,23 @@ class Maintenance:
 
     def _require_listed(self) -> None:
         for key in sorted(self._walk.unlisted)[:1]:
-            self.problems.append(
-                f"nothing is deleted: the storage's list does not show {key}, which is there, and "
+            raise StorageError(
+                f"nothing is deleted: the storage's lists do not show {key}, which is there, and "
                 f"{len(self._walk.unlisted) - 1} more"
             )
 
-    def _fuse(self, collection: Collection) -> state.Sums:
+    def _fuse(self, collection: Collection) -> Sums:
         """Stop if too much would go, or is gone; return what there was when that was all right."""
         seen, now = self._state.seen, fuse.sums(self._walk)
         self._state.stopped = None
         for part, whole, what in (
-            (fuse.gone(seen, now), seen, "is gone since the last run that was all right"),
+            (fuse.gone(seen, now), seen, "are gone since the last run that was all right"),
             (collection.plan.begun, now, "would go now"),
         ):
-            if not self._task.collect:
-                break
-            if not fuse.blows(part, whole) or fuse.confirmed(self._objects, part, self._walk.now):
-                continue
-            self._state.stopped = part
-            self.problems.append(
-                f"nothing is deleted: {fuse.words(part, whole)} {what}; if that is right: {CONFIRM}"
-            )
-            return seen
+            if fuse.blows(part, whole) and not fuse.confirmed(self._objects, part, self._walk.now):
+                self._state.stopped = Stopped(part, self._task.times.keep + fuse.CONFIRMED_SECONDS)
+                self._stop(f"{fuse.words(part, whole)} {what}; if that is right: {CONFIRM}")
+                return seen
         return now
 
     def _note_expired(self, collection: Collection) -> None:

@@ -50,7 +50,8 @@ class Plan:
         sweep: Blobs to delete.
         rest: Keys of what nobody can need: uploads that nobody can go on with, copies, and what
             tags named long ago.
-        begun: How much of it goes for the first time: of what was unlinked before, only the blob.
+        begun: How much of it goes for the first time, with what only those tags needed. What was
+            unlinked before is not counted again.
         waiting: How many blobs could go by now, and do not.
     """
 
@@ -112,6 +113,7 @@ def plan(walk: Walk, state: State, decisions: Mapping[str, Decision], times: Tim
             revisions[digest].append(name)
             pushed = repository.revisions[digest]
             unneeded[digest] = max(unneeded.get(digest, 0), pushed)
+    first = unneeded.keys() - state.unneeded.keys()
     state.unneeded = {
         digest: max(state.unneeded.get(digest, walk.now), written)
         for digest, written in unneeded.items()
@@ -147,10 +149,12 @@ def plan(walk: Walk, state: State, decisions: Mapping[str, Decision], times: Tim
         elif not unlinked or _past(unlinked.forgotten, state.clock, times.grace):
             result.sweep.add(digest)
     result.forget = [x for x, unlinked in state.unlinked.items() if not unlinked.forgotten]
-    new = [x for x in due if x in walk.blobs and x not in state.unlinked]
     result.tags = {name: decision.expired for name, decision in decisions.items()}
+    tags = sum(map(len, result.tags.values()))
+    new = {x for x in due if x not in state.unlinked} | (first if tags else set())
+    new &= walk.blobs.keys()
     result.begun = Sums(
-        tags=sum(map(len, result.tags.values())),
+        tags=tags,
         manifests=sum(x in revisions for x in new),
         blobs=len(new),
         size=sum(walk.blobs[x] for x in new),

@@ -22,11 +22,11 @@ SAMPLE_BLOBS = 500
 def check_sample(objects: Objects, walk: Walk, state: State) -> int:
     """Compare some blobs with their digests, note those that are damaged, and return how many.
 
-    Each blob is as likely as any other, whatever manifests say of it. A large one may take more
-    than the share of a run; then the next runs read less.
+    What was damaged is compared again. Else each blob is as likely as any other, whatever manifests
+    say of it. A large one may take more than the share of a run; then the next runs read less.
     """
     left = SAMPLE_BYTES - state.unchecked
-    chosen = []
+    chosen = [digest for digest in state.damaged if digest in walk.blobs]
     known = [digest for digest in walk.blobs if digest.startswith("sha256:")]
     for digest in random.sample(known, min(len(known), SAMPLE_BLOBS)):
         if left <= 0:
@@ -40,4 +40,5 @@ def check_sample(objects: Objects, walk: Walk, state: State) -> int:
             walk.damaged.add(digest)
 
     objects.each(check, chosen)
+    state.damaged = sorted(walk.damaged)
     return len(chosen)

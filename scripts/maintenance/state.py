@@ -57,6 +57,18 @@ class Sums(NamedTuple):
     size: int = 0
 
 
+class Stopped(NamedTuple):
+    """What stopped a run.
+
+    Attributes:
+        sums: How much would have gone, or was gone.
+        seconds: For how long a confirmation lasts.
+    """
+
+    sums: Sums
+    seconds: float
+
+
 @dataclass
 class State:
     """What is remembered.
@@ -72,7 +84,8 @@ class State:
         unlinked: The layers whose links were deleted.
         retired: When tags were deleted by rules, by repository.
         seen: What there was in the last run.
-        stopped: What would have gone when a run stopped since it was too much; None if none did.
+        stopped: Why the last run stopped, if too much would have gone, or was; None if it did not.
+        damaged: Blobs whose content did not match their digest.
         unchecked: How many bytes more than its share the check of digests has read.
         etag: That of the object that this was read from or written to; empty if there is none.
     """
@@ -86,7 +99,8 @@ class State:
     unlinked: dict[str, Unlinked] = field(default_factory=dict)
     retired: dict[str, dict[str, float]] = field(default_factory=dict)
     seen: Sums = field(default_factory=Sums)
-    stopped: Sums | None = None
+    stopped: Stopped | None = None
+    damaged: list[str] = field(default_factory=list)
     unchecked: int = 0
     etag: str = ""
 
@@ -129,7 +143,9 @@ def load(objects: Objects) -> State:
         }
         values["unlinked"] = {digest: Unlinked(**x) for digest, x in values["unlinked"].items()}
         values["seen"] = Sums(*values["seen"])
-        values["stopped"] = Sums(*values["stopped"]) if values["stopped"] else None
+        if values["stopped"]:
+            sums, seconds = values["stopped"]
+            values["stopped"] = Stopped(Sums(*sums), seconds)
         return State(**values, etag=entry.etag if entry else "")
 
     state = read(objects, KEY, parse, "all waiting starts anew") or State()

@@ -187,8 +187,7 @@ class Walk:
             name, tag, modified = unknown[key]
             if DIGEST.fullmatch(content):
                 self._add_tag(name, tag, sys.intern(content), modified)
-            else:
-                # Empty if it was deleted meanwhile, or if the server denies what its list shows.
+            elif content:
                 self.repositories[name].odd.append(f"{name}:{tag}: it names no digest")
 
     def _add_tag(self, name: str, tag: str, digest: str, modified: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import itertools
 import re
 import threading
 import time
@@ -31,6 +32,9 @@ asks for this after an error 503."""
 PART_BYTES = 512 * 2**20
 """The largest object that is copied by one request, so that it takes less than a minute; the limit
 of S3 is 5 GiB: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
+
+BATCH = 2000
+"""How many items are handed to the threads at a time."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -87,7 +91,12 @@ class Objects:
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Return the function's results for all items; it runs in many threads."""
-        return list(self._pool.map(function, items))
+        results: list[Result] = []
+        left = iter(items)
+        # What is under way takes a kilobyte each, and there may be a million.
+        while batch := list(itertools.islice(left, BATCH)):
+            results += self._pool.map(function, batch)
+        return results
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield all objects whose keys start so, in order, in pages of 1,000.

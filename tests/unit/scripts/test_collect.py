@@ -221,8 +221,9 @@ def test_what_the_collection_remembers_is_not_guessed() -> None:
 def test_what_is_lost_is_named_and_no_link_is_deleted_in_its_repository_alone() -> None:
     world = World()
     deleted(world)
-    assert done(world.pods[0].push("other", B, "b"))
-    assert done(world.pods[0].delete("other", "_manifests/revisions", B.digest)) == 202
+    other = image(b"config e", b"layer 5")
+    assert done(world.pods[0].push("other", other, "e"))
+    assert done(world.pods[0].delete("other", "_manifests/revisions", other.digest)) == 202
     assert done(world.pods[0].push("r", image(b"config d", b"layer 4"), "d"))
     del world.objects.stored[blob_key(digest_of(b"layer 4"))]
     for _ in range(RUNS):
