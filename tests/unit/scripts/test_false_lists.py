@@ -12,6 +12,7 @@ from scripts.maintenance.clock import DAY
 from scripts.maintenance.keys import REVISIONS, blob_key, link_key, tag_key
 from scripts.maintenance.maintain import Maintenance, Task
 from scripts.maintenance.retention import Retention
+from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, Image, digest_of, image
 from tests.unit.scripts.fake_registry import STEP_SECONDS, TIMES, World, done
 
@@ -28,7 +29,6 @@ HIDDEN = {
     "a manifest that no tag holds": link_key("r", REVISIONS, UNTAGGED.digest),
     "a manifest that describes another": link_key("r", REVISIONS, SIGNATURE.digest),
     "a layer's link": link_key("r", "_layers", digest_of(A.layers[1])),
-    "a manifest's content": blob_key(A.digest),
     "a layer's content": blob_key(digest_of(A.layers[1])),
     "a repository": "docker/registry/v2/repositories/r/",
     "all repositories": "docker/registry/v2/repositories/",
@@ -47,8 +47,11 @@ def maintain(world: World, monkeypatch: pytest.MonkeyPatch, retention: Retention
     world.objects.clock += STEP_SECONDS
     monkeypatch.setattr(time, "time", lambda: world.objects.clock)
     task = Task("1 registry", world.forgetting, retention, False, True, TIMES)
-    maintenance = Maintenance(world.objects, task)
-    maintenance.run()
+    try:
+        maintenance = Maintenance(world.objects, task)
+        maintenance.run()
+    except StorageError as error:
+        return [str(error)]
     return maintenance.problems
 
 
@@ -70,7 +73,7 @@ def test_what_a_list_hides_that_an_earlier_run_saw_stays(
         retention = Retention()
     for _ in range(RUNS):
         problems = maintain(world, monkeypatch, retention)
-        assert any("list does not show" in problem for problem in problems)
+        assert any("do not show" in problem for problem in problems)
     world.objects.hides = hiding("")
     assert not maintain(world, monkeypatch, Retention())
     for pushed, tag in images:
