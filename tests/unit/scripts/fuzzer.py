@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+import pytest
+
+from scripts.maintenance import repair
 from scripts.maintenance.clock import DAY
 from scripts.maintenance.keys import LAYERS, REVISIONS
 from scripts.maintenance.plan import Times
 from scripts.maintenance.retention import Retention, Rule
+from tests.unit.scripts import fake_bucket
 from tests.unit.scripts.fake_bucket import Image, digest_of, image, index
-from tests.unit.scripts.fake_registry import STEP_SECONDS, Pod, Steps, World, done
+from tests.unit.scripts.fake_registry import STEP_SECONDS, Pod, World
 
 TIMES = Times(keep=3000, grace=1500)
 
@@ -24,14 +28,17 @@ RETENTIONS = (
     Retention([Rule("days", ["*"], last=0, days=STAYS_SECONDS / DAY, matching=[])], 0),
 )
 
-SLOTS = [(name, tag) for name in ("r", "s") for tag in ("a", "b", "c", "")]
+SLOTS = [(name, tag) for name in ("r", "s") for tag in ("a", "b", "")]
 """What is pushed to: repositories and tags; without a tag by its digest."""
 
-VARIANTS = 3
-EVENTS = 150
+VARIANTS = 2
+EVENTS = 200
 
 IDLE = "idle"
 """What a client yields between its requests, where it may wait for any time."""
+
+LONG = "long"
+"""What it yields where it often waits for very long: large layers are sent meanwhile."""
 
 
 class KilledError(BaseException):
@@ -49,6 +56,7 @@ class Work:
         pushed: The image, if it is a push.
         began: When it began.
         request: When its current request began; 0 between two of them.
+        waits: Until when the client waits between two requests.
     """
 
     slot: tuple[str, str]
@@ -57,6 +65,7 @@ class Work:
     pushed: Image | None
     began: float
     request: float = 0
+    waits: float = 0
 
 
 @dataclass
@@ -102,7 +111,8 @@ class Fuzzer:
     def run(self) -> None:
         """Let everything happen, then clean up, and see what is left."""
         events = [self._start_push] * 4 + [self._start_delete] * 3 + [self._move] * 8
-        events += [self._collect] * 4 + [self._restart, self._wait]
+        events += [self._collect] * 4 + [self._wait] * 2
+        events = [*events * 2, self._restart]
         for _ in range(EVENTS):
             self._random.choice(events)()
         for work in list(self._works):
@@ -129,54 +139,56 @@ class Fuzzer:
         self._works.append(Work(slot, pod, steps, pushed, self._now))
 
     def _start_delete(self) -> None:
-        """Delete a tag, an image by its digest, or one image of an index by its digest."""
+        """Delete a tag, or an image by its digest, alone, or an index's, or with all of them."""
         if not self._live:
             return
         slot = self._random.choice(list(self._live))
         if slot in (work.slot for work in self._works):
             return
-        name, tag = slot
         live, pod = self._live[slot], self._random.choice(self.world.pods)
-        deleted = self._random.choice([live.image, *live.image.children])
-        if deleted is live.image:
+        children = list(live.image.children)
+        deleted = self._random.choice([[live.image], children[:1], [live.image, *children]])
+        if live.image in deleted:
             del self._live[slot]
         else:
             # A run that begins afterwards must give it back.
             live.run = float("inf")
-        if deleted is live.image and tag and self._random.random() < 0.5:
-            steps = as_work(pod.delete_tag(name, tag))
-        else:
-            steps = as_work(pod.delete(name, REVISIONS, deleted.digest))
+        by_tag = deleted == [live.image] and self._random.random() < 0.5
+        steps = client_delete(pod, *slot, deleted, by_tag=by_tag)
         self._works.append(Work(slot, pod, steps, None, self._now))
 
     def _move(self) -> None:
         """Let some client go on for some requests to the storage."""
-        if self._works:
-            work = self._random.choice(self._works)
+        awake = [work for work in self._works if work.waits <= self._now]
+        if awake:
+            work = self._random.choice(awake)
             for _ in range(self._random.choice([1, 3, 10, 100])):
-                if work not in self._works:
+                if work not in self._works or work.waits > self._now:
                     break
                 self._step(work)
 
     def _step(self, work: Work) -> bool:
         """Do one step, and return whether a request is under way."""
         try:
-            idle = next(work.steps) == IDLE
+            yielded = next(work.steps)
         except StopIteration as end:
             self._works.remove(work)
             self._end(work, acknowledged=bool(end.value))
             return False
+        idle = yielded in {IDLE, LONG}
         work.request = 0 if idle else work.request or self._now
+        if yielded == LONG and self._random.random() < 0.4:
+            work.waits = self._now + self._random.uniform(0, 4 * TIMES.keep)
         return not idle
 
     def _end(self, work: Work, *, acknowledged: bool) -> None:
         if work.pushed and acknowledged:
             self.acknowledged += 1
-            stays = self.retention.untagged_days if not work.slot[1] else self.retention.rules
-            until = work.began + STAYS_SECONDS if stays or stays == 0 else float("inf")
-            if stays == 0:
-                until = work.began
-            self._live[work.slot] = Live(work.pushed, until, self._runs)
+            days = self.retention.untagged_days
+            stays = float("inf") if days is None else days * DAY
+            if work.slot[1]:
+                stays = STAYS_SECONDS if self.retention.rules else float("inf")
+            self._live[work.slot] = Live(work.pushed, work.began + stays, self._runs)
         elif not work.pushed and work.slot in self._live:
             self._live[work.slot].run = self._runs
 
@@ -238,8 +250,8 @@ class Fuzzer:
         for (name, tag), (live, run) in before.items():
             same = self._live.get((name, tag)) is live and live.run == run < self._runs
             if same and self._now < live.until:
-                if wrong := self.world.broken(name, live.image, tag):
-                    self.failures.append(f"{name}:{tag} {live.image.digest}: {wrong}")
+                wrong = self.world.broken(name, live.image, tag)
+                self.failures += [f"{name}:{tag} {live.image.digest}: {wrong}"] if wrong else []
 
     def _settle(self) -> None:
         """Delete what no client knows to be there, and see whether all that is not needed goes."""
@@ -262,10 +274,17 @@ def parts(of: Image) -> set[str]:
     return own.union(*map(parts, of.children))
 
 
-def as_work(steps: Steps) -> Generator[str | None, None, bool]:
-    """Return one request of a client, as a client's work."""
-    yield IDLE
-    yield from steps
+def client_delete(
+    pod: Pod, name: str, tag: str, deleted: list[Image], *, by_tag: bool
+) -> Generator[str | None, None, bool]:
+    """Delete a tag, or images by their digests."""
+    if by_tag and tag:
+        yield IDLE
+        yield from pod.delete_tag(name, tag)
+        return True
+    for each in deleted:
+        yield IDLE
+        yield from pod.delete(name, REVISIONS, each.digest)
     return True
 
 
@@ -290,15 +309,18 @@ def client_push(
         if chosen.random() < 0.5 and (yield from pod.mount(name, other, digest_of(layer))):
             continue
         yield from pod.upload(name, layer)
-    yield IDLE
+    yield LONG
     return bool((yield from pod.put_manifest(name, pushed, tag)))
 
 
-def failures(seed: int, worlds: int, *, remembers_manifests: bool = False) -> list[str]:
-    """Return what goes wrong in some worlds, and in which."""
-    wrong = []
-    for number in range(seed, seed + worlds):
+def failures(
+    monkeypatch: pytest.MonkeyPatch, worlds: range, *, remembers_manifests: bool = False
+) -> Iterator[str]:
+    """Yield what goes wrong in some worlds, and in which, as it comes."""
+    # Each world has many runs, and each list several pages still.
+    monkeypatch.setattr(fake_bucket, "PAGE", 25)
+    monkeypatch.setattr(repair, "SETTLE_SECONDS", 0)
+    for number in worlds:
         fuzzer = Fuzzer(number, remembers_manifests=remembers_manifests)
         fuzzer.run()
-        wrong += [f"world {number}: {failure}" for failure in fuzzer.failures]
-    return wrong
+        yield from (f"world {number}: {failure}" for failure in fuzzer.failures)

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.scripts import fake_bucket
 from tests.unit.scripts.fuzzer import failures
 
-WORLDS = 30
+
+def test_nothing_that_was_acknowledged_is_ever_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/soak/test_model.py looks at more worlds."""
+    assert not list(failures(monkeypatch, range(15)))
 
 
-@pytest.fixture(autouse=True)
-def larger_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each world has many runs, and each list several pages still."""
-    monkeypatch.setattr(fake_bucket, "PAGE", 25)
-
-
-def test_nothing_that_was_acknowledged_is_ever_broken() -> None:
-    assert not failures(0, WORLDS)
-
-
-def test_if_pods_remembered_manifests_images_would_be_lost() -> None:
-    """Or the test above would show nothing."""
-    assert failures(0, WORLDS, remembers_manifests=True)
+def test_if_pods_remembered_manifests_images_would_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the test above would show nothing. About one in ten worlds shows it."""
+    assert any(failures(monkeypatch, range(100), remembers_manifests=True))
