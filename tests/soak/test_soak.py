@@ -34,6 +34,9 @@ DELETED_SECONDS = 180
 TRUE_SECONDS, FALSE_SECONDS = 6, 3
 """For how long lists are true, and then false, in turns."""
 
+SEEN_LIES = 3
+"""How many a history sees at least. Each is tried in tests/soak/test_controls.py."""
+
 CLEAN_SECONDS = 120
 """How long it may take in the end until nothing is left that nothing needs."""
 
@@ -145,8 +148,8 @@ def test_nothing_that_was_acknowledged_breaks_while_it_is_maintained(
         def enough() -> bool:
             deleted = summary(disturbance.reports)["deleted"] > 0
             late = time.monotonic() > latest
-            seen = len(disturbance.lies) >= len(LIES)
-            return history.acknowledged >= operations and ((deleted and seen) or late)
+            done = deleted and len(disturbance.lies) >= SEEN_LIES
+            return history.acknowledged >= operations and (done or late)
 
         with disturbance.collecting():
             history.run(enough, disturbance.disturb)
@@ -173,9 +176,7 @@ def test_nothing_that_was_acknowledged_breaks_while_it_is_maintained(
     assert all(x["problems"] for x in false_reports)
     assert not summary(false_reports)["deleted"]
     assert summary(reports)["deleted"] > 0
-    expired = [line for report in reports for line in report["report"] if "expired" in line]
-    assert any("builds:" in line for line in expired)
-    assert any("team/" in line and ".sig" in line for line in expired)
+    assert summary(reports)["expired"] > 0
 
 
 def clean(servers: Servers, history: History) -> dict[str, set[str]]:
