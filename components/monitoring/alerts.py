@@ -9,7 +9,7 @@ from typing import Any
 
 from components.maintenance import NAME as MAINTENANCE
 
-REGISTRY, AUTH_PROXY = "registry", "auth-proxy"
+REGISTRY, MANIFESTS, AUTH_PROXY = "registry", "manifests", "auth-proxy"
 """What the label ``component`` of metrics holds."""
 
 WRONG_LOGINS = (
@@ -48,16 +48,19 @@ def alert_groups(namespace: str) -> list[dict[str, Any]]:
 
 
 _SELECTOR = 'namespace="NAMESPACE"'
+_PROCESSES = "|".join((REGISTRY, MANIFESTS, AUTH_PROXY))
 _JOBS = f'{_SELECTOR}, job_name=~"{MAINTENANCE}-.+"'
 _RESPONSES = f"registry_http_requests_total{{{_SELECTOR}"
 
 _ALERTS = (
     (
         "RegistryDown",
-        f'(sum(up{{{_SELECTOR}, component="{AUTH_PROXY}"}}) or vector(0)) == 0',
+        # Of each pod's three processes none can do without the others.
+        f'(min(sum by (component) (up{{{_SELECTOR}, component=~"{_PROCESSES}"}})) '
+        "or vector(0)) == 0",
         "5m",
         "critical",
-        "No pod of the registry serves metrics: nobody can push or pull.",
+        "In every pod of the registry a process does not respond: nobody can push or pull.",
     ),
     (
         "RegistryFails",

@@ -9,17 +9,29 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.metadata import labels
-from components.monitoring.alerts import AUTH_PROXY, REGISTRY, alert_groups
+from components.monitoring.alerts import AUTH_PROXY, MANIFESTS, REGISTRY, alert_groups
 from components.monitoring.dashboard import dashboard
 from components.registry.network_policies import LABELS as REGISTRY_LABELS
 from components.registry.network_policies import policy
-from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
+from components.registry.side_servers import (
+    MANIFESTS_METRICS_PATH,
+    METRICS_PATH,
+    METRICS_PORT,
+    PROXY_METRICS_PATH,
+)
 from settings.monitoring import MonitoringSettings
 
 NAME = "registry-monitoring"
 """The name of all objects."""
 
 LABELS = labels("monitoring")
+
+METRICS_PATHS = {
+    REGISTRY: METRICS_PATH,
+    MANIFESTS: MANIFESTS_METRICS_PATH,
+    AUTH_PROXY: PROXY_METRICS_PATH,
+}
+"""The path of metrics, by what the label ``component`` of them holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +114,9 @@ def pod_monitor() -> dict[str, Any]:
                 "port": "metrics",
                 "path": path,
                 "interval": "30s",
-                # Without it, both would have the same labels.
+                # Without it, all would have the same labels.
                 "relabelings": [{"targetLabel": "component", "replacement": component}],
             }
-            for component, path in ((REGISTRY, METRICS_PATH), (AUTH_PROXY, PROXY_METRICS_PATH))
+            for component, path in METRICS_PATHS.items()
         ],
     }

@@ -1,4 +1,4 @@
-"""The configuration of the auth proxy: Caddy, which alone connects to the registry.
+"""The configuration of the auth proxy: Caddy, which alone connects to the registries.
 
 It serves the routes of the OCI distribution specification and nothing else, and decides by user,
 method and repository: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
@@ -25,8 +25,8 @@ from components.registry.side_servers import (
     metrics_server,
     probe_server,
     redirect_server,
-    to_registry,
 )
+from components.registry.two_registries import to_registries
 from components.registry.user_rules import (
     LOG_SKIP,
     REPOSITORY,
@@ -202,4 +202,4 @@ def _handlers(operation: Operation, parallel_uploads: int) -> list[dict[str, Any
     if not {"POST", "PUT", "PATCH"} & set(operation.methods):
         # Zero would be no limit.
         handlers.append({"handler": "request_body", "max_size": 1})
-    return [*handlers, to_registry(transport)]
+    return [*handlers, *to_registries(operation, transport)]

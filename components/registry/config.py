@@ -7,13 +7,20 @@ from typing import Any, get_args
 
 import yaml
 
-from components.registry.side_servers import METRICS_ADDRESS, METRICS_PATH, REGISTRY_ADDRESS
+from components.registry.side_servers import (
+    MANIFESTS_ADDRESS,
+    MANIFESTS_METRICS_ADDRESS,
+    METRICS_ADDRESS,
+    METRICS_PATH,
+    REGISTRY_ADDRESS,
+)
 from settings.schema import CHUNK_BYTES, WebhookSettings
 from settings.types import WebhookAction
 
 
 def registry_config(
     *,
+    memory: bool,
     endpoint: str,
     region: str,
     bucket: str,
@@ -24,11 +31,13 @@ def registry_config(
     webhooks: Mapping[str, WebhookSettings],
     metrics: bool,
 ) -> str:
-    """Return config.yml for CNCF distribution 3.1.
+    """Return the configuration of one of a pod's two processes of CNCF distribution 3.1.
 
-    It names no users: the auth proxy, which alone reaches the registry, has authorized them.
+    It names no users: the auth proxy, which alone reaches the registry, has authorized them. Both
+    notify of changes, each of those that it is asked for.
 
     Args:
+        memory: Whether it is the one that remembers which blobs exist, and takes layers.
         endpoint: The S3 server's URL, without the bucket.
         region: The region that requests are signed for.
         bucket: The bucket that holds the images.
@@ -60,20 +69,31 @@ def registry_config(
             },
             "delete": {"enabled": True},
             "redirect": {"disable": not redirect},
-            "cache": {"blobdescriptor": "inmemory", "blobdescriptorsize": 10000},
+            **(
+                {"cache": {"blobdescriptor": "inmemory", "blobdescriptorsize": 10000}}
+                if memory
+                else {}
+            ),
             "maintenance": {
                 "uploadpurging": {
-                    "enabled": True,
+                    # Once a pod is enough.
+                    "enabled": memory,
                     "age": "24h",
                     "interval": "6h",
                     "dryrun": False,
                 }
             },
         },
-        # Non-distributable layers name URLs, and without this each of them is an error 500.
-        "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
+        "validation": {
+            "manifests": {
+                # Non-distributable layers name URLs, and without this each is an error 500.
+                "urls": {"allow": ["^https?://"]},
+                # Where there is a memory, an index is one of layers, which are no images.
+                "indexes": {"platforms": "none" if memory else "all"},
+            }
+        },
         "http": {
-            "addr": REGISTRY_ADDRESS,
+            "addr": REGISTRY_ADDRESS if memory else MANIFESTS_ADDRESS,
             "secret": http_secret,
             # Locations without scheme and host survive any proxy in front.
             "relativeurls": True,
@@ -82,7 +102,7 @@ def registry_config(
     if metrics:
         # It serves profiles, too: nothing outside of the pod reaches it.
         config["http"]["debug"] = {
-            "addr": METRICS_ADDRESS,
+            "addr": METRICS_ADDRESS if memory else MANIFESTS_METRICS_ADDRESS,
             "prometheus": {"enabled": True, "path": METRICS_PATH},
         }
     if webhooks:

@@ -69,10 +69,10 @@ OPERATIONS = (
     Operation("referrers", ("GET",), "pull"),
     Operation("manifests", ("GET",), "pull"),
     Operation("manifests", ("HEAD",), "pull", logged=False),
-    Operation("manifests", ("PUT", "DELETE"), "push"),
-    # No DELETE but for the maintenance: each replica remembers which blobs exist, and would let a
-    # later push do without what was deleted:
-    # https://github.com/distribution/distribution/issues/4868
+    Operation("manifests", ("PUT",), "push"),
+    Operation("manifests", ("DELETE",), "push"),
+    # No DELETE but for the maintenance: each replica remembers which layers exist, and would let a
+    # later push do without what was deleted (components/registry/two_registries.py).
     Operation("blobs", ("GET",), "pull"),
     Operation("blobs", ("HEAD",), "pull", logged=False),
     Operation("uploads", ("POST",), "push", logged=False),

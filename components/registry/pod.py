@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -14,13 +15,22 @@ from components.registry.side_servers import METRICS_PORT, PROBE_PORT, READY_PAT
 from settings.schema import RegistrySettings
 
 NAME = "registry"
-"""The name of the Deployment, its container and its Service."""
+"""The name of the Deployment, the Service, and the container that takes layers."""
+
+MANIFESTS = "manifests"
+"""The name of the container of the second registry, which takes what is about manifests."""
+
+CONFIG_FILES = {NAME: "config.yml", MANIFESTS: "manifests.yml"}
+"""The names of the registries' configuration files, by container."""
 
 PROXY_CONFIG_FILE = "caddy.json"
 """The name of the auth proxy's configuration file."""
 
 DRAIN_SECONDS = 60
 """How long running uploads and downloads may take to finish when a pod stops."""
+
+MANIFESTS_MEMORY_MIB = 256
+"""TODO"""
 
 PROXY_MEMORY_MIB = 128
 """The auth proxy at rest takes 15 MiB, and 60 MiB with 200 clients (docs/performance.md)."""
@@ -35,7 +45,7 @@ class PodArgs:
 
     Attributes:
         settings: Its images, resources and number of parallel uploads.
-        config_secret: The Secret with config.yml.
+        config_secret: The Secret with the files of :data:`CONFIG_FILES`.
         storage_key_secret: The Secret with the shared credentials file.
         proxy_secret: The Secret with the auth proxy's configuration.
         metrics: Whether metrics are served.
@@ -51,7 +61,7 @@ class PodArgs:
 def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
     """Return the spec of a registry pod.
 
-    The registry is a sidecar of the auth proxy, so that it starts before and stops after it:
+    The registries are sidecars of the auth proxy, so that they start before and stop after it:
     https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     """
     secrets = {
@@ -76,7 +86,20 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
                 "label_selector": {"match_labels": LABELS},
             }
         ],
-        "init_containers": [_registry(args.settings)],
+        "init_containers": [
+            _registry(
+                NAME,
+                args.settings.image,
+                args.settings.resources.model_dump(),
+                args.settings.memory_limit_mib,
+            ),
+            _registry(
+                MANIFESTS,
+                args.settings.image,
+                {"cpu": "50m", "memory": "32Mi"},
+                MANIFESTS_MEMORY_MIB,
+            ),
+        ],
         "containers": [_auth_proxy(args.settings, args.metrics)],
         "volumes": [
             # A directory, not a single file: only so is a changed Secret seen in a running pod.
@@ -86,23 +109,24 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
     }
 
 
-def _registry(settings: RegistrySettings) -> kubernetes.core.v1.ContainerArgsDict:
-    limit = settings.memory_limit_mib
+def _registry(
+    name: str, image: str, requests: Mapping[str, str], limit_mib: int
+) -> kubernetes.core.v1.ContainerArgsDict:
     return {
-        "name": NAME,
-        "image": settings.image,
+        "name": name,
+        "image": image,
         "restart_policy": "Always",
-        "command": ["registry", "serve", f"{_CONFIG}/config.yml"],
+        "command": ["registry", "serve", f"{_CONFIG}/{CONFIG_FILES[name]}"],
         "env": [
             {"name": "AWS_SHARED_CREDENTIALS_FILE", "value": f"{_STORAGE_KEY}/credentials"},
-            _memory_goal(limit),
+            _memory_goal(limit_mib),
             # Or it sends traces to itself: https://github.com/distribution/distribution/issues/4270
             {"name": "OTEL_TRACES_EXPORTER", "value": "none"},
         ],
         "security_context": restricted_container(),
         "resources": {
-            "requests": settings.resources.model_dump(),
-            "limits": {"memory": f"{limit}Mi"},
+            "requests": requests,
+            "limits": {"memory": f"{limit_mib}Mi"},
         },
         "volume_mounts": [
             {"name": "config", "mount_path": _CONFIG, "read_only": True},

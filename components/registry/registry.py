@@ -18,7 +18,13 @@ from components.registry.network_policies import (
     network_policies,
     registry_policy,
 )
-from components.registry.pod import NAME, PROXY_CONFIG_FILE, PodArgs, pod_spec
+from components.registry.pod import (
+    CONFIG_FILES,
+    NAME,
+    PROXY_CONFIG_FILE,
+    PodArgs,
+    pod_spec,
+)
 from components.registry.side_servers import REDIRECT_PORT
 from components.registry.user_rules import ProxyUser
 from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
@@ -102,12 +108,12 @@ class Registry(pulumi.ComponentResource):
     def _secrets(self) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
         """Create the Secrets with the registry's files, and return their names.
 
-        The auth proxy notices a change of its configuration, and the registry reads its own only
-        when it starts. So the former is updated in place, while the others are immutable and
+        The auth proxy notices a change of its configuration, and the registries read theirs only
+        when they start. So the former is updated in place, while the others are immutable and
         auto-named: a change of them changes the pods, which rolls them out.
         """
         storage = self._args.storage
-        config = pulumi.Output.all(
+        connection = pulumi.Output.all(
             endpoint=storage.endpoint,
             region=storage.region,
             bucket=storage.bucket,
@@ -115,11 +121,18 @@ class Registry(pulumi.ComponentResource):
             root_directory=storage.root_directory,
             redirect=self._args.settings.redirect,
             http_secret=self._args.http_secret,
-        ).apply(
-            lambda args: registry_config(
-                **args, webhooks=self._args.webhooks, metrics=self._args.metrics
-            )
         )
+
+        def config(container: str) -> pulumi.Output[str]:
+            return connection.apply(
+                lambda args: registry_config(
+                    memory=container == NAME,
+                    webhooks=self._args.webhooks,
+                    metrics=self._args.metrics,
+                    **args,
+                )
+            )
+
         credentials = pulumi.Output.all(
             access_key=storage.access_key, secret_key=storage.secret_key
         ).apply(lambda args: credentials_file(**args))
@@ -133,13 +146,13 @@ class Registry(pulumi.ComponentResource):
                     labels=LABELS,
                 ),
                 immutable=not mutable,
-                string_data={file: text},
+                string_data=files,
                 opts=self._child,
             )
-            for purpose, file, text, mutable in (
-                ("config", "config.yml", config, False),
-                ("storage-key", "credentials", credentials, False),
-                ("auth-proxy", PROXY_CONFIG_FILE, proxy_config, True),
+            for purpose, files, mutable in (
+                ("config", {file: config(name) for name, file in CONFIG_FILES.items()}, False),
+                ("storage-key", {"credentials": credentials}, False),
+                ("auth-proxy", {PROXY_CONFIG_FILE: proxy_config}, True),
             )
         ]
         config_name, key_name, proxy_name = (secret.metadata.name for secret in created)

@@ -20,24 +20,28 @@ MAINTENANCE_PORT = 5082
 METRICS_PORT = 5083
 """The port for Prometheus."""
 
-METRICS_PATH, PROXY_METRICS_PATH = "/metrics", "/metrics/auth-proxy"
-"""The paths of the registry's metrics, and of its own."""
+METRICS_PATH = "/metrics"
+"""The path of the registry's metrics, here and where it serves them."""
 
-METRICS_ADDRESS = "127.0.0.1:5002"
-"""Where the registry serves metrics, and much else."""
+MANIFESTS_METRICS_PATH, PROXY_METRICS_PATH = "/metrics/manifests", "/metrics/auth-proxy"
+"""The paths of the metrics of the registry for manifests, and of the auth proxy's own."""
 
-REGISTRY_ADDRESS = "127.0.0.1:5001"
-"""Where the registry listens: nothing outside of its pod reaches it."""
+METRICS_ADDRESS, MANIFESTS_METRICS_ADDRESS = "127.0.0.1:5002", "127.0.0.1:5004"
+"""Where the two registries serve metrics, and much else."""
+
+REGISTRY_ADDRESS, MANIFESTS_ADDRESS = "127.0.0.1:5001", "127.0.0.1:5003"
+"""Where the two registries listen: nothing outside of their pod reaches them. Which requests they
+get: components/registry/two_registries.py"""
 
 READY_PATH = "/ready"
 """The path on :data:`PROBE_PORT` that says whether the storage responds to signed requests."""
 
 
-def to_registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:
-    """Return the handler that passes a request on to the registry."""
+def to_registry(transport: dict[str, Any], address: str, **more: object) -> dict[str, Any]:
+    """Return the handler that passes a request on to the registry at an address."""
     return {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": REGISTRY_ADDRESS}],
+        "upstreams": [{"dial": address}],
         "transport": {"protocol": "http", "compression": False, **transport},
         "headers": {
             "request": {
@@ -60,20 +64,12 @@ def to_registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:
 def probe_server() -> dict[str, Any]:
     """Return the server that the kubelet asks whether the pod is ready.
 
-    It asks the registry for a blob that is nowhere, for which the registry sends the storage a
-    signed request. Any response but "no such blob" means that the storage does not work. The
-    registry's own health checks have no timeout, or send no signed requests.
+    It asks one registry, then the other, for a blob that is nowhere, for which a registry sends the
+    storage a signed request. Any response but "no such blob" means that the storage does not work.
+    The registry's own health checks have no timeout, or send no signed requests.
     """
-    ready = to_registry(
-        {},
-        # The registry may be starting.
-        load_balancing={"try_duration": "3s"},
-        rewrite={"method": "HEAD", "uri": f"/v2/readiness/blobs/sha256:{'0' * 64}"},
-        handle_response=[
-            {"match": {"status_code": [404]}, "routes": [respond(200)]},
-            {"routes": [respond(503)]},
-        ],
-    )
+    manifests = {"handle": [_probe(MANIFESTS_ADDRESS, respond(200))]}
+    ready = _probe(REGISTRY_ADDRESS, manifests)
     return {
         "listen": [f":{PROBE_PORT}"],
         "protocols": ["h1"],
@@ -82,12 +78,28 @@ def probe_server() -> dict[str, Any]:
     }
 
 
+def _probe(address: str, then: dict[str, Any]) -> dict[str, Any]:
+    """Return the handler that goes on to a route if the registry at an address works."""
+    return to_registry(
+        {},
+        address,
+        # The registry may be starting.
+        load_balancing={"try_duration": "2s"},
+        rewrite={"method": "HEAD", "uri": f"/v2/readiness/blobs/sha256:{'0' * 64}"},
+        handle_response=[
+            {"match": {"status_code": [404]}, "routes": [then]},
+            {"routes": [respond(503)]},
+        ],
+    )
+
+
 def maintenance_server(user: ProxyUser) -> dict[str, Any]:
     """Return the server that makes the registry forget that blobs exist, and does nothing else.
 
-    scripts/maintenance/registry_pods.py says how.
+    scripts/maintenance/registry_pods.py says how. Only one of the two registries remembers.
     """
     forget = {"method": ["DELETE"], **matches("{http.request.orig_uri}", FORGET_PATH)}
+    forgetting = to_registry({}, REGISTRY_ADDRESS)
     return {
         "listen": [f":{MAINTENANCE_PORT}"],
         "protocols": ["h1"],
@@ -95,15 +107,22 @@ def maintenance_server(user: ProxyUser) -> dict[str, Any]:
         "routes": [
             {"match": [{"not": [forget]}], "handle": [error(404)]},
             *authenticate([user]),
-            {"handle": [{"handler": "request_body", "max_size": 1}, to_registry({})]},
+            {"handle": [{"handler": "request_body", "max_size": 1}, forgetting]},
         ],
         "errors": {"routes": error_routes()},
     }
 
 
 def metrics_server() -> dict[str, Any]:
-    """Return the server of metrics, and of nothing else that the registry serves beside them."""
-    registry = {"handler": "reverse_proxy", "upstreams": [{"dial": METRICS_ADDRESS}]}
+    """Return the server of metrics, and of nothing else that a registry serves beside them."""
+    registry, manifests = (
+        {
+            "handler": "reverse_proxy",
+            "upstreams": [{"dial": address}],
+            "rewrite": {"uri": METRICS_PATH},
+        }
+        for address in (METRICS_ADDRESS, MANIFESTS_METRICS_ADDRESS)
+    )
     return {
         "listen": [f":{METRICS_PORT}"],
         "protocols": ["h1"],
@@ -116,6 +135,7 @@ def metrics_server() -> dict[str, Any]:
             }
             for path, handler in (
                 (METRICS_PATH, registry),
+                (MANIFESTS_METRICS_PATH, manifests),
                 (PROXY_METRICS_PATH, {"handler": "metrics"}),
             )
         ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from scripts.maintenance.images import unnamed
 from scripts.maintenance.keys import (
     LAYERS,
     REVISIONS,
@@ -69,6 +70,11 @@ class Collection:
         self._look()
         decisions = self.health.decisions
         state.untagged = {name: x.untagged for name, x in decisions.items()}
+        state.unnamed = {
+            name: sorted(further)
+            for name, x in decisions.items()
+            if (further := unnamed(walk.repositories[name], walk) - x.untagged.keys())
+        }
         state.subjects = {name: x.subjects for name, x in decisions.items() if x.subjects}
         self.plan = plan(walk, state, decisions, settings.times)
 

@@ -77,6 +77,15 @@ def reach(
     return reached
 
 
+def unnamed(repository: Repository, walk: Walk) -> set[str]:
+    """Return the manifests of a repository that neither a tag nor another manifest there names."""
+    named = {tag.digest for tag in repository.tags.values()}
+    for digest in repository.revisions:
+        if manifest := walk.manifests.get(digest):
+            named.update(manifest.names)
+    return repository.revisions.keys() - named
+
+
 class Lost(NamedTuple):
     """What a tag needs and is not there as it was pushed.
 

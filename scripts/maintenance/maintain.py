@@ -152,8 +152,9 @@ class Maintenance:
         keys = [tag_key(name, tag) for name, tag in self._history.missing(walk)]
         keys += [
             link_key(name, REVISIONS, digest)
-            for name, untagged in self._state.untagged.items()
-            for digest in untagged
+            for manifests in (self._state.untagged, self._state.unnamed)
+            for name, digests in manifests.items()
+            for digest in digests
             if name not in walk.repositories or digest not in walk.repositories[name].revisions
         ]
         self._objects.each(walk.find, keys)

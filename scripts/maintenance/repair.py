@@ -67,6 +67,11 @@ def repair(
         back = _find_blobs(objects, walk, _missing_blobs(walk, decisions))
         objects.each(lambda digest: _copy_back(objects, walk, digest), back)
         repaired += [f"blob {digest}" for digest in sorted(back)]
+        kept = {digest for decision in decisions.values() for digest in decision.kept}
+        if unread := (kept & walk.blobs.keys()) - walk.manifests.keys():
+            # What comes back says what else must.
+            walk.read_manifests(unread)
+            continue
         links = dict(_missing_links(walk, decisions))
         losses = list(lost(walk))
         doubtful = {image for (_, kind, _), image in links.items() if kind == REVISIONS}
@@ -78,7 +83,6 @@ def repair(
             continue
         written = objects.each(lambda link: _write_link(objects, walk, link), links)
         repaired += filter(None, written)
-        walk.read_manifests(digest for _, kind, digest in links if kind == REVISIONS)
         if not back and not links:
             return Health(decisions, repaired, losses)
 

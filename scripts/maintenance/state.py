@@ -81,6 +81,7 @@ class State:
             identity, with the name to show.
         clock: How much time has passed.
         untagged: The manifests that no tag holds, by repository.
+        unnamed: Further manifests that nothing names, such as signatures, by repository.
         subjects: Tags named after a digest that was in their repository, by repository.
         unneeded: Since when each blob was seen that nothing needs.
         unlinked: The layers whose links were deleted.
@@ -96,6 +97,7 @@ class State:
     collectors: dict[str, tuple[float, str]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     untagged: dict[str, dict[str, Untagged]] = field(default_factory=dict)
+    unnamed: dict[str, list[str]] = field(default_factory=dict)
     subjects: dict[str, list[str]] = field(default_factory=dict)
     unneeded: dict[str, float] = field(default_factory=dict)
     unlinked: dict[str, Unlinked] = field(default_factory=dict)

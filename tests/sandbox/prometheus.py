@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import yaml
 
-from components.monitoring.alerts import AUTH_PROXY, REGISTRY
-from components.registry.side_servers import METRICS_PATH, METRICS_PORT, PROXY_METRICS_PATH
+from components.monitoring.monitoring import METRICS_PATHS
+from components.registry.side_servers import METRICS_PORT
 from sandbox.build import images, toolchain
 from tests.pinned_tools import KUBE_STATE_METRICS, PROMETHEUS, PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox.helpers import Sandbox, eventually
@@ -44,7 +44,7 @@ def config(namespace: str) -> dict[str, Any]:
                         {"target_label": "component", "replacement": component},
                     ],
                 }
-                for component, path in ((REGISTRY, METRICS_PATH), (AUTH_PROXY, PROXY_METRICS_PATH))
+                for component, path in METRICS_PATHS.items()
             ),
             {
                 "job_name": "kube-state-metrics",
@@ -149,7 +149,8 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
     )
     wait = ("wait", "--for=condition=Ready", "pod/prometheus", f"--namespace={NAMESPACE}")
     sandbox.kubectl(*wait, "--timeout=60s")
-    eventually("both are scraped", lambda: len(query(sandbox, "up == 1")) == 3)
+    targets = len(METRICS_PATHS) + 1
+    eventually("all are scraped", lambda: len(query(sandbox, "up == 1")) == targets)
 
 
 def stop(sandbox: Sandbox) -> None:

@@ -15,8 +15,18 @@ GROUPS = alert_groups("registry")
 
 SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "RegistryDown": (
-        {'up{namespace="registry", component="auth-proxy"}': "0x20"},
-        {'up{namespace="registry", component="auth-proxy"}': "1x20"},
+        {
+            'up{namespace="registry", component="auth-proxy", instance="a"}': "1x20",
+            'up{namespace="registry", component="manifests", instance="a"}': "0x20",
+            'up{namespace="registry", component="manifests", instance="b"}': "0x20",
+            'up{namespace="registry", component="registry", instance="a"}': "1x20",
+        },
+        {
+            'up{namespace="registry", component="auth-proxy", instance="a"}': "1x20",
+            'up{namespace="registry", component="manifests", instance="a"}': "0x20",
+            'up{namespace="registry", component="manifests", instance="b"}': "1x20",
+            'up{namespace="registry", component="registry", instance="a"}': "1x20",
+        },
     ),
     "RegistryFails": (
         {

@@ -177,7 +177,8 @@ for login, method, path, expected in (
     except urllib.error.HTTPError as error:
         status = error.code
     assert status == expected, (method, path, status)
-for port in (5001, 5081, 5082):  # The Service of the maintenance leads to the pods themselves.
+# The Service of the maintenance leads to the pods themselves.
+for port in (5001, 5003, 5081, 5082):
     try:
         urllib.request.urlopen(f"http://registry-pods.registry.svc:{port}/v2/", timeout=3)
     except OSError as error:

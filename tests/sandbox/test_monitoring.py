@@ -63,6 +63,7 @@ def test_only_prometheus_gets_metrics_and_nothing_else(sandbox: Sandbox) -> None
     ip = address(sandbox)
     for path, status in (
         ("/metrics", "200"),
+        ("/metrics/manifests", "200"),
         ("/metrics/auth-proxy", "200"),
         ("/debug/pprof/", "404"),
         ("/debug/health", "404"),
@@ -79,8 +80,9 @@ def test_a_registry_that_works_fires_no_alert_and_counts_requests(
     sandbox: Sandbox, crane: Crane
 ) -> None:
     crane.push("monitoring/app:1")
-    expression = 'registry_http_requests_total{handler="manifest", method="put", code="201"} > 0'
-    eventually("the push is counted", lambda: bool(prometheus.query(sandbox, expression)))
+    requests = 'registry_http_requests_total{handler="manifest", method=~"put|head"} > 0'
+    counted = f"count(count by (component) ({requests})) == 2"
+    eventually("two count", lambda: bool(prometheus.query(sandbox, counted)))
     eventually("no alert fires", lambda: prometheus.firing(sandbox) == set())
 
 

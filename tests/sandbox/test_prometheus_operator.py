@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.monitoring.alerts import alert_groups
+from components.monitoring.monitoring import METRICS_PATHS
 from components.registry.side_servers import METRICS_PORT
 from sandbox.build import images
 from tests.pinned_tools import PROMETHEUS_OPERATOR_CRDS
@@ -96,7 +97,7 @@ def test_the_operators_prometheus_scrapes_the_pods_and_has_the_alerts(sandbox: S
             namespace = f"--namespace={prometheus.NAMESPACE}"
             sandbox.kubectl("wait", "--for=create", STATEFUL_SET, namespace, "--timeout=60s")
             sandbox.kubectl("rollout", "status", STATEFUL_SET, namespace, "--timeout=120s")
-            eventually("both are scraped", lambda: scraped(sandbox) == {"registry", "auth-proxy"})
+            eventually("all are scraped", lambda: scraped(sandbox) == set(METRICS_PATHS))
             loaded = prometheus.api(sandbox, "rules", POD)["groups"]
             assert [names(group) for group in loaded] == [
                 names(x) for x in alert_groups("registry")

@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def tools() -> Path:
     folder = ROOT / ".sandbox" / "tools"
-    wanted = [tool for tool in TOOLS if tool.name in {"registry", "versitygw"}]
+    wanted = [tool for tool in TOOLS if tool.name in {"caddy", "registry", "versitygw"}]
     toolchain.build(folder, wanted, [])
     return folder
 

@@ -1,7 +1,8 @@
-"""Two pods' registries and an S3 server, as processes on the loopback."""
+"""Two pods of the registry and an S3 server, as processes on the loopback."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -10,15 +11,21 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from components.credentials import hash_password
+from components.registry.auth_proxy import auth_proxy_config
 from components.registry.config import credentials_file, registry_config
+from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS
+from components.registry.user_rules import ProxyUser
 from scripts.maintenance.registry_pods import Pods
 from scripts.shared.objects import Objects
 from scripts.shared.s3 import Bucket, Key
+from settings.schema import WebhookSettings
 
 BUCKET, REGION = "images", "us-east-1"
 START_SECONDS = 30
@@ -27,8 +34,14 @@ HOSTS = ("127.0.0.2", "127.0.0.3")
 """An address for each pod: they have one port, as the pods of a Service do."""
 
 
+PASSWORD = "of all users"
+
+PROCESSES = ("proxy", "manifests", "registry")
+"""Of a pod, in the order in which they stop."""
+
+
 class LoopbackPods(Pods):
-    """The registries, without a DNS name that leads to them."""
+    """The pods, without a DNS name that leads to them."""
 
     def addresses(self) -> list[str]:
         return list(HOSTS)
@@ -36,26 +49,35 @@ class LoopbackPods(Pods):
 
 @dataclass
 class Servers:
-    """The servers, started and stopped by name: ``s3`` and the hosts of :data:`HOSTS`.
+    """An S3 server, and the pods by the hosts of :data:`HOSTS`.
 
     Attributes:
         tools: The folder of the binaries.
         folder: The folder of all that the servers write.
+        one_process: Whether a pod has only one registry, which remembers and takes all requests.
+        webhooks: Who is notified of changes, by name.
     """
 
     tools: Path
     folder: Path
+    one_process: bool = False
+    webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
     key: Key = field(default_factory=lambda: Key("SOAK", secrets.token_hex(20)))
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     s3_port: int = 0
     registry_port: int = 0
+    maintenance_port: int = 0
+    probe_port: int = 0
+    inner_ports: dict[str, int] = field(default_factory=dict)
 
-    def start(self) -> None:
-        """Start all servers, with an empty bucket."""
+    def start(self, s3_options: Sequence[str] = ()) -> None:
+        """Start all servers, with an empty bucket; the options are more of the S3 server's."""
         (self.folder / "buckets" / BUCKET).mkdir(parents=True)
         self.s3_port, self.registry_port = free_port(("127.0.0.1",)), free_port(HOSTS)
+        self.maintenance_port, self.probe_port = free_port(HOSTS), free_port(HOSTS)
+        self.inner_ports = {x: free_port(HOSTS) for x in ("registry", "manifests")}
         command = [str(self.tools / "versitygw"), "--quiet", "--health", "/health"]
-        command += ["--port", f"127.0.0.1:{self.s3_port}", "--region", REGION]
+        command += ["--port", f"127.0.0.1:{self.s3_port}", "--region", REGION, *s3_options]
         root = {"ROOT_ACCESS_KEY": self.key.access, "ROOT_SECRET_KEY": self.key.secret}
         self._run("s3", [*command, "posix", str(self.folder / "buckets")], root)
         _wait(f"http://127.0.0.1:{self.s3_port}/health")
@@ -67,55 +89,96 @@ class Servers:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.s3_port}"
 
-    def config(self, host: str, endpoint: str) -> Path:
-        """Write the configuration of the program's pods, without the auth proxy before them."""
+    def config(self, host: str, endpoint: str, name: str = "registry") -> Path:
+        """Write the configuration of one of the registries of the program's pods."""
         config = yaml.safe_load(
             registry_config(
+                memory=name == "registry",
                 endpoint=endpoint,
                 region=REGION,
                 bucket=BUCKET,
                 path_style=True,
                 root_directory="",
                 redirect=False,
-                webhooks={},
+                webhooks=self.webhooks,
                 metrics=False,
                 http_secret="the same on each pod",
             )
         )
-        config["http"]["addr"] = f"{host}:{self.registry_port}"
+        config["http"]["addr"] = f"{host}:{self.inner_ports[name]}"
         config["log"] |= {"level": "error"}
-        path = self.folder / f"{host}.yml"
+        if self.one_process:
+            del config["validation"]["manifests"]["indexes"]
+        path = self.folder / f"{host}-{name}.yml"
         path.write_text(yaml.safe_dump(config))
+        return path
+
+    def proxy_config(self, host: str) -> Path:
+        """Write the configuration of the auth proxy."""
+        hashed = hash_password(PASSWORD, "AAECAwQFBgcICQoLDA0ODw==")
+        admin, maintenance = (
+            ProxyUser(name=x, password_hash=hashed, previous_hash="", push=["*"], pull=["*"])
+            for x in ("admin", "maintenance")
+        )
+        text = auth_proxy_config(
+            users=[admin],
+            maintenance=maintenance,
+            read_only=False,
+            metrics=False,
+            # The tests hold uploads on purpose.
+            parallel_uploads=1000,
+            tls=False,
+            tcp_route=False,
+        )
+        manifests = "registry" if self.one_process else "manifests"
+        for address, name in ((REGISTRY_ADDRESS, "registry"), (MANIFESTS_ADDRESS, manifests)):
+            text = text.replace(address, f"{host}:{self.inner_ports[name]}")
+        config = json.loads(text)
+        servers = config["apps"]["http"]["servers"]
+        servers["registry"]["listen"] = [f"{host}:{self.registry_port}"]
+        servers["maintenance"]["listen"] = [f"{host}:{self.maintenance_port}"]
+        servers["probe"]["listen"] = [f"{host}:{self.probe_port}"]
+        del config["apps"]["http"]["shutdown_delay"]
+        path = self.folder / f"{host}-caddy.json"
+        path.write_text(json.dumps(config))
         return path
 
     def environment(self) -> dict[str, str]:
         return {
             "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
             "OTEL_TRACES_EXPORTER": "none",
+            "XDG_DATA_HOME": str(self.folder),
         }
 
     def start_registry(self, host: str, endpoint: str = "") -> None:
-        """Start a registry; its requests to the storage may take a detour."""
-        config = self.config(host, endpoint or self.endpoint)
-        command = [str(self.tools / "registry"), "serve", str(config)]
-        self._run(host, command, self.environment())
+        """Start a pod; its requests to the storage may take a detour."""
+        for name in ("registry",) if self.one_process else ("registry", "manifests"):
+            config = self.config(host, endpoint or self.endpoint, name)
+            command = [str(self.tools / "registry"), "serve", str(config)]
+            self._run(f"{host} {name}", command, self.environment())
+            _wait(f"http://{host}:{self.inner_ports[name]}/v2/")
+        command = [str(self.tools / "caddy"), "run", "--config", str(self.proxy_config(host))]
+        self._run(f"{host} proxy", command, self.environment())
         _wait(f"http://{host}:{self.registry_port}/v2/")
 
-    def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
-        """Stop a server, by default in order: a registry ends its requests first."""
-        process = self.running.pop(name)
-        process.send_signal(how)
-        process.wait()
+    def stop(self, host: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop a pod, by default in order: requests end first."""
+        for name in PROCESSES:
+            if process := self.running.pop(f"{host} {name}", None):
+                process.send_signal(how)
+                process.wait()
 
     def stop_all(self) -> None:
-        for name in list(self.running):
-            self.stop(name, signal.SIGKILL)
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+        self.running.clear()
 
     def objects(self, threads: int = 16) -> Objects:
         return Objects(Bucket(self.endpoint, REGION, BUCKET, True, self.key), threads=threads)
 
     def pods(self) -> Pods:
-        return LoopbackPods(f"pods:{self.registry_port}", "maintenance", "")
+        return LoopbackPods(f"pods:{self.maintenance_port}", "maintenance", PASSWORD)
 
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -142,7 +205,9 @@ def _wait(url: str) -> None:
     while True:
         try:
             urllib.request.urlopen(url, timeout=5).close()
-        except (OSError, urllib.error.URLError):
+        except urllib.error.HTTPError:
+            return  # Without a login.
+        except OSError:
             assert time.monotonic() < deadline, f"{url} does not respond"
             time.sleep(0.05)
         else:

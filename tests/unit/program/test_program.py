@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,8 +105,8 @@ def test_every_pod_but_the_node_configurators_is_restricted(run: Run, mode: dict
 def test_a_stopping_pod_has_the_time_that_uploads_need_to_finish(run: Run) -> None:
     spec = run().inputs("registry-deployment")["spec"]["template"]["spec"]
     assert spec["terminationGracePeriodSeconds"] > 60
-    (registry,) = spec["initContainers"]
-    assert registry["restartPolicy"] == "Always", "only a sidecar outlives the auth proxy"
+    for registry in spec["initContainers"]:
+        assert registry["restartPolicy"] == "Always", "only a sidecar outlives the auth proxy"
 
 
 def test_users_change_in_place_and_everything_else_rolls_the_pods(run: Run) -> None:
@@ -119,12 +121,17 @@ def test_users_change_in_place_and_everything_else_rolls_the_pods(run: Run) -> N
 
 
 @ALL_MODES
-def test_nothing_reaches_the_registry_but_the_auth_proxy(run: Run, mode: dict[str, Any]) -> None:
+def test_nothing_reaches_the_registries_but_the_auth_proxy(run: Run, mode: dict[str, Any]) -> None:
     engine = run({**CONFIG, **mode})
-    config = engine.inputs("registry-config")["stringData"]["config.yml"]
-    assert "addr: 127.0.0.1:5001\n" in config
-    (registry,) = engine.inputs("registry-deployment")["spec"]["template"]["spec"]["initContainers"]
-    assert "ports" not in registry
+    configs = engine.inputs("registry-config")["stringData"]
+    spec = engine.inputs("registry-deployment")["spec"]["template"]["spec"]
+    addresses: list[str] = []
+    for registry in spec["initContainers"]:
+        assert "ports" not in registry
+        text = configs[Path(registry["command"][-1]).name]
+        addresses += re.findall(r"addr: (.+)", text)
+    assert {x.rpartition(":")[0] for x in addresses} == {"127.0.0.1"}
+    assert len(set(addresses)) == len(addresses), "they share one network"
 
 
 @ALL_MODES

@@ -9,13 +9,18 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from components.credentials import hash_password
 from components.registry.config import credentials_file, registry_config
 from outputs import readme
+from settings.schema import WebhookSettings
 from tests.unit.conftest import Golden
 
 SALT = "AAECAwQFBgcICQoLDA0ODw=="
 
 
-def test_the_registrys_configuration_is_the_golden_one(golden: Golden) -> None:
+@pytest.mark.parametrize(("file", "memory"), [("config.yml", True), ("manifests.yml", False)])
+def test_the_registries_configurations_are_the_golden_ones(
+    golden: Golden, file: str, memory: bool
+) -> None:
     text = registry_config(
+        memory=memory,
         endpoint="https://nyc3.digitaloceanspaces.com",
         region="nyc3",
         bucket="registry-a1b2c3d4",
@@ -26,11 +31,47 @@ def test_the_registrys_configuration_is_the_golden_one(golden: Golden) -> None:
         webhooks={},
         metrics=False,
     )
-    golden("config.yml", text)
+    golden(file, text)
+
+
+def test_what_the_two_registries_of_a_pod_share_and_what_not() -> None:
+    webhook = WebhookSettings.model_validate({"url": "https://ci.example.com/"})
+    registry, manifests = (
+        yaml.safe_load(
+            registry_config(
+                memory=memory,
+                endpoint="https://s3.example.com",
+                region="r",
+                bucket="b",
+                path_style=True,
+                root_directory="",
+                redirect=False,
+                http_secret="0",
+                webhooks={"ci": webhook},
+                metrics=True,
+            )
+        )
+        for memory in (True, False)
+    )
+    assert "cache" not in manifests["storage"], "another pod's delete would not be noticed"
+    assert registry["storage"]["cache"]["blobdescriptor"] == "inmemory"
+    assert manifests["storage"]["delete"]["enabled"], "clients delete manifests"
+    assert registry["storage"]["delete"]["enabled"], "the maintenance makes it forget"
+    purging = [
+        x["storage"]["maintenance"]["uploadpurging"]["enabled"] for x in (registry, manifests)
+    ]
+    assert purging == [True, False], "each purge lists all repositories"
+    assert registry["notifications"] == manifests["notifications"], "both take pushes"
+    indexes = [x["validation"]["manifests"]["indexes"]["platforms"] for x in (registry, manifests)]
+    assert indexes == ["none", "all"], "the first gets indexes of layers only"
+    addresses = {x["http"]["addr"] for x in (registry, manifests)}
+    addresses |= {x["http"]["debug"]["addr"] for x in (registry, manifests)}
+    assert len(addresses) == 4, "they share one network"
 
 
 def test_each_storage_gets_requests_in_its_own_form() -> None:
     text = registry_config(
+        memory=True,
         endpoint="http://minio:9000",
         region="r",
         bucket="b",

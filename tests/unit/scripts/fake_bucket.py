@@ -36,6 +36,7 @@ class FakeBucket(Objects):
         clock: The server's time, which tests move.
         hidden: The start of the keys that no list shows.
         before: Is called with a method and a key before each request.
+        hides: Says of a key whether lists do not show it.
     """
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class FakeBucket(Objects):
         self.place = "https://s3.example.com/images"
         self.hidden = ""
         self.before: Callable[[str, str], None] = self.nothing
+        self.hides: Callable[[str], bool] = lambda _: False
 
     def nothing(self, method: str, key: str) -> None:
         """Do what happens before a request by default."""
@@ -65,7 +67,7 @@ class FakeBucket(Objects):
             keys = [key for key in keys if not (self.hidden and key.startswith(self.hidden))]
             page, more = keys[:PAGE], len(keys) > PAGE
             after = page[-1] if page else after
-            yield from [self._stored_entry(key) for key in page]
+            yield from [self._stored_entry(key) for key in page if not self.hides(key)]
 
     def _stored_entry(self, key: str) -> Entry:
         content = self.stored[key]

@@ -72,6 +72,15 @@ class Pod:
         self.known.add((name, digest))
         self.exists.add(digest)
 
+    def mount(self, name: str, source: str, digest: str) -> Steps:
+        """linkedBlobStore.mount: link a layer that another repository has, if it does."""
+        if not (yield from self.stat(source, LAYERS, digest)):
+            return False
+        yield
+        self.objects.put(link_key(name, LAYERS, digest), digest.encode())
+        self.known.add((name, digest))
+        return True
+
     def push(self, name: str, pushed: Image, tag: str = "") -> Steps:
         """Push as clients do: ask for each part, send it if it is not there; then the manifest.
 

@@ -1,0 +1,69 @@
+"""Which of a pod's two registries a request goes to.
+
+A registry that remembers which blobs exist asks its storage for a quarter of what it asks without:
+63 requests instead of 247 when an image of 20 layers gets its next tag. But it forgets only what it
+deletes itself, and has no time limit: https://github.com/distribution/distribution/issues/4868
+So after a delete in one pod, another pod goes on to say that the manifest is there, the client does
+not push it again, and the image is broken.
+
+Users can delete manifests, but no layers. So there are two processes: ``registry`` remembers, and
+takes all that is about layers; ``manifests`` remembers nothing, and takes all that is about
+manifests. The exception is a push of an image's manifest, which asks for each layer: it writes, and
+whether the manifest was there before decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.registry.caddy import matches
+from components.registry.oci_routes import Operation
+from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS, to_registry
+
+OF_LAYERS = ("blobs", "uploads", "upload")
+"""The kinds of routes that are about layers."""
+
+IMAGE_MANIFEST = (
+    r"application/vnd\.(?:oci\.image\.manifest\.v1|docker\.distribution\.manifest\.v2)\+json"
+)
+"""A regular expression of the content types of manifests that refer to nothing but layers. The
+registry takes no index for one of them. Whatever is not plainly one, such as a type with
+parameters, is asked for in the storage, which is slower."""
+
+LAYERS_IN_INDEX = (
+    r'(?s:.*"mediaType"\s*:\s*"application/vnd\.'
+    r"(?:buildkit\.cacheconfig|oci\.image\.layer|docker\.image\.rootfs)\..*)"
+)
+"""A regular expression of an index that refers to layers: BuildKit's cache, as it was the default
+before 0.21: https://github.com/moby/buildkit/pull/5703"""
+
+INDEX_LENGTH = r"\d{1,5}"
+"""A regular expression of the length of an index that is looked into, in bytes; the auth proxy
+keeps it in its memory. BuildKit takes 300 bytes for a layer."""
+
+
+def to_registries(operation: Operation, transport: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the handlers that pass a request on to the registry that it is for."""
+    if operation.kind in OF_LAYERS:
+        return [to_registry(transport, REGISTRY_ADDRESS)]
+    to_manifests = to_registry(transport, MANIFESTS_ADDRESS)
+    if "PUT" not in operation.methods:
+        return [to_manifests]
+    to_layers = [to_registry(transport, REGISTRY_ADDRESS)]
+    header = "{http.request.header.%s}"
+    layers = {"match": [matches("{http.request.body}", LAYERS_IN_INDEX)], "handle": to_layers}
+    return [
+        _routes({"match": [matches(header % "Content-Type", IMAGE_MANIFEST)], "handle": to_layers}),
+        # The matchers of one route have no order, and this one must come before the body's.
+        _routes(
+            {
+                "match": [matches(header % "Content-Length", INDEX_LENGTH)],
+                "handle": [_routes(layers)],
+            }
+        ),
+        to_manifests,
+    ]
+
+
+def _routes(*routes: dict[str, Any]) -> dict[str, Any]:
+    return {"handler": "subroute", "routes": list(routes)}

@@ -1,0 +1,142 @@
+"""Which of a pod's two registries a request goes to, and why."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from components.registry.oci_routes import OPERATIONS
+from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS, probe_server
+from components.registry.two_registries import to_registries
+
+IMAGE = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_IMAGE = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+CACHE = "application/vnd.buildkit.cacheconfig.v0"
+
+
+def goes_to(kind: str, method: str, content_type: str = "", body: str = "") -> str:
+    """Return the registry that a request goes to."""
+    (operation,) = (x for x in OPERATIONS if x.kind == kind and method in x.methods)
+    request = {
+        "{http.request.header.Content-Type}": content_type,
+        "{http.request.header.Content-Length}": str(len(body)) if body else "",
+        "{http.request.body}": body,
+    }
+    return {REGISTRY_ADDRESS: "registry", MANIFESTS_ADDRESS: "manifests"}[
+        address(to_registries(operation, {}), request)
+    ]
+
+
+def address(handlers: list[dict[str, Any]], request: Mapping[str, str]) -> str:
+    """Return the address that Caddy would pass a request on to; empty for none."""
+    for handler in handlers:
+        if handler["handler"] == "reverse_proxy":
+            return str(handler["upstreams"][0]["dial"])
+        for route in handler["routes"]:
+            ((variable, expression),) = route["match"][0]["vars_regexp"].items()
+            if re.search(expression["pattern"], request[variable]) and (
+                found := address(route["handle"], request)
+            ):
+                return found
+    return ""
+
+
+def index(*media_types: str) -> str:
+    entries = [{"mediaType": x, "digest": "sha256:00", "size": 1} for x in media_types]
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+
+
+@pytest.mark.parametrize("kind", ["blobs", "uploads", "upload"])
+def test_what_is_about_layers_goes_where_they_are_remembered(kind: str) -> None:
+    methods = [m for x in OPERATIONS if x.kind == kind for m in x.methods]
+    assert {goes_to(kind, method) for method in methods} == {"registry"}, (
+        "users cannot delete layers, and each would take seven requests to the storage"
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_whether_a_manifest_is_there_is_never_said_from_memory(method: str) -> None:
+    assert goes_to("manifests", method) == "manifests", (
+        "another pod may have deleted it; and only who has no memory can delete for all"
+    )
+
+
+@pytest.mark.parametrize("kind", ["base", "catalog", "tags", "referrers"])
+def test_what_asks_for_no_blob_leaves_the_uploads_registry_alone(kind: str) -> None:
+    assert goes_to(kind, "GET") == "manifests"
+
+
+@pytest.mark.parametrize("content_type", [IMAGE, DOCKER_IMAGE])
+def test_a_pushed_image_is_checked_from_memory_layer_by_layer(content_type: str) -> None:
+    assert goes_to("manifests", "PUT", content_type) == "registry", "two requests a layer else"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(INDEX, DOCKER_INDEX, "", "application/json", "application/octet-stream"),
+        # Legal, but nobody sends it: the registry would take an index for the last of these.
+        *(f"{IMAGE}; charset=utf-8", IMAGE.upper(), f"x{IMAGE}", f"{INDEX},{IMAGE}"),
+        *(IMAGE.replace(".", "x"), IMAGE.replace("v1", "v2")),
+    ],
+)
+def test_what_may_refer_to_images_is_checked_without_memory(content_type: str) -> None:
+    assert goes_to("manifests", "PUT", content_type, index(IMAGE)) == "manifests", (
+        "a child that another pod deleted would be taken for there, and the index be broken"
+    )
+
+
+@pytest.mark.parametrize("entry", [CACHE, LAYER, DOCKER_LAYER])
+@pytest.mark.parametrize("content_type", [INDEX, DOCKER_INDEX])
+def test_an_index_of_layers_goes_where_layers_are_known(content_type: str, entry: str) -> None:
+    body = index(DOCKER_LAYER, entry)
+    assert goes_to("manifests", "PUT", content_type, body) == "registry", (
+        "who knows only manifests refuses BuildKit's cache"
+    )
+    assert goes_to("manifests", "PUT", content_type, json.dumps(json.loads(body), indent=3)) == (
+        "registry"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        index(IMAGE, DOCKER_IMAGE, INDEX),
+        # Names that only look like it: in annotations, or as the type of what an image is for.
+        json.dumps({"manifests": [{"mediaType": IMAGE, "annotations": {"layer": LAYER}}]}),
+        json.dumps({"artifactType": CACHE, "manifests": [{"mediaType": IMAGE}]}),
+        json.dumps({"annotations": {"x": f'"mediaType":"{LAYER}"'}, "manifests": []}),
+    ],
+)
+def test_an_index_of_images_is_not_taken_for_one_of_layers(body: str) -> None:
+    assert goes_to("manifests", "PUT", INDEX, body) == "manifests", "its children must be verified"
+
+
+def test_a_long_index_is_not_kept_in_the_auth_proxys_memory() -> None:
+    body = index(*[LAYER] * 2000)
+    assert len(body) > 99_999
+    assert goes_to("manifests", "PUT", INDEX, body) == "manifests"
+
+
+def test_a_pod_is_ready_only_if_both_registries_reach_the_storage() -> None:
+    (route,) = probe_server()["routes"]
+    (first,) = route["handle"]
+    works, fails = first["handle_response"]
+    assert works["match"] == {"status_code": [404]}, "all else is no word from the storage"
+    assert fails["routes"][0]["handle"][0]["status_code"] == 503
+    (second,) = works["routes"][0]["handle"]
+    dials = [x["upstreams"][0]["dial"] for x in (first, second)]
+    assert dials == [REGISTRY_ADDRESS, MANIFESTS_ADDRESS]
+    assert second["rewrite"] == first["rewrite"]
+    works, fails = second["handle_response"]
+    assert works["match"] == {"status_code": [404]}
+    assert works["routes"][0]["handle"][0]["status_code"] == 200
+    assert fails["routes"][0]["handle"][0]["status_code"] == 503
