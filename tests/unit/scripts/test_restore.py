@@ -227,6 +227,8 @@ def test_an_image_that_is_gone_for_good_is_refused_and_nothing_is_written(
     sweep(bucket, digest_of(A.layers[0]))
     del bucket.stored[blob_key(missing)]
     before = dict(bucket.stored)
-    with pytest.raises(RestoreError, match=rf"r:a, last seen on 1970-01-01.*, is not back.*{missing}"):
+    with pytest.raises(
+        RestoreError, match=rf"r:a, last seen on 1970-01-01.*, is not back.*{missing}"
+    ):
         restored(bucket, "a")
     assert bucket.stored == before
