@@ -44,6 +44,7 @@ def foundation(
         settings=settings,
         namespace=namespace,
         stack=stack,
+        cluster=identifier,
         access=access,
         addresses=addresses,
         prometheus_operator=preflight.knows_prometheus_operator(settings, cluster),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 from collections.abc import Mapping
@@ -49,7 +48,8 @@ class MaintenanceArgs:
         image: An image with Python 3.9 or newer as ``python3``.
         storage: The storage.
         user: The user who makes the registry forget what is deleted.
-        stack_secret: A secret that no other stack has; secret.
+        identity: What no other stack has, and this one keeps.
+        cluster: The UID of the cluster.
     """
 
     settings: MaintenanceSettings
@@ -59,7 +59,8 @@ class MaintenanceArgs:
     image: str
     storage: StorageConnection
     user: RegistryUser
-    stack_secret: pulumi.Output[str]
+    identity: pulumi.Input[str]
+    cluster: pulumi.Input[str]
 
 
 class Maintenance(pulumi.ComponentResource):
@@ -71,6 +72,9 @@ class Maintenance(pulumi.ComponentResource):
         super().__init__("registry:index:Maintenance", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         _connections(name, args, child)
+        stack = pulumi.Output.all(args.identity, args.cluster).apply(
+            lambda known: stack_name(known[0], known[1], args.hostname)
+        )
         # Immutable and auto-named: a change replaces it, and with it the CronJob's pods.
         secret = kubernetes.core.v1.Secret(
             f"{name}-storage",
@@ -79,7 +83,7 @@ class Maintenance(pulumi.ComponentResource):
             string_data={
                 _STORAGE: args.storage.document.apply(json.dumps),
                 _PASSWORD: args.user.password,
-                _STACK: args.stack_secret.apply(lambda secret: stack_name(args.hostname, secret)),
+                _STACK: stack,
             },
             opts=child,
         )
@@ -196,25 +200,25 @@ def _arguments(args: MaintenanceArgs) -> list[pulumi.Input[str]]:
     ]
 
 
-def stack_name(hostname: str, secret: str) -> str:
-    """Return a name that shows whose stack it is, and that another one does not have by chance.
+def stack_name(identity: str, cluster: str, hostname: str) -> str:
+    """Return what the maintenance signs its work in the bucket with: an identity, and a name.
 
-    Args:
-        hostname: The registry's hostname, which a stack of another cluster may have, too.
-        secret: 256 random bits, of which 32 bits of a hash show nothing.
+    The cluster is part of the identity: with one state in two clusters, the maintenance of one does
+    not know the registry's pods in the other. The name is for people.
     """
-    return f"{hostname} ({hashlib.sha256(secret.encode()).hexdigest()[:8]})"
+    return f"{identity}@{cluster} {hostname}"
 
 
 def retention_rules(settings: RetentionSettings) -> str:
     """Return the rules as JSON, as scripts/maintenance/retention.py reads them."""
     rules = [
         {
+            "name": name,
             "repositories": rule.repositories,
             "last": rule.last or 0,
             "days": rule.days or 0,
             "matching": rule.matching,
         }
-        for rule in settings.rules.values()
+        for name, rule in settings.rules.items()
     ]
     return json.dumps({"rules": rules, "untagged_days": settings.untagged_days}, sort_keys=True)

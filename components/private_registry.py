@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+import pulumi_random as random
 
 from components.credentials import Credentials, CredentialsArgs, RegistryUser
 from components.dns import dns_records
@@ -31,6 +32,7 @@ class PrivateRegistryArgs:
         settings: All settings.
         namespace: The registry's namespace.
         stack: The full name of the stack.
+        cluster: The UID of the cluster.
         access: What reaches the cloud.
         addresses: What DNS records lead the hostname to.
         prometheus_operator: Whether the cluster knows the kinds of Prometheus's operator.
@@ -39,6 +41,7 @@ class PrivateRegistryArgs:
     settings: Settings
     namespace: kubernetes.core.v1.Namespace
     stack: str
+    cluster: pulumi.Input[str]
     access: Access
     addresses: Sequence[str]
     prometheus_operator: bool
@@ -111,6 +114,8 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
         self._ingress(registry, child)
+        # Also without the maintenance, which is a stranger in the bucket if this is made anew.
+        identity = random.RandomString("stack-identity", length=20, special=False, opts=child)
         if settings.maintenance.enabled:
             Maintenance(
                 "maintenance",
@@ -122,7 +127,8 @@ class PrivateRegistry(pulumi.ComponentResource):
                     image=settings.scripts.image,
                     storage=storage,
                     user=users.maintenance,
-                    stack_secret=users.http_secret,
+                    identity=identity.result,
+                    cluster=args.cluster,
                 ),
                 opts=pulumi.ResourceOptions(parent=self),
             )

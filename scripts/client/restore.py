@@ -1,6 +1,8 @@
-"""Bring back a tag that was deleted or overwritten, or an image by its digest.
+"""List images that were deleted or overwritten, and bring them back.
 
+    python3 -m scripts.client.restore team/app
     python3 -m scripts.client.restore team/app 1.2
+    python3 -m scripts.client.restore --all --since 2026-11-25T18:00
 
 Blobs outlive their tags and links, and blobs that the maintenance deletes leave a copy for a while.
 Plain Python 3.9 with nothing installed.
@@ -9,39 +11,55 @@ Plain Python 3.9 with nothing installed.
 from __future__ import annotations
 
 import argparse
-import hashlib
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
-from scripts.maintenance.manifests import DIGEST, parse_manifest
+from scripts.client import gone
+from scripts.client.bring_back import Parts, RestoreError, bring_back, find, read
+from scripts.maintenance import history, state
+from scripts.maintenance.history import Gone
+from scripts.maintenance.images import subject_of
+from scripts.maintenance.keys import DIGEST, tag_key
 from scripts.maintenance.remembered import date
-from scripts.maintenance.tag_history import Gone, load
-from scripts.maintenance.walk import blob_key, link_key, swept_key, tag_key
 from scripts.shared.objects import Objects, StorageError
-from scripts.shared.storage_arguments import add_arguments, objects_of
+from scripts.shared.registry_client import Registry, add_certificate, basic, ssl_context
+from scripts.shared.storage_arguments import add_arguments, objects_of, stack_output
 
-
-class RestoreError(Exception):
-    """The image cannot be brought back; says why."""
+_REPOSITORY = re.compile(
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+)
+"""https://github.com/distribution/reference/blob/main/regexp.go"""
 
 
 class Restore:
-    """Brings images of one repository back.
+    """Brings images back.
 
     Args:
         objects: The bucket.
-        repository: The repository.
+        registry: What serves it; None if it cannot be asked.
     """
 
-    def __init__(self, objects: Objects, repository: str) -> None:
-        self._objects, self._repository = objects, repository
-        self._history = load(objects)
+    def __init__(self, objects: Objects, registry: Registry | None) -> None:
+        self._objects, self._registry = objects, registry
+        self._history = history.load(objects)
 
-    def tag(self, tag: str, time: float | None = None) -> Iterator[str]:
+    def missing(self, repository: str) -> Iterator[str]:
+        """Yield what is gone, of one repository or, if it is empty, of all."""
+        known = gone.versions(self._objects, self._history, repository)
+        missing = gone.missing(self._objects, known)
+        if missing:
+            yield from gone.lines(self._objects, state.load(self._objects), missing)
+        else:
+            yield "nothing is known to be gone"
+
+    def tag(self, repository: str, tag: str, time: float | None) -> Iterator[str]:
         """Bring back what a tag named, and say what was done.
 
         Args:
+            repository: The tag's repository.
             tag: The tag.
             time: What it named then, in seconds since 1970; without it, what it named before it was
                 deleted or overwritten.
@@ -49,138 +67,174 @@ class Restore:
         Raises:
             RestoreError: If that is not known, or is not there any more.
         """
-        current = (self._objects.get(tag_key(self._repository, tag)) or b"").decode()
-        versions = self._versions(tag)
+        content = self._objects.get(tag_key(repository, tag)) or b""
+        current = content.decode(errors="replace")
+        known = gone.versions(self._objects, self._history, repository)
+        versions = [x for x in known if x.tag == tag]
         wanted = (x for x in versions if (x.digest != current if time is None else x.since <= time))
         version = next(wanted, None)
         if version is None:
-            known = [f"{x.digest} from {_moments(x)}" for x in versions] or ["nothing"]
+            named = [f"{x.digest} from {date(x.since)} to {date(x.seen)}" for x in versions]
             what = "anything else" if time is None else f"anything on {date(time)}"
             raise RestoreError(
-                f"{self._repository}:{tag} is not known to have named {what}; it is known to have "
-                f"named {', '.join(known)}"
+                f"{repository}:{tag} is not known to have named {what}; it is known to have "
+                f"named {', '.join(named or ['nothing'])}"
             )
-        try:
-            yield from self.digest(version.digest)
-        except RestoreError as error:
-            raise RestoreError(
-                f"{self._repository}:{tag} was last seen on {date(version.seen)}: {error}"
-            ) from error
-        content = version.digest.encode()
-        self._objects.put(tag_key(self._repository, tag, version.digest), content)
-        self._objects.put(tag_key(self._repository, tag), content)
-        yield f"{self._repository}:{tag} names {version.digest}, as on {date(version.seen)}"
+        yield from self._bring_back([version], known)
 
-    def digest(self, digest: str) -> Iterator[str]:
-        """Bring back an image, with the tags that attach signatures to it, and say what was done.
+    def digest(self, repository: str, digest: str) -> Iterator[str]:
+        """Bring back an image without a tag; otherwise as :meth:`tag`."""
+        known = gone.versions(self._objects, self._history, repository)
+        yield from self._bring_back([Gone(repository, "", digest, 0, 0, 0, "", 0)], known)
+
+    def all(self, repository: str, since: float) -> Iterator[str]:
+        """Bring back what tags named last that went since some time, and name nothing now.
 
         Args:
-            digest: Its manifest's digest.
-
-        Raises:
-            RestoreError: If something of it is not there any more.
+            repository: Of one repository; empty for all.
+            since: The time, in seconds since 1970.
         """
-        manifests: list[str] = []
-        layers: dict[str, str] = {}
-        copies: dict[str, int] = {}
-        self._collect(digest, manifests, layers, copies)
-        for blob, size in copies.items():
-            self._objects.copy(swept_key(blob), blob_key(blob), size)
-        for layer, blob in layers.items():
-            self._objects.put(link_key(self._repository, "_layers", layer), blob.encode())
-        for manifest in manifests:
-            key = link_key(self._repository, "_manifests/revisions", manifest)
-            self._objects.put(key, manifest.encode())
-        yield f"{self._repository}@{digest} is back"
-        prefix = digest.replace(":", "-")
-        known = {x.tag for x in self._history.gone if x.repository == self._repository}
-        known |= self._history.tags.get(self._repository, {}).keys()
-        for tag in sorted(known):
-            key = tag_key(self._repository, tag)
-            if tag.startswith(prefix) and not self._objects.head(key):
-                try:
-                    yield from self.tag(tag)
-                except RestoreError as error:
-                    yield f"what was attached to it is not back: {error}"
+        known = gone.versions(self._objects, self._history, repository)
+        missing = gone.missing(self._objects, known)
+        last = {
+            (x.gone.repository, x.gone.tag): x.gone
+            for x in reversed(missing)
+            if not x.current and x.gone.noticed >= since
+        }
+        if not last:
+            yield f"nothing is known to be gone since {date(since)}"
+        yield from self._bring_back(list(last.values()), known)
 
-    def _versions(self, tag: str) -> list[Gone]:
-        """Return what a tag is known to have named, the last one first."""
-        history = self._history
-        versions = [x for x in history.gone if (x.repository, x.tag) == (self._repository, tag)]
-        if named := history.tags.get(self._repository, {}).get(tag):
-            versions.append(Gone(self._repository, tag, named.digest, history.time, named.since))
-        return sorted(versions, key=lambda version: (version.since, version.seen), reverse=True)
+    def _bring_back(self, wanted: Sequence[Gone], known: Iterable[Gone]) -> Iterator[str]:
+        """Bring back images, and what is attached to them by tags, and say what was done."""
+        found: dict[Gone, Parts] = {}
+        problems = []
+        attached = self._attached(known)
+        while wanted:
+            results = self._objects.each(self._find, wanted)
+            found.update(
+                {x: parts for x, parts in zip(wanted, results) if isinstance(parts, Parts)}
+            )
+            problems += [x for x in results if isinstance(x, str)]
+            held = {
+                (x.repository, digest) for x, parts in found.items() for digest in parts.manifests
+            }
+            wanted = [x for subject in held for x in attached.pop(subject, ())]
+        images = [(x.repository, parts) for x, parts in found.items()]
+        named = [x for x in found if x.tag]
+        bring_back(self._objects, self._history, images, named)
+        if self._registry:
+            read(self._objects, self._registry, images, named)
+        for x, parts in found.items():
+            yield _line(x, parts, was_read=self._registry is not None)
+        if problems:
+            raise RestoreError("\n".join(problems))
 
-    def _collect(
-        self, digest: str, manifests: list[str], layers: dict[str, str], copies: dict[str, int]
-    ) -> None:
-        """Add all of an image, children before their index, and what of it is there as a copy."""
-        self._look_for(f"the manifest {digest}", digest, copies)
-        key = swept_key(digest) if digest in copies else blob_key(digest)
-        content = self._objects.get(key) or b""
-        if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
-            raise RestoreError(f"the manifest {digest} is damaged")
+    def _find(self, wanted: Gone) -> Parts | str:
         try:
-            manifest = parse_manifest(content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RestoreError(f"the manifest {digest} is not understood: {error!r}") from error
-        for layer in manifest.layers:
-            layers[layer] = self._own_digest(layer)
-            self._look_for(f"its layer {layer}", layers[layer], copies)
-        for child in manifest.children:
-            self._collect(child, manifests, layers, copies)
-        manifests.append(digest)
+            return find(self._objects, wanted.repository, wanted.digest)
+        except RestoreError as error:
+            seen = f":{wanted.tag}, last seen on {date(wanted.seen)}," if wanted.tag else ""
+            return f"{wanted.repository}{seen or '@' + wanted.digest} is not back: {error}"
 
-    def _own_digest(self, layer: str) -> str:
-        """Return the digest of a layer's blob, which may be of another algorithm."""
-        link = link_key(self._repository, "_layers", layer)
-        content = "" if layer.startswith("sha256:") else (self._objects.get(link) or b"").decode()
-        return content if DIGEST.fullmatch(content) else layer
-
-    def _look_for(self, name: str, digest: str, copies: dict[str, int]) -> None:
-        if self._objects.head(blob_key(digest)) is None:
-            copy = self._objects.head(swept_key(digest))
-            if copy is None:
-                raise RestoreError(f"{name} is not in the bucket")
-            copies[digest] = copy.size
+    def _attached(self, known: Iterable[Gone]) -> dict[tuple[str, str], list[Gone]]:
+        """Return the tags that are named after a digest, such as a signature's, and are gone."""
+        attached: dict[tuple[str, str], list[Gone]] = {}
+        last = {(x.repository, x.tag): x for x in reversed(list(known)) if subject_of(x.tag)}
+        for x in gone.missing(self._objects, last.values()):
+            if not x.current:
+                subject = x.gone.repository, subject_of(x.gone.tag)
+                attached.setdefault(subject, []).append(x.gone)
+        return attached
 
 
-def _moments(version: Gone) -> str:
-    return f"{date(version.since)} to {date(version.seen)}"
+def _line(image: Gone, parts: Parts, *, was_read: bool) -> str:
+    name = f"{image.repository}:{image.tag}" if image.tag else image.repository
+    odd = f", as far as it was there: {parts.odd}" if parts.odd else ""
+    done = "is back" if was_read else "is written, and was not read: no registry is given"
+    return f"{name}@{image.digest} {done}{odd}"
+
+
+def registry_of(args: argparse.Namespace) -> Registry | None:
+    """Return the registry that the arguments name, or the selected stack; None for a file alone."""
+    if args.registry:
+        url = args.registry if "://" in args.registry else f"https://{args.registry}"
+        login = basic(args.username, args.password_file.read_text().rstrip("\n"))
+    elif args.storage:
+        return None
+    else:
+        outputs = stack_output()
+        if not {"registry", "username", "password"} <= outputs.keys():
+            raise StorageError("the stack has no registry; to create it: pulumi up")
+        url = f"https://{outputs['registry']}"
+        login = basic(outputs["username"], outputs["password"])
+    return Registry(url, login, ssl_context(args))
 
 
 def _moment(text: str) -> float:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text} is no time such as 2026-11-25T18:00") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
-def main() -> int:
-    """Run from the command line, and return the exit status."""
+def _name(text: str) -> str:
+    if text and not _REPOSITORY.fullmatch(text):
+        message = f"{text} is no repository such as team/app; a tag is an argument of its own"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def arguments() -> argparse.Namespace:
+    """Return the arguments of the command line; exits with a message if they mean nothing."""
     parser = argparse.ArgumentParser(
-        description="Bring back a tag that was deleted or overwritten, or an image by its digest."
+        description="List images that were deleted or overwritten, and bring them back.",
+        epilog="Exits with 1 if not all is back that was asked for.",
     )
     add_arguments(parser)
-    parser.add_argument("repository", help="such as team/app")
-    parser.add_argument("reference", help="a tag, or a digest such as sha256:0123...")
+    parser.add_argument("--registry", help="where to read what is back, if --storage is given")
+    parser.add_argument("--username", help="who may pull it")
+    parser.add_argument("--password-file", type=Path, help="that user's password")
+    add_certificate(parser)
+    parser.add_argument("repository", nargs="?", type=_name, default="", help="such as team/app")
+    parser.add_argument("reference", nargs="?", help="a tag, or a digest such as sha256:0123...")
+    example = "such as 2026-11-25 or 2026-11-25T18:00, in UTC"
     parser.add_argument(
-        "--at",
-        type=_moment,
-        metavar="TIME",
-        help="what the tag named then, such as 2026-11-25 or 2026-11-25T18:00, in UTC",
+        "--at", type=_moment, metavar="TIME", help=f"what the tag named then, {example}"
     )
+    parser.add_argument(
+        "--all", action="store_true", help="all tags that went since then, and name nothing now"
+    )
+    parser.add_argument("--since", type=_moment, metavar="TIME", help=f"with --all: {example}")
     args = parser.parse_args()
+    if args.all != (args.since is not None) or (args.all and args.reference):
+        parser.error("--all and --since TIME go together, without a tag")
+    if args.at is not None and not args.reference:
+        parser.error("--at TIME needs a tag")
+    if args.registry and not (args.username and args.password_file):
+        parser.error("--registry needs --username and --password-file")
+    return args
+
+
+def _lines(restore: Restore, args: argparse.Namespace) -> Iterator[str]:
+    if args.all:
+        return restore.all(args.repository, args.since)
+    if not args.reference:
+        return restore.missing(args.repository)
+    if DIGEST.fullmatch(args.reference):
+        return restore.digest(args.repository, args.reference)
+    return restore.tag(args.repository, args.reference, args.at)
+
+
+def main() -> int:
+    """Run from the command line, and return the exit status."""
+    args = arguments()
     try:
         with objects_of(args) as objects:
-            restore = Restore(objects, args.repository)
-            by_digest = DIGEST.fullmatch(args.reference)
-            for line in (
-                restore.digest(args.reference)
-                if by_digest
-                else restore.tag(args.reference, args.at)
-            ):
+            restores = args.all or args.reference
+            restore = Restore(objects, registry_of(args) if restores else None)
+            for line in _lines(restore, args):
                 print(line, flush=True)
     except (RestoreError, StorageError, OSError) as error:
         print(f"FAILED: {error}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from scripts.maintenance.references import References
 from scripts.maintenance.usage import table, usage
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import StorageError
@@ -22,7 +23,7 @@ def main() -> int:
     add_arguments(parser)
     try:
         with objects_of(parser.parse_args()) as objects:
-            print(table(usage(Walk(objects))))
+            print(table(usage(Walk(objects, References(objects)))))
     except (StorageError, OSError) as error:
         print(f"FAILED: {error}")
         return 1

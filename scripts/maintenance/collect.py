@@ -10,13 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from scripts.maintenance.collection_plan import Plan, Times, needed, plan
-from scripts.maintenance.collection_state import State, Unlinked, save
-from scripts.maintenance.heal import Health, heal
+from scripts.maintenance.images import unnamed
+from scripts.maintenance.keys import (
+    LAYERS,
+    REVISIONS,
+    ROOT,
+    blob_key,
+    link_key,
+    swept_key,
+    tag_key,
+)
+from scripts.maintenance.plan import Plan, Times, needed, plan, recent
 from scripts.maintenance.registry_pods import ForgetError, Memory, Pods
-from scripts.maintenance.retention import Decision, Retention, decide
-from scripts.maintenance.walk import ROOT, Walk, blob_key, link_key, swept_key, tag_key
-from scripts.shared.objects import Entry, Objects
+from scripts.maintenance.repair import Health, repair
+from scripts.maintenance.retention import Before, Decision, Retention, decide, keep_all
+from scripts.maintenance.state import State, Unlinked, save
+from scripts.maintenance.walk import Walk
+from scripts.shared.listing import Entry
+from scripts.shared.objects import Objects
 
 
 class Settings(NamedTuple):
@@ -44,6 +55,7 @@ class Collection:
 
     Attributes:
         health: What became of what is needed, when it was last looked at.
+        plan: What can go by now.
         report: What was done, line by line.
         problem: Why nothing more was done; empty if all was.
     """
@@ -52,26 +64,51 @@ class Collection:
 
     def __init__(self, objects: Objects, walk: Walk, state: State, settings: Settings) -> None:
         self._objects, self._walk, self._state, self._settings = objects, walk, state, settings
-        self._unlinked: set[str] = set()
+        self._ill: set[str] = set()
         self.report: list[str] = []
         self.problem = ""
-        self._heal()
-        state.untagged = {name: x.untagged for name, x in self.health.decisions.items()}
-
-    def _decide(self) -> dict[str, Decision]:
-        retention, grace = self._settings.retention, self._settings.times.grace
-        return {
-            name: decide(name, self._walk, retention, self._state.untagged.get(name, {}), grace)
-            for name in self._walk.repositories
+        self._look()
+        decisions = self.health.decisions
+        state.untagged = {name: x.untagged for name, x in decisions.items()}
+        state.unnamed = {
+            name: sorted(further)
+            for name, x in decisions.items()
+            if (further := unnamed(walk.repositories[name], walk) - x.untagged.keys())
         }
+        state.subjects = {name: x.subjects for name, x in decisions.items() if x.subjects}
+        self.plan = plan(walk, state, decisions, settings.times)
 
-    def _heal(self) -> None:
-        self.health = heal(self._objects, self._walk, self._state, self._decide, self._unlinked)
-        self.report += [f"given back: {what}" for what in self.health.healed]
+    def decide(self, retention: Retention) -> dict[str, Decision]:
+        """Return what stays by some rules; all of a repository that is ill or not understood."""
+        state, grace = self._state, self._settings.times.grace
+        decisions = {}
+        for name, repository in self._walk.repositories.items():
+            before = Before(state.untagged.get(name, {}), state.subjects.get(name, ()))
+            decisions[name] = (
+                keep_all(name, self._walk, before)
+                if repository.odd or name in self._ill
+                else decide(name, self._walk, retention, before, state.clock, grace)
+            )
+        return decisions
+
+    def _look(self) -> None:
+        """Repair what is needed, and let all stay where something is lost."""
+        retention = self._settings.retention
+        repaired: list[str] = []
+        while True:
+            self.health = repair(
+                self._objects, self._walk, self._state, lambda: self.decide(retention)
+            )
+            repaired += self.health.repaired
+            ill = {lost.repository for lost in self.health.lost}
+            if ill <= self._ill:
+                break
+            self._ill |= ill
+        self.report += [f"given back: {what}" for what in repaired]
 
     def _look_again(self) -> None:
         self._walk.look_again()
-        self._heal()
+        self._look()
 
     def save(self) -> None:
         """Remember what was seen."""
@@ -79,46 +116,44 @@ class Collection:
 
     def run(self) -> None:
         """Delete what can be deleted by now."""
-        walk, state, times = self._walk, self._state, self._settings.times
-        actions = plan(walk, state, self.health.decisions, times)
-        busy = walk.now - walk.latest < times.quiet
-        if busy and walk.now - (state.postponed or walk.now) < times.patience:
-            state.postponed = state.postponed or walk.now
-            self.save()
-            self.report.append(f"postponed: pushed within the last {times.quiet / 60:.0f} minutes")
-            return
-        state.postponed = 0
+        actions = self.plan
         self._unlink(actions)
         if not self._forget(actions):
             actions.sweep.clear()
-        if actions.sweep or actions.unlink or any(actions.tags.values()):
+        if actions.sweep or actions.unlink_layers or any(actions.tags.values()):
             self._sweep(actions.sweep)
-        rest = [*actions.uploads, *actions.copies]
+        rest = list(actions.rest)
         for name, tag in actions.dead_tags:
             prefix = f"{ROOT}repositories/{name}/_manifests/tags/{tag}/index/"
             rest += [entry.key for entry in self._objects.list(prefix)]
         self._objects.each(self._objects.delete, rest)
+        if actions.waiting:
+            self.report.append(f"waiting: {actions.waiting} blobs could go by now")
 
     def _unlink(self, actions: Plan) -> None:
         """Delete tags and links, after they are remembered."""
         state, now = self._state, self._walk.now
-        self._unlinked = {x.digest for x in actions.unlink if x.kind == "_manifests/revisions"}
         for name, expired in actions.tags.items():
             state.retired.setdefault(name, {}).update(dict.fromkeys(expired, now))
-        for name, kind, digest in actions.unlink:
+        for name, digest in actions.unlink_layers:
             unlinked = state.unlinked.setdefault(digest, Unlinked([]))
             unlinked.forgotten = 0
-            if (name, kind) not in unlinked.links:
-                unlinked.links.append((name, kind))
+            if name not in unlinked.repositories:
+                unlinked.repositories.append(name)
         self.save()
         tags = [(name, tag) for name, expired in actions.tags.items() for tag in sorted(expired)]
         repositories = self._walk.repositories
         links = [(tag_key(name, tag), repositories[name].tags[tag].modified) for name, tag in tags]
         latest = now - self._settings.times.grace
-        links += [(link_key(*memory), latest) for memory in actions.unlink]
+        for kind, unlink in (
+            (LAYERS, actions.unlink_layers),
+            (REVISIONS, actions.unlink_manifests),
+        ):
+            links += [(link_key(name, kind, digest), latest) for name, digest in unlink]
         self._objects.each(lambda link: self._delete_unchanged(*link), links)
         self.report += [f"expired: tag {name}:{tag}" for name, tag in tags]
-        self._note("unlinked", {memory.digest for memory in actions.unlink})
+        unlinked_now = [*actions.unlink_layers, *actions.unlink_manifests]
+        self._note("unlinked", {digest for _, digest in unlinked_now})
 
     def _delete_unchanged(self, key: str, latest: float) -> None:
         """Delete a link, unless it was written after some moment."""
@@ -128,14 +163,10 @@ class Collection:
 
     def _forget(self, actions: Plan) -> bool:
         """Make pods forget what was unlinked, again what is swept; return whether all did."""
-        state = self._state
-        new = {memory.digest for memory in [*actions.unlink, *actions.forget]}
-        memories = [
-            Memory(name, kind, digest)
-            for digest in {*new, *actions.sweep} & state.unlinked.keys()
-            for name, kind in state.unlinked[digest].links
-            if digest in new or kind == "_layers"
-        ]
+        unlinked = self._state.unlinked
+        new = {digest for _, digest in actions.unlink_layers} | {*actions.forget}
+        asked = (new | actions.sweep) & unlinked.keys()
+        memories = [Memory(x, digest) for digest in asked for x in unlinked[digest].repositories]
         if not memories:
             return True
         try:
@@ -144,7 +175,7 @@ class Collection:
             self.problem = f"no blob is deleted, since a pod may still count on it: {error}"
             return False
         for digest in new:
-            state.unlinked[digest].forgotten = self._objects.now
+            unlinked[digest].forgotten = self._objects.now
         self.save()
         return True
 
@@ -159,7 +190,11 @@ class Collection:
 
         self._objects.each(copy, digests)
         self._look_again()
-        wanted = needed(walk, self.health.decisions, self._settings.times.grace)
+        if walk.unlisted:
+            # Nothing of what the lists say can be relied on; the copies stay for a while.
+            return
+        wanted = needed(walk, self.health.decisions)
+        wanted |= recent(walk, self._state.clock, self._settings.times.grace)
         wanted.update(x for repository in walk.repositories.values() for x in repository.layers)
         unneeded = set(digests) - wanted
         self._objects.each(lambda digest: self._objects.delete(blob_key(digest)), unneeded)

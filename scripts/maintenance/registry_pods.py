@@ -20,7 +20,7 @@ REQUEST_SECONDS = 60
 
 
 class ForgetError(Exception):
-    """A pod may still remember a blob."""
+    """A pod may still remember a layer."""
 
 
 class Memory(NamedTuple):
@@ -28,12 +28,10 @@ class Memory(NamedTuple):
 
     Attributes:
         repository: The repository.
-        kind: Where its link was: ``_layers`` or ``_manifests/revisions``.
-        digest: The blob.
+        digest: The layer.
     """
 
     repository: str
-    kind: str
     digest: str
 
 
@@ -52,12 +50,12 @@ class Pods:
         self._headers = {"Authorization": f"Basic {login}"}
 
     def forget(self, objects: Objects, memories: Iterable[Memory]) -> None:
-        """Make each pod forget that some blobs exist.
+        """Make each pod forget that some layers exist.
 
         A request to delete a blob makes the pod forget it, then delete its link. Here the link is
-        deleted already, and somebody may just have pushed the blob again: so a layer is asked for
-        as if it were a manifest and a manifest as if it were a layer, whose links never exist. The
-        response is 404 if the pod did not remember the blob, and 500 if it did:
+        deleted already, and somebody may just have pushed the layer again: so it is asked for as if
+        it were a manifest, whose link does not exist. The response is 404 if the pod did not
+        remember the layer, and 500 if it did:
         https://github.com/distribution/distribution/blob/v3.1.2/registry/storage/cache/cachedblobdescriptorstore.go
 
         Args:
@@ -79,8 +77,7 @@ class Pods:
         return sorted({str(address[4][0]) for address in addresses})
 
     def _ask(self, pod: str, memory: Memory) -> None:
-        route = "manifests" if memory.kind == "_layers" else "blobs"
-        path = f"/v2/{memory.repository}/{route}/{memory.digest}"
+        path = f"/v2/{memory.repository}/manifests/{memory.digest}"
         for pause in (*RETRY_SECONDS, None):
             try:
                 status = self._delete(pod, path)

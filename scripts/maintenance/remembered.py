@@ -34,9 +34,9 @@ def read(
         return None
     try:
         return parse(json.loads(content))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StorageError(
-            f"{key} cannot be read ({error!r}); fix: delete this object; {without}"
+            f"{key} cannot be read ({type(error).__name__}); fix: delete this object; {without}"
         ) from error
 
 
@@ -47,6 +47,11 @@ def date(moment: float) -> str:
         moment: In seconds since 1970.
     """
     return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def day(moment: float) -> str:
+    """Return the day of a time as text, such as 2026-11-25, in UTC."""
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d}"
 
 
 def write(objects: Objects, key: str, value: object) -> str:

@@ -8,30 +8,55 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scripts.maintenance.images import REFERRER, reach
-from scripts.maintenance.walk import Tag, Walk
-
-DAY = 86400
+from scripts.maintenance.clock import DAY, Clock
+from scripts.maintenance.images import holds_subject, reach, subject_of, tagged
+from scripts.maintenance.repository import Repository, Tag
+from scripts.maintenance.state import Untagged
+from scripts.maintenance.walk import Walk
 
 
 class Rule(NamedTuple):
     """Which tags of some repositories stay: those that any of its clauses keeps.
 
     Attributes:
+        name: The rule's name.
         repositories: Names; ``*`` at the end of one stands for anything.
         last: How many images stay that were pushed last; those of one digest count once.
         days: For how many days after its push a tag stays.
         matching: Regular expressions of tags that stay.
     """
 
+    name: str
     repositories: Sequence[str]
     last: int
     days: float
     matching: Sequence[str]
+
+    def expired(self, tags: Mapping[str, Tag], orphans: Collection[str], clock: Clock) -> set[str]:
+        """Return the tags of a repository that go.
+
+        A tag that is named after a digest goes only if it is an orphan, and none goes that somebody
+        has restored. Neither counts as one of the last.
+
+        Args:
+            tags: Its tags.
+            orphans: Those whose subjects were there and are gone.
+            clock: How much time has passed.
+        """
+        ordinary = {tag: x for tag, x in tags.items() if not (subject_of(tag) or x.pinned)}
+        newest = sorted(ordinary.values(), key=lambda tag: tag.pushed, reverse=True)
+        last = list(dict.fromkeys(tag.digest for tag in newest))[: self.last]
+        old = {
+            tag
+            for tag, x in ordinary.items()
+            if x.digest not in last and clock.age(x.pushed) >= self.days * DAY
+        }
+        old |= {tag for tag in orphans if not tags[tag].pinned}
+        return {x for x in old if not any(re.search(pattern, x) for pattern in self.matching)}
 
 
 @dataclass(frozen=True)
@@ -47,7 +72,8 @@ class Retention:
     rules: Sequence[Rule] = ()
     untagged_days: float | None = None
 
-    def _rule(self, name: str) -> Rule | None:
+    def rule(self, name: str) -> Rule | None:
+        """Return the rule that decides about a repository; None if there is none."""
         matching = [
             (_specific(pattern), rule)
             for rule in self.rules
@@ -55,21 +81,6 @@ class Retention:
             if fnmatch.fnmatchcase(name, pattern)
         ]
         return max(matching, key=lambda pair: pair[0])[1] if matching else None
-
-    def expired(self, name: str, tags: Mapping[str, Tag], now: float) -> set[str]:
-        """Return the tags of a repository that go; those that attach a manifest to another stay."""
-        if (rule := self._rule(name)) is None:
-            return set()
-        ordinary = {tag: tags[tag] for tag in tags if not REFERRER.fullmatch(tag)}
-        newest = sorted(ordinary.values(), key=lambda tag: tag.pushed, reverse=True)
-        last = list(dict.fromkeys(tag.digest for tag in newest))[: rule.last]
-        return {
-            name
-            for name, tag in ordinary.items()
-            if tag.digest not in last
-            and now - tag.pushed >= rule.days * DAY
-            and not any(re.search(pattern, name) for pattern in rule.matching)
-        }
 
 
 def _specific(pattern: str) -> tuple[bool, int]:
@@ -84,18 +95,6 @@ def parse_retention(text: str) -> Retention:
     return Retention(rules, values["untagged_days"])
 
 
-class Untagged(NamedTuple):
-    """A manifest that no tag holds.
-
-    Attributes:
-        since: When it was first seen so, or pushed for the last time.
-        expired: Whether a rule has deleted its tag.
-    """
-
-    since: float
-    expired: bool
-
-
 @dataclass
 class Decision:
     """What stays in one repository.
@@ -104,15 +103,32 @@ class Decision:
         kept: The manifests that stay, each with the image that it belongs to.
         expired: The tags that go.
         untagged: The manifests that no tag holds.
+        subjects: The tags that are named after a digest that was in the repository.
+        all: Whether all of it stays, since not all is understood, or there.
     """
 
     kept: dict[str, str] = field(default_factory=dict)
     expired: set[str] = field(default_factory=set)
     untagged: dict[str, Untagged] = field(default_factory=dict)
+    subjects: list[str] = field(default_factory=list)
+    all: bool = False
+
+
+@dataclass(frozen=True)
+class Before:
+    """What an earlier run saw in one repository.
+
+    Attributes:
+        untagged: The manifests that no tag held.
+        subjects: The tags that are named after a digest that was in the repository.
+    """
+
+    untagged: Mapping[str, Untagged] = field(default_factory=dict)
+    subjects: Collection[str] = ()
 
 
 def decide(
-    name: str, walk: Walk, retention: Retention, untagged: Mapping[str, Untagged], grace: float
+    name: str, walk: Walk, retention: Retention, before: Before, clock: Clock, grace: float
 ) -> Decision:
     """Decide what stays in one repository.
 
@@ -120,26 +136,38 @@ def decide(
         name: The repository.
         walk: What is in the bucket.
         retention: The rules.
-        untagged: The manifests that no tag held in the run before.
+        before: What the run before saw.
+        clock: How much time has passed.
         grace: For how many seconds after its push everything stays.
     """
     repository = walk.repositories[name]
-    recent = {tag for tag, x in repository.tags.items() if walk.now - x.modified < grace}
-    expired = retention.expired(name, repository.tags, walk.now) - recent
-    ordinary = {tag: x for tag, x in repository.tags.items() if not REFERRER.fullmatch(tag)}
-    roots = {x.digest: f"{name}:{tag}" for tag, x in ordinary.items() if tag not in expired}
+    subjects = [
+        tag
+        for tag in repository.tags
+        if (subject := subject_of(tag))
+        and (tag in before.subjects or holds_subject(repository, subject))
+    ]
+    rule = retention.rule(name)
+    orphans = [tag for tag in subjects if _is_orphan(repository, tag, walk)]
+    expired = {
+        tag
+        for tag in (rule.expired(repository.tags, orphans, clock) if rule else ())
+        if clock.age(repository.tags[tag].modified) >= grace
+    }
+    roots = {x.digest: f"{name}:{t}" for t, x in repository.tags.items() if t not in expired}
     young = {
         digest: f"{name}@{digest}"
         for digest, pushed in repository.revisions.items()
-        if walk.now - pushed < grace
+        if clock.age(pushed) < grace
     }
     held = reach(repository, walk, {**young, **roots})
     # What came with an expired tag goes with it: children of an index, signatures.
-    followers = reach(repository, walk, {ordinary[tag].digest: "" for tag in expired})
+    gone = {repository.tags[tag].digest: "" for tag in expired}
+    followers = reach(repository, walk, gone, mentioned=False)
     unheld = {}
     for digest, pushed in repository.revisions.items():
         if digest not in held:
-            seen = untagged.get(digest, Untagged(walk.now, expired=False))
+            seen = before.untagged.get(digest, Untagged(clock.now, expired=False))
             # Pushed again by its digest, it waits anew.
             seen = seen if seen.since >= pushed else Untagged(pushed, expired=False)
             unheld[digest] = seen._replace(expired=seen.expired or digest in followers)
@@ -148,13 +176,25 @@ def decide(
         for digest, seen in unheld.items()
         if not seen.expired
         and (
-            retention.untagged_days is None or walk.now - seen.since < retention.untagged_days * DAY
+            retention.untagged_days is None or clock.age(seen.since) < retention.untagged_days * DAY
         )
     }
     kept = reach(repository, walk, {**waiting, **young, **roots})
-    expired |= {
-        tag
-        for tag, x in repository.tags.items()
-        if x.digest in repository.revisions and x.digest not in kept
-    }
-    return Decision(kept, expired, unheld)
+    return Decision(kept, expired, unheld, subjects)
+
+
+def keep_all(name: str, walk: Walk, before: Before) -> Decision:
+    """Return that all of a repository stays, since not all of it is understood, or there."""
+    kept = {digest: f"{name}@{digest}" for digest in walk.repositories[name].revisions}
+    kept |= tagged(name, walk)
+    return Decision(kept, set(), dict(before.untagged), list(before.subjects), all=True)
+
+
+def _is_orphan(repository: Repository, tag: str, walk: Walk) -> bool:
+    """Return whether what a tag is named after is nowhere any more, and is not the tag's own."""
+    subject = subject_of(tag)
+    return not (
+        repository.tags[tag].digest.startswith(subject)
+        or holds_subject(repository, subject)
+        or any(holds_subject(other, subject) for other in walk.repositories.values())
+    )

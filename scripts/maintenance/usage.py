@@ -17,12 +17,10 @@ SPACES_USD, SPACES_GIB, GIB_USD = 5.0, 250, 0.02
 """What all Spaces of an account cost a month, what is included, and each GiB more:
 https://docs.digitalocean.com/products/spaces/details/pricing/"""
 
-MANAGED_PLANS = ((0.0, 1, 0.5), (5.0, 5, 5.0))
-"""DigitalOcean's managed registry: USD a month, repositories and GiB of its small plans, whose
-limits are hard: https://docs.digitalocean.com/products/container-registry/details/pricing/"""
-
-MANAGED_USD, MANAGED_GIB = 20.0, 100
-"""Its plan without a limit, and the GiB that are included; each more costs what Spaces' do."""
+MANAGED_USD, MANAGED_GIB = 5.0, 5
+"""What DigitalOcean's managed registry costs in its plan Basic, and the GiB that are included; each
+more costs what Spaces' do: https://docs.digitalocean.com/products/container-registry/details/pricing/
+"""
 
 
 class Row(NamedTuple):
@@ -68,26 +66,27 @@ class Usage(NamedTuple):
 
 def usage(walk: Walk) -> Usage:
     """Count what each repository needs."""
-    needs = {
-        name: _needs(walk, x.revisions) for name, x in walk.repositories.items() if x.revisions
-    }
     times: dict[str, int] = dict.fromkeys(walk.blobs, 0)
     held: set[str] = set()
-    for name, needed in needs.items():
+    repositories = {name: x for name, x in walk.repositories.items() if x.revisions}
+    for name, repository in repositories.items():
         held |= _needs(walk, tagged(name, walk))
-        for digest in needed:
+        for digest in _needs(walk, repository.revisions):
             times[digest] += 1
-    rows = [
-        Row(
-            name,
-            tags=len(walk.repositories[name].tags),
-            manifests=len(walk.repositories[name].revisions),
-            own=sum(walk.blobs[x] for x in needed if times[x] == 1),
-            shared=sum(walk.blobs[x] for x in needed if times[x] > 1),
-            untagged=sum(walk.blobs[x] for x in needed - held),
+    rows = []
+    # Again, rather than all at once: that would be the most memory that a run takes.
+    for name, repository in repositories.items():
+        needed = _needs(walk, repository.revisions)
+        rows.append(
+            Row(
+                name,
+                tags=len(repository.tags),
+                manifests=len(repository.revisions),
+                own=sum(walk.blobs[x] for x in needed if times[x] == 1),
+                shared=sum(walk.blobs[x] for x in needed if times[x] > 1),
+                untagged=sum(walk.blobs[x] for x in needed - held),
+            )
         )
-        for name, needed in needs.items()
-    ]
     return Usage(
         rows=sorted(rows, key=lambda row: (-row.own - row.shared, row.name)),
         shared=sum(size for digest, size in walk.blobs.items() if times[digest] > 1),
@@ -101,8 +100,7 @@ def _needs(walk: Walk, manifests: Iterable[str]) -> set[str]:
     needed = set(manifests)
     for digest in list(needed):
         if manifest := walk.manifests.get(digest):
-            needed.update(manifest.layers)
-            needed.update(manifest.optional)
+            needed.update(manifest.names)
     return needed & walk.blobs.keys()
 
 
@@ -111,11 +109,8 @@ def spaces_usd(size: int) -> float:
     return SPACES_USD + GIB_USD * max(0.0, size / GIB - SPACES_GIB)
 
 
-def managed_usd(size: int, repositories: int) -> float:
-    """Return what DigitalOcean's managed registry would cost a month, in its cheapest plan."""
-    for usd, most_repositories, most_gib in MANAGED_PLANS:
-        if repositories <= most_repositories and size <= most_gib * GIB:
-            return usd
+def managed_usd(size: int) -> float:
+    """Return what that many bytes cost a month in DigitalOcean's managed registry."""
     return MANAGED_USD + GIB_USD * max(0.0, size / GIB - MANAGED_GIB)
 
 
@@ -149,7 +144,7 @@ def table(usage: Usage) -> str:
             f"all of it:                {formatted(usage.total)}",
             "",
             f"a month in DigitalOcean Spaces:   {spaces_usd(usage.total):.2f} USD",
-            f"a month in its managed registry:  {managed_usd(stored, len(usage.rows)):.2f} USD",
+            f"a month in its managed registry:  {managed_usd(stored):.2f} USD",
         ]
     )
 

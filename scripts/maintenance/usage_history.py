@@ -6,9 +6,8 @@ Plain Python 3.9 with nothing installed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 
-from scripts.maintenance.remembered import read, write
+from scripts.maintenance.remembered import day, read, write
 from scripts.maintenance.usage import Usage, table
 from scripts.shared.objects import Objects
 
@@ -37,17 +36,19 @@ def load(objects: Objects) -> History:
     return read(objects, KEY, parse, "the usage of past days is forgotten then") or {}
 
 
-def record(objects: Objects, usage: Usage, now: float) -> None:
+def record(objects: Objects, usage: Usage, now: float, advice: str) -> None:
     """Note the usage of a day, of which the last run counts.
 
     Args:
         objects: The bucket.
         usage: The usage.
         now: The time, in seconds since 1970.
+        advice: What to show below the table.
     """
-    day = f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m-%d}"
+    today = day(now)
     sizes = {row.name: row.own for row in usage.rows}
     sizes |= {SHARED: usage.shared, UNNEEDED: usage.unneeded + usage.copies}
-    days = {**load(objects), day: sizes}
-    write(objects, KEY, {day: days[day] for day in sorted(days)[-DAYS:]})
-    objects.put(TABLE_KEY, f"{table(usage)}\n".encode())
+    # The table first: what cannot be read of past days does not hide it.
+    objects.put(TABLE_KEY, f"{table(usage)}\n{advice}".encode())
+    days = {**load(objects), today: sizes}
+    write(objects, KEY, {x: days[x] for x in sorted(days)[-DAYS:]})

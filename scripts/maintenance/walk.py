@@ -1,74 +1,55 @@
 """What is in the registry's bucket: blobs, repositories, tags, and what each manifest needs.
 
-The keys are those of CNCF distribution:
-https://github.com/distribution/distribution/blob/v3.1.2/registry/storage/paths.go
 Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from contextlib import nullcontext
 
-from scripts.maintenance.manifests import DIGEST, Manifest, parse_manifest
-from scripts.shared.objects import Entry, Objects
+from scripts.maintenance.keys import (
+    BLOB,
+    COPY,
+    DIGEST,
+    LINK,
+    REVISIONS,
+    ROOT,
+    SWEPT,
+    blob_key,
+    digest_in,
+    md5,
+    tag_key,
+)
+from scripts.maintenance.references import (
+    LARGE_BYTES,
+    MANIFEST_BYTES,
+    Manifest,
+    References,
+    matches,
+    read_manifest,
+)
+from scripts.maintenance.repository import Repository, Tag, add_tag_link, add_upload
+from scripts.shared.listing import Entry
+from scripts.shared.objects import Objects, StorageError
 
-ROOT = "docker/registry/v2/"
-"""The folder of the registry's own objects, in its root directory."""
-
-SWEPT = "maintenance/swept/"
-"""The folder of the copies of deleted blobs."""
-
-_BLOB = re.compile(r"(\w+)/(?:\w\w/)?([0-9a-f]+)(?:/data)?")
 _REPOSITORY = re.compile(r"(.+?)/_(layers|manifests/revisions|manifests/tags|uploads)/(.+)")
-_LINK = re.compile(r"(\w+)/([0-9a-f]+)/link")
-_TAG = re.compile(r"([^/]+)/(current|index)/(?:(\w+)/([0-9a-f]+)/)?link")
 
+SETTLED_SECONDS = 300
+"""For how long a list may not show what is there: what was uploaded in parts counts as written when
+that began. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
 
-Pushed = Callable[[str, str, str, float], float]
-"""Returns when a tag was last pushed, by its repository, its name, the digest that it names and the
-time when it was last written."""
+MOST_UNREADABLE = 10
+"""If more manifests cannot be read, it is the storage that does not work."""
 
+_READING = threading.Lock()
 
-class Tag(NamedTuple):
-    """What a tag names.
-
-    Attributes:
-        digest: The manifest's digest.
-        pushed: When it was last pushed.
-        modified: When it was last written, by a push or by a copy to this bucket. A push writes
-            what the tag has ever named, then the tag.
-    """
-
-    digest: str
-    pushed: float
-    modified: float
-
-
-@dataclass
-class Repository:
-    """One repository.
-
-    Attributes:
-        layers: The digests of the layers that are linked.
-        revisions: Those of its manifests, with the time of their last push.
-        tags: Its tags.
-        dead_tags: Tags that name nothing now, with the last manifest that each of them named.
-        uploads: The keys of uploads, and the time of the last one, by upload.
-        started: The uploads that can be resumed, which the registry itself deletes in the end.
-    """
-
-    layers: set[str] = field(default_factory=set)
-    revisions: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, Tag] = field(default_factory=dict)
-    dead_tags: dict[str, Tag] = field(default_factory=dict)
-    uploads: dict[str, tuple[list[str], float]] = field(default_factory=dict)
-    started: set[str] = field(default_factory=set)
+Pushed = Callable[[str, str, Tag], Tag]
+"""Returns a tag with what is remembered of its push, by its repository and its name."""
 
 
 class Walk:
@@ -76,24 +57,32 @@ class Walk:
 
     Args:
         objects: The bucket.
-        pushed: When tags were pushed, if not when they were last written.
+        references: What is remembered of manifests; it learns what is read.
+        pushed: Knows when tags were pushed, if not when they were last written.
+        young_seconds: For how long it matters when something was written.
 
     Attributes:
         now: The time at which it began, by the server's clock.
         blobs: The size of each blob, by digest.
-        recent: When a blob, or a link to it as a layer, was last written, by digest.
+        recent: When a blob, or a link to it as a layer, was written within `young_seconds`.
         swept: The copies of deleted blobs, by digest.
         repositories: The repositories, by name.
-        manifests: The manifests that were read, by digest.
+        manifests: What each manifest refers to, by digest.
         aliases: Digests of another algorithm than that of the blobs that are linked under them,
             with the blobs' own.
-        unclear: What could not be understood.
         damaged: Blobs whose content does not match their digest.
-        latest: When something was last pushed or begun.
+        unlisted: The keys of objects that are older than the list that did not show them.
     """
 
-    def __init__(self, objects: Objects, pushed: Pushed = lambda *named: named[-1]) -> None:
-        self._objects, self._pushed = objects, pushed
+    def __init__(
+        self,
+        objects: Objects,
+        references: References,
+        pushed: Pushed = lambda _repository, _tag, named: named,
+        young_seconds: float = 0,
+    ) -> None:
+        self._objects, self._references, self._pushed = objects, references, pushed
+        self._young, self._unreadable = young_seconds, 0
         self.now = 0.0
         self.blobs: dict[str, int] = {}
         self.recent: dict[str, float] = defaultdict(float)
@@ -101,14 +90,15 @@ class Walk:
         self.manifests: dict[str, Manifest] = {}
         self.aliases: dict[str, str] = {}
         self.damaged: set[str] = set()
+        self.unlisted: set[str] = set()
         self._list_repositories()
         # After the links, as a push writes a blob before its link: none seems to be missing.
         for entry in objects.list(f"{ROOT}blobs/"):
-            if digest := _digest(_BLOB, entry.key[len(f"{ROOT}blobs/") :]):
+            if digest := digest_in(BLOB, entry.key, f"{ROOT}blobs/"):
                 self.blobs[digest] = entry.size
-                self.recent[digest] = max(self.recent[digest], entry.modified)
+                self._note_recent(digest, entry.modified)
         for entry in objects.list(SWEPT):
-            if digest := _digest(_BLOB, entry.key[len(SWEPT) :]):
+            if digest := digest_in(COPY, entry.key, SWEPT):
                 self.swept[digest] = entry
         self._read_new_manifests()
 
@@ -117,30 +107,42 @@ class Walk:
         self._list_repositories()
         self._read_new_manifests()
 
+    def find(self, key: str) -> Entry | None:
+        """Return an object that a list did not show; None if there is none.
+
+        What was written since the walk began may be missing there. What is older may not.
+        """
+        entry = self._objects.head(key)
+        if entry and entry.modified < self.now - SETTLED_SECONDS:
+            self.unlisted.add(key)
+        return entry
+
+    def _note_recent(self, digest: str, modified: float) -> None:
+        if self.now - modified < self._young:
+            self.recent[digest] = max(self.recent[digest], modified)
+
     def _list_repositories(self) -> None:
         self.repositories: dict[str, Repository] = defaultdict(Repository)
-        self.unclear: list[str] = []
-        self.latest = 0.0
         foreign: dict[str, str] = {}
         currents: dict[str, dict[str, Entry]] = defaultdict(dict)
-        for entry in self._objects.list(f"{ROOT}repositories/"):
+        entries = self._objects.list(f"{ROOT}repositories/")
+        for entry in entries:
             self.now = self.now or self._objects.now
             match = _REPOSITORY.fullmatch(entry.key, len(f"{ROOT}repositories/"))
             if not match:
                 continue
             name, kind, rest = match.groups()
-            repository = self.repositories[name]
-            self.latest = max(self.latest, entry.modified)
+            repository = self.repositories[sys.intern(name)]
             if kind == "uploads":
-                _add_upload(repository, rest, entry)
+                add_upload(repository, rest, entry)
             elif kind == "manifests/tags":
-                _add_tag_link(repository, rest, entry, currents[name])
-            elif digest := _digest(_LINK, rest):
-                if kind == "manifests/revisions":
+                add_tag_link(repository, rest, entry, currents[name])
+            elif digest := digest_in(LINK, rest):
+                if f"_{kind}" == REVISIONS:
                     repository.revisions[digest] = entry.modified
                 else:
                     repository.layers.add(digest)
-                    self.recent[digest] = max(self.recent[digest], entry.modified)
+                    self._note_recent(digest, entry.modified)
                     if not digest.startswith("sha256:"):
                         foreign[entry.key] = digest
         self.now = self.now or self._objects.now
@@ -154,7 +156,7 @@ class Walk:
         unknown: dict[str, tuple[str, str, float]] = {}
         for name, entries in currents.items():
             repository = self.repositories[name]
-            hashes = {_md5(digest): digest for digest in repository.revisions}
+            hashes = {md5(x): x for x in repository.revisions}
             for tag, entry in entries.items():
                 last = repository.dead_tags.pop(tag, Tag("", 0, 0))
                 modified = max(last.modified, entry.modified)
@@ -167,11 +169,12 @@ class Walk:
             if DIGEST.fullmatch(content):
                 self._add_tag(name, tag, sys.intern(content), modified)
             elif content:
-                self.unclear.append(f"{key} names no digest")
+                self.repositories[name].odd.append(f"{name}:{tag}: it names no digest")
 
     def _add_tag(self, name: str, tag: str, digest: str, modified: float) -> None:
-        pushed = self._pushed(name, tag, digest, modified)
-        self.repositories[name].tags[tag] = Tag(digest, pushed, modified)
+        repository = self.repositories[name]
+        repository.tags[tag] = self._pushed(name, tag, Tag(digest, modified, modified))
+        repository.past.pop(tag_key(name, tag, digest), None)
 
     def _read(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return keys with their content; an empty one if it is gone."""
@@ -187,72 +190,51 @@ class Walk:
 
     def read_manifests(self, digests: Iterable[str]) -> None:
         """Read manifests that were not read yet; a missing one is no blob from now on."""
-        new = [digest for digest in digests if digest not in self.manifests]
+        new = []
+        for digest in digests:
+            if digest in self.manifests:
+                continue
+            if known := digest in self.blobs and self._references.get(digest):
+                self.manifests[digest] = known
+            elif self.blobs.get(digest, 0) > MANIFEST_BYTES:
+                self.manifests[digest] = Manifest(odd="it is larger than any manifest")
+            else:
+                new.append(digest)
 
-        def read(digest: str) -> tuple[str, bytes | None]:
-            return digest, self._objects.get(blob_key(digest))
-
-        for digest, content in self._objects.each(read, new):
-            if content is None:
+        for digest, size, manifest in self._objects.each(self._read_manifest, new):
+            if manifest is None:
                 self.blobs.pop(digest, None)
                 continue
-            self.blobs[digest] = len(content)
-            if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
-                self.damaged.add(digest)
-                continue
+            self.blobs[digest] = size
+            self.manifests[digest] = manifest
+            if digest not in self.damaged:
+                self._references.add(digest, manifest)
+        self._note_odd()
+
+    def _read_manifest(self, digest: str) -> tuple[str, int, Manifest | None]:
+        with _READING if self.blobs.get(digest, 0) > LARGE_BYTES else nullcontext():
             try:
-                self.manifests[digest] = parse_manifest(content)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                self.unclear.append(f"the manifest {digest}: {error!r}")
+                content = self._objects.get(blob_key(digest))
+            except StorageError:
+                # One object that its server cannot read is one image's problem.
+                self._unreadable += 1
+                if self._unreadable > MOST_UNREADABLE:
+                    raise
+                self.damaged.add(digest)
+                return digest, self.blobs.get(digest, 0), Manifest(odd="it cannot be read")
+            if content is None:
+                return digest, 0, None
+            if not matches(content, digest):
+                self.damaged.add(digest)
+            manifest = read_manifest(content)
+            # A text of 4 MiB can mention 60,000 digests of nothing, which was not pushed with it.
+            others = [sys.intern(x) for x in manifest.others if x in self.blobs or x in self.swept]
+            return digest, len(content), manifest._replace(others=tuple(others))
 
-
-def _add_tag_link(
-    repository: Repository, rest: str, entry: Entry, currents: dict[str, Entry]
-) -> None:
-    if not (match := _TAG.fullmatch(rest)):
-        return
-    tag, kind, algorithm, value = match.groups()
-    if kind == "current":
-        currents[tag] = entry
-    elif tag not in repository.dead_tags or repository.dead_tags[tag].modified < entry.modified:
-        digest = sys.intern(f"{algorithm}:{value}")
-        repository.dead_tags[tag] = Tag(digest, entry.modified, entry.modified)
-
-
-def _add_upload(repository: Repository, rest: str, entry: Entry) -> None:
-    upload, _, file = rest.partition("/")
-    keys, latest = repository.uploads.get(upload, ([], 0.0))
-    repository.uploads[upload] = ([*keys, entry.key], max(latest, entry.modified))
-    if file == "startedat":
-        repository.started.add(upload)
-
-
-def _digest(pattern: re.Pattern[str], text: str) -> str:
-    match = pattern.fullmatch(text)
-    return sys.intern(f"{match[1]}:{match[2]}") if match else ""
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def blob_key(digest: str) -> str:
-    """Return the key of a blob's content."""
-    algorithm, _, value = digest.partition(":")
-    return f"{ROOT}blobs/{algorithm}/{value[:2]}/{value}/data"
-
-
-def swept_key(digest: str) -> str:
-    """Return the key of a deleted blob's copy."""
-    return SWEPT + digest.replace(":", "/")
-
-
-def link_key(repository: str, kind: str, digest: str) -> str:
-    """Return the key of a link: ``_layers`` and ``_manifests/revisions`` are the kinds."""
-    return f"{ROOT}repositories/{repository}/{kind}/{digest.replace(':', '/')}/link"
-
-
-def tag_key(repository: str, tag: str, digest: str = "") -> str:
-    """Return the key of a tag's link to its manifest, or to one that it has ever named."""
-    entry = f"index/{digest.replace(':', '/')}" if digest else "current"
-    return f"{ROOT}repositories/{repository}/_manifests/tags/{tag}/{entry}/link"
+    def _note_odd(self) -> None:
+        odd = {digest: x.odd for digest, x in self.manifests.items() if x.odd}
+        for name, repository in self.repositories.items() if odd else ():
+            labels = {x: f"{name}@{x}" for x in repository.revisions}
+            labels |= {x.digest: f"{name}:{tag}" for tag, x in repository.tags.items()}
+            lines = (f"{labels[digest]}: {odd[digest]}" for digest in sorted(odd.keys() & labels))
+            repository.odd += [line for line in lines if line not in repository.odd]

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import itertools
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
+from scripts.shared.listing import Entry, ListingError, parse_page
 from scripts.shared.s3 import NOTHING, Bucket
 
 REQUEST_SECONDS = 60
@@ -31,28 +33,15 @@ PART_BYTES = 512 * 2**20
 """The largest object that is copied by one request, so that it takes less than a minute; the limit
 of S3 is 5 GiB: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
 
+BATCH = 2000
+"""How many items are handed to the threads at a time."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class StorageError(Exception):
     """The storage did not do what it was asked for."""
-
-
-class Entry(NamedTuple):
-    """One line of a listing.
-
-    Attributes:
-        key: The object's key.
-        size: Its size in bytes.
-        modified: When it was written, in seconds since 1970, by the server's clock.
-        etag: For an object that was written by one request the MD5 of its content; else anything.
-    """
-
-    key: str
-    size: int
-    modified: float
-    etag: str
 
 
 class Response(NamedTuple):
@@ -102,31 +91,37 @@ class Objects:
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Return the function's results for all items; it runs in many threads."""
-        return list(self._pool.map(function, items))
+        results: list[Result] = []
+        left = iter(items)
+        # What is under way takes a kilobyte each, and there may be a million.
+        while batch := list(itertools.islice(left, BATCH)):
+            results += self._pool.map(function, batch)
+        return results
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Yield all objects whose keys start so, in pages of 1,000.
+        """Yield all objects whose keys start so, in order, in pages of 1,000.
 
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+        Raises:
+            StorageError: A response does not prove that it is the next page.
         """
-        query = {"list-type": "2", "prefix": self._prefix + prefix}
+        whole = self._prefix + prefix
+        query, after = {"list-type": "2", "prefix": whole}, ""
+        tokens: set[str] = set()
         while True:
-            page = ElementTree.fromstring(self._call("GET", None, query=query).body)  # noqa: S314
-            token = ""
-            for element in page:
-                name = _name(element)
-                if name == "Contents":
-                    yield self._entry({_name(child): child.text or "" for child in element})
-                elif name == "NextContinuationToken":
-                    token = element.text or ""
+            body = self._call("GET", None, query=query).body
+            try:
+                entries, token = parse_page(body, self._bucket.name, whole, after)
+            except ListingError as error:
+                raise StorageError(f"the list of {self.place}/{prefix}: {error}") from error
+            if token in tokens:
+                raise StorageError(f"the list of {self.place}/{prefix}: a page comes twice")
+            for entry in entries:
+                yield entry._replace(key=entry.key[len(self._prefix) :])
+                after = entry.key
             if not token:
                 return
+            tokens.add(token)
             query["continuation-token"] = token
-
-    def _entry(self, fields: Mapping[str, str]) -> Entry:
-        key = fields["Key"][len(self._prefix) :]
-        modified = _timestamp(fields["LastModified"])
-        return Entry(key, int(fields["Size"]), modified, fields["ETag"].strip('"'))
 
     def get(self, key: str) -> bytes | None:
         """Return an object's content; None if there is no such object."""
@@ -144,12 +139,15 @@ class Objects:
         if response.status == 404:
             return None
         headers = response.headers
-        size, modified = int(headers["content-length"]), _seconds(headers["last-modified"])
-        return Entry(key, size, modified, headers["etag"].strip('"'))
+        try:
+            size, modified = int(headers["content-length"]), _seconds(headers["last-modified"])
+            return Entry(key, size, modified, headers["etag"].strip('"'))
+        except (KeyError, ValueError) as error:
+            raise StorageError(f"HEAD {key}: a header is missing, or odd: {error}") from error
 
     def put(self, key: str, content: bytes) -> str:
         """Write an object, and return its ETag."""
-        return self._call("PUT", key, body=content).headers["etag"].strip('"')
+        return self._call("PUT", key, body=content).headers.get("etag", "").strip('"')
 
     def delete(self, key: str) -> None:
         """Delete an object, if it is there."""
@@ -185,7 +183,7 @@ class Objects:
     def _finish(self, method: str, key: str, **request: object) -> Response:
         """Send a request that may fail although its status is 200."""
         response = self._call(method, key, **request)  # type: ignore[arg-type] # passed through
-        if b"<Error>" in response.body:
+        if re.search(rb"<Error[\s>]", response.body):
             raise StorageError(f"{method} {key}: {response.body[:300].decode(errors='replace')}")
         return response
 
@@ -218,11 +216,11 @@ class Objects:
         for pause in (*RETRY_SECONDS, None):
             try:
                 response = self._send(method, url, headers, body, keep)
-                if response.status in accepted:
+                if response.status in accepted and not _says_nothing(method, response):
                     return response
                 excerpt = response.body[:300].decode(errors="replace")
                 message = f"{method} {url}: {response.status} {excerpt}"
-                if response.status < 500:
+                if response.status < 500 and response.status != 429:
                     break
             except (OSError, http.client.HTTPException) as error:
                 self._local.connection.close()
@@ -258,6 +256,15 @@ class Objects:
         return Response(stream.status, received, b"".join(content), hashed.hexdigest())
 
 
+def _says_nothing(method: str, response: Response) -> bool:
+    """Return whether a status 404 is not the storage's word that there is no such object.
+
+    A proxy before it may send one, too. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+    said = b"<Code>NoSuchKey</Code>" in response.body
+    return method == "GET" and response.status == 404 and not said
+
+
 def _name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2]
 
@@ -267,11 +274,9 @@ def _text(response: Response, name: str) -> str:
     return next((child.text or "" for child in root.iter() if _name(child) == name), "")
 
 
-def _timestamp(text: str) -> float:
-    """Return seconds since 1970 of such as 2026-11-25T12:00:00.123Z."""
-    whole = datetime.fromisoformat(f"{text[:19]}+00:00").timestamp()
-    return whole + float(f"0{text[19:].rstrip('Z')}")
-
-
 def _seconds(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp()
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    # Before Python 3.10 it was the first of them.
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"the storage sends a time that is none: {date!r}") from error

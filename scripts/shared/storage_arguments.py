@@ -10,6 +10,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.s3 import Bucket, Key
@@ -29,9 +30,21 @@ def objects_of(args: argparse.Namespace) -> Objects:
     """Return the objects of the bucket that the arguments name.
 
     Raises:
-        StorageError: The selected stack has no such output.
+        StorageError: It is not known.
     """
-    connection = json.loads(args.storage.read_text() if args.storage else _stack_output())
+    if not args.storage:
+        return _objects(stack_output("storage_connection"))
+    try:
+        return _objects(json.loads(args.storage.read_text()))
+    except (ValueError, KeyError, TypeError) as error:
+        # Never the message: it can hold what is in the file.
+        raise StorageError(
+            f"{args.storage} is not the output storage_connection ({type(error).__name__}); fix: "
+            f"(umask 077 && {' '.join(_command('storage_connection'))} > {args.storage})"
+        ) from None
+
+
+def _objects(connection: Mapping[str, str]) -> Objects:
     return Objects(bucket_of(connection), connection["root_directory"])
 
 
@@ -46,9 +59,14 @@ def bucket_of(connection: Mapping[str, str]) -> Bucket:
     )
 
 
-def _stack_output() -> str:
-    command = ["pulumi", "stack", "output", "storage_connection", "--json", "--show-secrets"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def stack_output(*name: str) -> dict[str, Any]:
+    """Return an output of the selected stack, or all of them; raises :class:`.StorageError`."""
+    result = subprocess.run(_command(*name), capture_output=True, text=True, check=False)
     if result.returncode:
         raise StorageError(result.stderr.strip())
-    return result.stdout
+    values: dict[str, Any] = json.loads(result.stdout)
+    return values
+
+
+def _command(*name: str) -> list[str]:
+    return ["pulumi", "stack", "output", *name, "--json", "--show-secrets"]

@@ -1,9 +1,8 @@
 """Check that a bucket can hold images; if it cannot, name what is wrong and how to fix it.
 
 It runs in a Job of `pulumi up`, inside the cluster, before the registry starts. It uses the bucket
-as the registry will: it lists it, writes, reads and deletes an object, and uploads in parts.
-
-Plain Python 3.9 with nothing installed, beside s3.py and storage_errors.py.
+as the registry and its maintenance will: it lists it, page by page, writes, reads and deletes
+objects, and uploads in parts. Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from scripts.shared.listing import ListingError, Page, parse_page
 from scripts.shared.s3 import NOTHING, Bucket, Response, read_key, send
 from scripts.storage.storage_errors import NEW_SECONDS, Diagnosis, UnusableStorageError
 
@@ -91,6 +91,28 @@ class Storage:
             raise
         self.request(action, "DELETE", name, query)
 
+    def require_listed(self, prefix: str, query: Mapping[str, str], after: str) -> Page:
+        """Return a page of a list.
+
+        Args:
+            prefix: What the keys begin with.
+            query: What to ask for beside it.
+            after: The last key of the page before.
+
+        Raises:
+            UnusableStorageError: If it does not prove that it is one.
+        """
+        asked = {"list-type": "2", **({"prefix": prefix} if prefix else {}), **query}
+        body = self.request("s3:ListBucket", "GET", query=asked).body
+        try:
+            return parse_page(body, self.bucket.name, prefix, after)
+        except ListingError as error:
+            raise self.unlisted(str(error)) from error
+
+    def unlisted(self, problem: str) -> UnusableStorageError:
+        """Return the error of a server whose lists cannot be relied on."""
+        return self._diagnosis.unlisted(problem)
+
     def require_private(self, name: str = "") -> None:
         """Fail if an anonymous client may read an object, or list the bucket.
 
@@ -138,7 +160,7 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
     Raises:
         UnusableStorageError: On the first thing that did not work.
     """
-    storage.request("s3:ListBucket", "GET", query={"list-type": "2", "max-keys": "1"})
+    storage.require_listed("", {"max-keys": "1"}, "")
     yield "listed the bucket"
     storage.require_private()
     yield "an anonymous client may not"
@@ -153,6 +175,8 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
         # A policy may let everybody read what nobody can list, and names of tags can be guessed.
         storage.require_private(name)
     yield "wrote, read and deleted an object, which an anonymous client may not read"
+    _check_pages(storage, f"{name}/")
+    yield "listed objects in order, page by page"
     started = storage.request("s3:PutObject", "POST", name, {"uploads": ""})
     upload = {"uploadId": started.element("UploadId")}
     with storage.removing("s3:AbortMultipartUpload", name, upload):
@@ -163,6 +187,29 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
         if uploads.element("UploadId") != upload["uploadId"]:
             raise UnusableStorageError(f"{storage.bucket.url()}: it does not list a started upload")
     yield "started, listed and aborted an upload in parts"
+
+
+def _check_pages(storage: Storage, prefix: str) -> None:
+    """Fail unless a list of several pages shows each object once, in the order of their keys.
+
+    What a list does not show counts as deleted in the end: docs/maintenance.md.
+    """
+    # In a file system a folder comes before the names that its own begins.
+    names = [f"{prefix}{name}" for name in ("a-b", "a.b", "a/b")]
+    with ExitStack() as written:
+        for name in names:
+            storage.request("s3:PutObject", "PUT", name)
+            written.enter_context(storage.removing("s3:DeleteObject", name))
+        query, listed = {"max-keys": "1"}, [""]
+        # One more than there should be.
+        for _ in range(len(names) + 1):
+            page = storage.require_listed(prefix, query, listed[-1])
+            listed += [entry.key for entry in page.entries]
+            query["continuation-token"] = page.token
+            if not page.token:
+                break
+        if listed[1:] != names or page.token:
+            raise storage.unlisted(f"of {len(names)} objects, one by one, they show {listed[1:]}")
 
 
 def _time_out(*_: object) -> NoReturn:

@@ -77,6 +77,17 @@ class Diagnosis:
         text = f"no response: {reason or type(reason).__name__}"
         return self._error("endpoint", text, retry_seconds=NETWORK_SECONDS)
 
+    def unlisted(self, problem: str) -> UnusableStorageError:
+        """Return why the server's lists cannot be relied on.
+
+        Args:
+            problem: What is wrong with one.
+        """
+        text = f"its lists cannot be relied on: {problem}"
+        if self.managed:
+            return UnusableStorageError(f"{self.bucket.url()}: {text}")
+        return self._error("endpoint", f"{text}; update the server, or take another")
+
     def exposure(self, response: Response, name: str) -> UnusableStorageError | None:
         """Return what is wrong if an anonymous client has access, or if that is not known.
 

@@ -18,7 +18,7 @@ import pytest
 
 from components.monitoring.alerts import alert_groups
 from components.monitoring.dashboard import dashboard
-from scripts.maintenance.walk import blob_key
+from scripts.maintenance.keys import blob_key
 from tests.sandbox import prometheus
 from tests.sandbox.clients import send
 from tests.sandbox.crane import Crane

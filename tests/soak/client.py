@@ -8,6 +8,7 @@ import http.client
 import json
 import random
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from tests.soak.servers import PASSWORD
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
@@ -51,6 +53,8 @@ class Image:
         blobs: Its configuration and layers, by digest.
         manifest: Its manifest.
         children: The images of an index.
+        media_type: That of the manifest.
+        described_by: What describes it, such as signatures, each an image of its own.
     """
 
     repository: str
@@ -58,14 +62,26 @@ class Image:
     blobs: Mapping[str, bytes]
     manifest: bytes
     children: tuple[Image, ...] = ()
+    media_type: str = MANIFEST
+    described_by: tuple[Image, ...] = ()
 
     @property
     def digest(self) -> str:
         return digest_of(self.manifest)
 
     @property
-    def media_type(self) -> str:
-        return INDEX if self.children else MANIFEST
+    def path(self) -> str:
+        """Where it is pushed to."""
+        return f"/v2/{self.repository}/manifests/{self.tag or self.digest}"
+
+    @property
+    def path_of_digest(self) -> str:
+        return f"/v2/{self.repository}/manifests/{self.digest}"
+
+    def parts(self) -> set[str]:
+        """Return the digests of all that it needs, and of itself."""
+        needed = {self.digest, *self.blobs}
+        return needed.union(*(x.parts() for x in (*self.children, *self.described_by)))
 
 
 def describe(media_type: str, content: bytes) -> dict[str, Any]:
@@ -89,7 +105,7 @@ def index(repository: str, tag: str, children: list[Image]) -> Image:
         "mediaType": INDEX,
         "manifests": [describe(MANIFEST, child.manifest) for child in children],
     }
-    return Image(repository, tag, {}, json.dumps(manifest).encode(), tuple(children))
+    return Image(repository, tag, {}, json.dumps(manifest).encode(), tuple(children), INDEX)
 
 
 class Client:
@@ -118,7 +134,7 @@ class Client:
 
         Raises:
             RefusedError: If the response has another status, or is cut short.
-            OSError: If there was no response.
+            OSError: If there was no response, or that of a proxy before a process that is gone.
         """
         address = address or self._random.choice(self.addresses)
         connections: dict[str, http.client.HTTPConnection]
@@ -127,7 +143,7 @@ class Client:
         if connection is None:
             host, _, port = address.partition(":")
             connection = http.client.HTTPConnection(host, int(port), timeout=REQUEST_SECONDS)
-        headers = {"Accept": f"{MANIFEST}, {INDEX}", "Content-Type": content_type}
+        headers = {"Accept": f"{MANIFEST}, {INDEX}, {DOCKER}", "Content-Type": content_type}
         headers["Authorization"] = _LOGIN
         try:
             connection.request(method, path, body, headers)
@@ -141,6 +157,8 @@ class Client:
             connection.close()
             raise ConnectionError(f"{method} {path}: {error!r}") from error
         connections[address] = connection
+        if response.status in {502, 503, 504}:
+            raise ConnectionError(f"{method} {path}: {response.status}")
         if response.status not in accepted:
             excerpt = response.body[:200].decode(errors="replace")
             raise RefusedError(f"{method} {path}: {response.status} {excerpt}")
@@ -151,19 +169,28 @@ class Client:
         for connection in self._local.__dict__.pop("connections", {}).values():
             connection.close()
 
-    def push(self, pushed: Image) -> None:
-        """Push an image as clients do: ask for each part, and send it if it is not there."""
+    def push(self, pushed: Image, pause: float = 0) -> None:
+        """Push an image as clients do: ask for each part, and send it if it is not there.
+
+        Args:
+            pushed: The image.
+            pause: How many seconds pass before the manifest is pushed.
+        """
         base = f"/v2/{pushed.repository}"
         for child in pushed.children:
-            there = self.call("HEAD", f"{base}/manifests/{child.digest}", (200, 404))
-            if there.status == 404:
+            if self.call("HEAD", child.path, (200, 404)).status == 404:
                 self.push(child)
         for digest, content in pushed.blobs.items():
             if self.call("HEAD", f"{base}/blobs/{digest}", (200, 404)).status == 404:
                 self._upload(base, digest, content)
-        reference = pushed.tag or pushed.digest
-        path = f"{base}/manifests/{reference}"
-        self.call("PUT", path, (201,), pushed.manifest, pushed.media_type)
+        time.sleep(pause)
+        self.name(pushed)
+        for describing in pushed.described_by:
+            self.push(describing)
+
+    def name(self, pushed: Image) -> None:
+        """Push a manifest only, without asking for what it needs."""
+        self.call("PUT", pushed.path, (201,), pushed.manifest, pushed.media_type)
 
     def _upload(self, base: str, digest: str, content: bytes) -> None:
         query = ""
@@ -184,16 +211,15 @@ class Client:
             RefusedError: If it is not what was pushed.
         """
         base = f"/v2/{pulled.repository}"
-        for reference in filter(None, (pulled.tag, pulled.digest)):
-            path = f"{base}/manifests/{reference}"
+        for path in dict.fromkeys((pulled.path, pulled.path_of_digest)):
             if self.call("GET", path, (200,), address=address).body != pulled.manifest:
                 raise RefusedError(f"GET {path}: another manifest")
         for digest, content in pulled.blobs.items():
             path = f"{base}/blobs/{digest}"
             if self.call("GET", path, (200,), address=address).body != content:
                 raise RefusedError(f"GET {path}: other content")
-        for child in pulled.children:
-            self.pull(child, address)
+        for other in (*pulled.children, *pulled.described_by):
+            self.pull(other, address)
 
 
 def _local(location: str) -> str:

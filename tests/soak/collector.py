@@ -1,46 +1,71 @@
-"""Collect over and over, with short times, until the process is killed; one line of JSON a run."""
+"""Maintain over and over, with short times, until the process is killed; one line of JSON a run."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
-from scripts.maintenance.collect import Collection, Settings
-from scripts.maintenance.collection_plan import Times
-from scripts.maintenance.collection_state import load
+from scripts.maintenance import fuse, repair, sample
+from scripts.maintenance.maintain import Maintenance, Task
+from scripts.maintenance.plan import Times
 from scripts.maintenance.registry_pods import Pods
-from scripts.maintenance.retention import DAY, Retention
-from scripts.maintenance.walk import Walk
-from scripts.shared.objects import Objects
-from scripts.shared.s3 import Bucket, read_key
+from scripts.shared.objects import Objects, Response, StorageError
+from scripts.shared.s3 import NOTHING, Bucket, read_key
+from tests.soak.rules import RETENTION, TIMES
 from tests.soak.servers import BUCKET, PASSWORD, REGION, LoopbackPods
 
-TIMES = Times(keep=3, grace=3, quiet=0, patience=0)
-RETENTION = Retention(untagged_days=2 / DAY)
 PAUSE_SECONDS = 0.2
 
-RECHECK_SECONDS = 4
-"""Longer than a registry that has little of the processor takes to delete an image."""
+PAGE = 100
+"""How many objects a list has at a time, so that there are many pages."""
+
+# Longer than a registry that has little of the processor takes to delete an image.
+repair.SETTLE_SECONDS = 4
+# It would stop each run, and hide what else would go wrong.
+fuse.SHARE = 0
+# Thousands of small blobs would be read in each run.
+sample.SAMPLE_BLOBS = 20
 
 
-def run(objects: Objects, pods: Pods, times: Times = TIMES) -> dict[str, object]:
-    """Collect once; what is lost is looked for once more, as the maintenance does."""
-    settings = Settings(pods, RETENTION, times)
-    state, walk = load(objects), Walk(objects)
-    collection = Collection(objects, walk, state, settings)
-    if collection.health.lost:
-        time.sleep(RECHECK_SECONDS)
-        state, walk = load(objects), Walk(objects)
-        collection = Collection(objects, walk, state, settings)
-    lost = list(collection.health.lost)
-    if lost or walk.unclear:
-        collection.save()
-    else:
-        collection.run()
-    report = {"lost": lost, "unclear": walk.unclear, "problem": collection.problem}
-    return {**report, "report": collection.report, "blobs": len(walk.blobs)}
+class PagedObjects(Objects):
+    """The objects of a bucket, in small pages."""
+
+    def _call(
+        self, method: str, key: str | None, *, query: Mapping[str, str] = NOTHING, **rest: Any
+    ) -> Response:
+        more = {"max-keys": str(PAGE)} if "list-type" in query else {}
+        return super()._call(method, key, query={**query, **more}, **rest)
+
+
+def run(objects: Objects, pods: Pods, times: Times = TIMES) -> dict[str, Any]:
+    """Do one run of the maintenance, and return its report."""
+    began, printed = time.time(), io.StringIO()
+    task = Task("1 soak", pods, RETENTION, dry_run=False, collect=True, times=times)
+    with redirect_stdout(printed):
+        try:
+            maintenance = Maintenance(objects, task)
+            maintenance.run()
+            problems = maintenance.problems
+        except StorageError as error:
+            problems = [str(error)]
+    lines = printed.getvalue().splitlines()
+    return {
+        "began": began,
+        "ended": time.time(),
+        "problems": problems,
+        "odd": [line for line in lines if line.startswith("not understood: ")],
+        "report": [line for line in lines if line.split(": ")[0] in REPORTED],
+    }
+
+
+REPORTED = {"given back", "expired", "unlinked", "deleted", "waiting", "nothing is deleted"}
+"""How lines begin that say what was done."""
 
 
 def main() -> None:
@@ -49,7 +74,7 @@ def main() -> None:
     bucket = Bucket(endpoint, REGION, BUCKET, True, read_key(Path(key_file)))
     times = TIMES._replace(keep=float(seconds[0]), grace=float(seconds[0])) if seconds else TIMES
     while True:
-        with Objects(bucket, threads=8) as objects:
+        with PagedObjects(bucket, threads=8) as objects:
             report = run(objects, LoopbackPods(f"pods:{port}", "maintenance", PASSWORD), times)
         print(json.dumps(report), flush=True)
         time.sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""A proxy in front of the S3 server, which holds, fails or counts requests."""
+"""A proxy in front of the S3 server, which holds, fails or counts requests, or changes lists."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 Hook = Callable[[str, str], int]
 """Is called with method and path before a request is passed on. What it returns is responded with
 instead, if it is not 0; it may also take its time."""
+
+Lie = Callable[[bytes], bytes]
+"""Is called with a page of a list, and returns what is responded with instead."""
 
 
 class Proxy(ThreadingHTTPServer):
@@ -26,6 +29,7 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = port
         self.hook: Hook = lambda method, path: 0  # noqa: ARG005 - nothing happens by default
+        self.lie: Lie = lambda page: page
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
     def handle_error(self, *_: object) -> None:
@@ -60,6 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body, dict(self.headers.items()))
             response = connection.getresponse()
             content = response.read()
+            if response.status == 200 and "list-type=2" in self.path:
+                content = self.server.lie(content)
             self.respond(response.status, dict(response.getheaders()), content)
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""A long history with the collection, and the same with the registry's own: that must fail."""
+"""A long history beside the maintenance, on pods and lists of which some fail or lie."""
 
 from __future__ import annotations
 
@@ -11,49 +11,67 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
-import pytest
-
+from scripts.maintenance.references import References
+from scripts.maintenance.walk import Walk
 from tests.soak import collector
-from tests.soak.conftest import ROOT, SHORT
-from tests.soak.history import History
+from tests.soak.conftest import ROOT
+from tests.soak.history import ODD, History
+from tests.soak.lies import LIES
+from tests.soak.proxy import Proxy
 from tests.soak.servers import HOSTS, Servers
 
 SEED = 1
 
-
 RESTARTS = 6
-"""How often a registry is restarted in a history: in order, or killed, in turns."""
+"""How often a pod is restarted in a history: in order, or killed, in turns."""
 
 DELETED_SECONDS = 180
 """How long a history may go on until something was deleted: it is kept for 3 s, then goes in steps.
 """
 
-SLICES = 10
-"""How many short histories, one after the other, may pass before an image is broken."""
+TRUE_SECONDS, FALSE_SECONDS = 6, 3
+"""For how long lists are true, and then false, in turns."""
+
+SEEN_LIES = 3
+"""How many a history sees at least. Each is tried in tests/soak/test_controls.py."""
+
+CLEAN_SECONDS = 120
+"""How long it may take in the end until nothing is left that nothing needs."""
 
 
 class Disturbance:
-    """What happens meanwhile: runs of the collection, of which every third is killed, and rollouts.
+    """What happens meanwhile: runs of the maintenance, of which some are killed, false lists, and
+    rollouts.
 
     Args:
         servers: The servers.
         operations: How many operations the history has.
+        proxy: Before the S3 server.
     """
 
-    def __init__(self, servers: Servers, operations: int) -> None:
-        self._servers, self._operations = servers, operations
+    def __init__(self, servers: Servers, operations: int, proxy: Proxy) -> None:
+        self._servers, self._operations, self._proxy = servers, operations, proxy
         self._random = random.Random(SEED)
         self.counts: Counter[str] = Counter()
+        self.lies: list[tuple[float, float]] = []
+        """When lists were false."""
         self._log = servers.folder / "collector.log"
+        self._errors = servers.folder / "collector.err"
+        self._turned = time.time()
+        self._lying = False
 
     @property
     def reports(self) -> list[dict[str, Any]]:
         """What the runs reported; the last line may be half written."""
         lines = self._log.read_text().split("\n")[:-1]
         return [json.loads(line) for line in lines]
+
+    @property
+    def errors(self) -> str:
+        """What crashed."""
+        return self._errors.read_text()
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -66,9 +84,9 @@ class Disturbance:
 
     def _start(self) -> None:
         servers = self._servers
-        command = [sys.executable, "-m", "tests.soak.collector", servers.endpoint]
+        command = [sys.executable, "-m", "tests.soak.collector", self._proxy.endpoint]
         command += [str(servers.folder / "credentials"), str(servers.maintenance_port)]
-        with self._log.open("a") as log, (servers.folder / "collector.err").open("a") as errors:
+        with self._log.open("a") as log, self._errors.open("a") as errors:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=errors)
 
     def _kill(self) -> None:
@@ -76,9 +94,10 @@ class Disturbance:
         self._process.wait()
 
     def disturb(self, acknowledged: int) -> None:
-        """Kill the collection at some moment of its third run, and now and then a registry."""
+        """Kill the maintenance at some moment, and now and then a pod; or make lists false."""
         time.sleep(self._random.uniform(0.1, 0.5))
-        if len(self._log.read_text().splitlines()) >= 2 * self.counts["collection killed"] + 2:
+        self._turn()
+        if len(self._log.read_text().splitlines()) >= 3 * self.counts["collection killed"] + 3:
             time.sleep(self._random.uniform(0, 1))
             self._kill()
             self._start()
@@ -92,49 +111,106 @@ class Disturbance:
             self._servers.start_registry(host)
             self.counts[kind] += 1
 
+    def _turn(self) -> None:
+        now = time.time()
+        if now - self._turned < (FALSE_SECONDS if self._lying else TRUE_SECONDS):
+            return
+        if self._lying:
+            self.tell_the_truth()
+        else:
+            self._proxy.lie = list(LIES.values())[len(self.lies) % len(LIES)]
+            self._lying, self._turned = True, now
 
-def test_nothing_that_was_acknowledged_breaks_while_it_is_collected(
+    def tell_the_truth(self) -> None:
+        """End a false list, if there is one."""
+        self._proxy.lie = lambda page: page
+        if self._lying:
+            self.lies.append((self._turned, time.time()))
+        self._lying, self._turned = False, time.time()
+
+    def lied_to(self, report: dict[str, Any]) -> bool:
+        """Return whether some list of a run was false."""
+        return any(report["began"] < end and report["ended"] > start for start, end in self.lies)
+
+    def only_lied_to(self, report: dict[str, Any]) -> bool:
+        """Return whether all lists of a run were false."""
+        return any(report["began"] > start and report["ended"] < end for start, end in self.lies)
+
+
+def test_nothing_that_was_acknowledged_breaks_while_it_is_maintained(
     servers: Servers, operations: int
 ) -> None:
     history = History([f"{host}:{servers.registry_port}" for host in HOSTS], SEED)
-    disturbance = Disturbance(servers, operations)
-    latest = time.monotonic() + DELETED_SECONDS
+    with Proxy(servers.s3_port) as proxy:
+        disturbance = Disturbance(servers, operations, proxy)
+        latest = time.monotonic() + DELETED_SECONDS
 
-    def enough() -> bool:
-        deleted = summary(disturbance.reports)["deleted"] > 0
-        return history.acknowledged >= operations and (deleted or time.monotonic() > latest)
+        def enough() -> bool:
+            deleted = summary(disturbance.reports)["deleted"] > 0
+            late = time.monotonic() > latest
+            done = deleted and len(disturbance.lies) >= SEEN_LIES
+            return history.acknowledged >= operations and (done or late)
 
-    with disturbance.collecting():
-        history.run(enough, disturbance.disturb)
-    with servers.objects() as objects:
-        for _ in range(3):
-            report = collector.run(objects, servers.pods())
-    print(dict(history.counts), dict(disturbance.counts), summary(disturbance.reports))
+        with disturbance.collecting():
+            history.run(enough, disturbance.disturb)
+            disturbance.tell_the_truth()
+    reports = disturbance.reports
+    history.settle()
+    left = clean(servers, history)
+    print(dict(history.counts), dict(disturbance.counts), summary(reports))
     print(*history.notes, sep="\n")
+    assert not disturbance.errors
     assert not history.broken()
-    for each in (*disturbance.reports, report):
-        assert not each["unclear"]
-        # A registry that is killed while it deletes an image leaves the tag.
-        assert not [x for x in each["lost"] if x.split(": ")[0] not in history.half_deleted]
-    assert summary(disturbance.reports)["deleted"] > 0
+    for host in HOSTS:
+        servers.stop(host)
+        servers.start_registry(host)
+    assert not history.broken(), "what pods remembered hid it"
+    assert not left, "garbage stays"
+    true_reports = [x for x in reports if not disturbance.lied_to(x)]
+    false_reports = [x for x in reports if disturbance.only_lied_to(x)]
+    assert not late(history, true_reports)
+    assert not [x["problems"] for x in true_reports if x["problems"]]
+    for report in reports:
+        assert all(line.startswith(f"not understood: {ODD}") for line in report["odd"])
+    assert false_reports
+    assert all(x["problems"] for x in false_reports)
+    assert not summary(false_reports)["deleted"]
+    assert summary(reports)["deleted"] > 0
+    assert summary(reports)["expired"] > 0
 
 
-def test_the_registrys_own_collection_breaks_images(servers: Servers) -> None:
-    """Or the history above would show nothing."""
-    history = History([f"{host}:{servers.registry_port}" for host in HOSTS], SEED)
-    command = [str(servers.tools / "registry"), "garbage-collect", "--delete-untagged"]
-    config = servers.config(HOSTS[0], servers.endpoint)
+def clean(servers: Servers, history: History) -> dict[str, set[str]]:
+    """Maintain until nothing is left that nothing needs, and return what is left then."""
+    deadline = time.monotonic() + CLEAN_SECONDS
+    needed = history.parts()
+    while True:
+        with servers.objects() as objects:
+            report = collector.run(objects, servers.pods())
+            assert not report["problems"], report
+            walk = Walk(objects, References(objects))
+            repositories = walk.repositories.values()
+            left = {
+                "blobs": walk.blobs.keys() - needed,
+                "copies": {*walk.swept},
+                "manifests": {y for x in repositories for y in x.revisions} - needed,
+                "layers": {y for x in repositories for y in x.layers} - needed,
+            }
+        if not any(left.values()) or time.monotonic() > deadline:
+            missing = needed - walk.blobs.keys()
+            assert not missing, [
+                key for key, live in history.live.items() if missing & live.image.parts()
+            ]
+            return {kind: digests for kind, digests in left.items() if digests}
+        time.sleep(0.5)
 
-    def collect(_: int) -> None:
-        subprocess.run(
-            [*command, str(config)], env=servers.environment(), capture_output=True, check=False
-        )
 
-    for number in range(1, SLICES + 1):
-        history.run(partial(history.has_done, number * SHORT), collect)
-        if history.broken():
-            return
-    pytest.fail("all images are whole")
+def late(history: History, reports: list[dict[str, Any]]) -> list[str]:
+    """Return what could not be pulled although a run might have given back what was missing."""
+    return [
+        f"{failure.image}: {failure.text}"
+        for failure in history.failures
+        if any(x["began"] > failure.since and x["ended"] < failure.pulled for x in reports)
+    ]
 
 
 def summary(reports: list[dict[str, Any]]) -> Counter[str]:

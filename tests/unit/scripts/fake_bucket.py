@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.maintenance.walk import blob_key, link_key, tag_key
-from scripts.shared.objects import Entry, Objects, StorageError
+from scripts.maintenance.keys import blob_key, link_key, tag_key
+from scripts.shared.listing import Entry
+from scripts.shared.objects import Objects, StorageError
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -33,7 +34,9 @@ class FakeBucket(Objects):
         modified: When it was written; now, if a test stores it by itself.
         read: The keys that were read.
         clock: The server's time, which tests move.
+        hidden: The start of the keys that no list shows.
         before: Is called with a method and a key before each request.
+        hides: Says of a key whether lists do not show it.
     """
 
     def __init__(self) -> None:
@@ -42,7 +45,9 @@ class FakeBucket(Objects):
         self.read: list[str] = []
         self.clock = 1_000_000.0
         self.place = "https://s3.example.com/images"
+        self.hidden = ""
         self.before: Callable[[str, str], None] = self.nothing
+        self.hides: Callable[[str], bool] = lambda _: False
 
     def nothing(self, method: str, key: str) -> None:
         """Do what happens before a request by default."""
@@ -55,13 +60,14 @@ class FakeBucket(Objects):
         return [function(item) for item in list(items)]
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        after, more = prefix, True
+        after, more = "", True
         while more:
             self._request("LIST", prefix)
             keys = sorted(key for key in self.stored if key.startswith(prefix) and key > after)
+            keys = [key for key in keys if not (self.hidden and key.startswith(self.hidden))]
             page, more = keys[:PAGE], len(keys) > PAGE
             after = page[-1] if page else after
-            yield from [self._stored_entry(key) for key in page]
+            yield from [self._stored_entry(key) for key in page if not self.hides(key)]
 
     def _stored_entry(self, key: str) -> Entry:
         content = self.stored[key]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from scripts.maintenance.retention import DAY, Retention, Rule
+from scripts.maintenance.clock import DAY
+from scripts.maintenance.retention import Retention, Rule
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B
 from tests.unit.scripts.fake_registry import World, done
 
 UNTAGGED = Retention(untagged_days=700 / DAY)
-LAST = Retention(rules=[Rule(["*"], last=1, days=0, matching=[])])
+LAST = Retention(rules=[Rule("last", ["*"], last=1, days=0, matching=[])])
 
 
 def deleted(world: World) -> None:

@@ -134,9 +134,20 @@ def test_a_certificate_that_is_not_trusted_is_named(serve: Serve) -> None:
     assert "its certificate is not trusted: unable to get local issuer certificate" in message
 
 
+EMPTY = (
+    "<ListBucketResult><Name>images</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated>"
+    "</ListBucketResult>"
+)
+
+
 def open_to(status: int) -> Handle:
     """Respond to anonymous requests with a status, and to signed ones with 200."""
-    return lambda request: (200 if request.headers.get("Authorization") else status, {}, "")
+
+    def handle(request: Request) -> Result:
+        signed = request.headers.get("Authorization")
+        return 200 if signed else status, {}, EMPTY if "list-type" in request.path else ""
+
+    return handle
 
 
 def test_a_bucket_that_everybody_can_list_is_refused(serve: Serve) -> None:
@@ -188,8 +199,8 @@ def test_a_failed_deletion_is_reported(serve: Serve, monkeypatch: pytest.MonkeyP
     def undeletable(request: Request) -> Result:
         if request.command == "DELETE":
             return refused("AccessDenied")(request)
-        body = "x" if request.path.startswith("/images/storage-check-") else ""
-        return *open_to(403)(request)[:2], body
+        status, headers, body = open_to(403)(request)
+        return status, headers, "x" if request.path.startswith("/images/storage-check-") else body
 
     assert "this key may not s3:DeleteObject" in failure(serve(undeletable))
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.unit.servers import Request, Result, Serve
 
 RANDOM = "ab" * 4
 NAME = f"/images/team/storage-check-{RANDOM}"
+NAMES = [f"{NAME}/{name}" for name in ("a-b", "a.b", "a/b")]
+PAGE = f"list-type=2&max-keys=1&prefix=team%2Fstorage-check-{RANDOM}%2F"
 REQUESTS = [
     "GET /images?list-type=2&max-keys=1",
     "HEAD /images",
@@ -23,6 +26,11 @@ REQUESTS = [
     f"GET {NAME}",
     f"HEAD {NAME}",
     f"DELETE {NAME}",
+    *(f"PUT {name}" for name in NAMES),
+    f"GET /images?{PAGE}",
+    f"GET /images?continuation-token=1&{PAGE}",
+    f"GET /images?continuation-token=2&{PAGE}",
+    *(f"DELETE {name}" for name in reversed(NAMES)),
     f"POST {NAME}?uploads=",
     f"GET /images?prefix=team%2Fstorage-check-{RANDOM}&uploads=",
     f"GET {NAME}?uploadId=7",
@@ -34,6 +42,7 @@ LINES = [
     "ok: listed the bucket",
     "ok: an anonymous client may not",
     "ok: wrote, read and deleted an object, which an anonymous client may not read",
+    "ok: listed objects in order, page by page",
     "ok: started, listed and aborted an upload in parts",
 ]
 
@@ -49,6 +58,7 @@ class Storage:
     def __init__(self) -> None:
         self.requests: list[str] = []
         self.responses: dict[str, tuple[int, str]] = {}
+        self.names = NAMES
         self._content: str | bytes = ""
 
     def respond(self, request: Request) -> Result:
@@ -64,9 +74,28 @@ class Storage:
             return 400, ""
         if "upload" in request.path:
             return 200, "<Upload><UploadId>7</UploadId></Upload>"
+        if "list-type" in request.path:
+            query = dict(parse_qsl(urlsplit(request.path).query))
+            return 200, self._page(query.get("prefix", ""), int(query.get("continuation-token", 0)))
         if request.command == "PUT":
             self._content = request.body
         return 200, self._content
+
+    def _page(self, prefix: str, start: int) -> str:
+        keys = [name.removeprefix("/images/") for name in self.names] if prefix else []
+        keys = [prefix + key[key.index(RANDOM) + len(RANDOM) + 1 :] for key in keys]
+        rows = [
+            f"<Contents><Key>{key}</Key><LastModified>2026-11-30T15:46:46Z</LastModified>"
+            "<ETag>e</ETag><Size>0</Size></Contents>"
+            for key in keys[start : start + 1]
+        ]
+        more = start + 1 < len(keys)
+        token = f"<NextContinuationToken>{start + 1}</NextContinuationToken>" if more else ""
+        return (
+            f"<ListBucketResult><Name>images</Name><Prefix>{prefix}</Prefix>{''.join(rows)}{token}"
+            f"<KeyCount>{len(rows)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>"
+            "</ListBucketResult>"
+        )
 
 
 @pytest.fixture
@@ -123,10 +152,12 @@ def test_without_a_folder_the_object_is_at_the_top_of_the_bucket(
         (2, 2, "s3:PutObject", []),
         (3, 2, "s3:GetObject", [5]),
         (5, 2, "s3:DeleteObject", []),
-        (6, 3, "s3:PutObject", []),
-        (7, 3, "s3:ListBucketMultipartUploads", [9]),
-        (8, 3, "s3:ListMultipartUploadParts", [9]),
-        (9, 3, "s3:AbortMultipartUpload", []),
+        (8, 3, "s3:PutObject", [13, 14]),
+        (10, 3, "s3:ListBucket", [12, 13, 14]),
+        (15, 4, "s3:PutObject", []),
+        (16, 4, "s3:ListBucketMultipartUploads", [18]),
+        (17, 4, "s3:ListMultipartUploadParts", [18]),
+        (18, 4, "s3:AbortMultipartUpload", []),
     ],
 )
 def test_each_action_that_is_not_allowed_ends_the_check_and_is_named(
@@ -145,7 +176,7 @@ def test_each_action_that_is_not_allowed_ends_the_check_and_is_named(
     ("request_", "content", "problem"),
     [
         (3, "others", f"/team/storage-check-{RANDOM}: it reads other bytes than were written"),
-        (7, "<Uploads/>", ": it does not list a started upload"),
+        (16, "<Uploads/>", ": it does not list a started upload"),
     ],
 )
 def test_storage_that_responds_wrongly_is_refused_and_keeps_nothing(
@@ -156,6 +187,49 @@ def test_storage_that_responds_wrongly_is_refused_and_keeps_nothing(
     assert status == 1
     assert printed[-1] == f"FAILED: http://s3/images{problem}"
     assert storage.requests[-1].startswith(f"DELETE {NAME}")
+
+
+@pytest.mark.parametrize(
+    ("request_", "content"),
+    [
+        (0, "<Error><Code>InternalError</Code></Error>"),
+        (0, "<html xmlns='http://www.w3.org/1999/xhtml'><body/></html>"),
+        (9, "<ListBucketResult/>"),
+        (10, ""),
+    ],
+)
+def test_a_server_whose_lists_prove_nothing_is_refused_and_nothing_is_left(
+    storage: Storage, run: Any, request_: int, content: str
+) -> None:
+    storage.responses = {REQUESTS[request_]: (200, content)}
+    status, printed = run()
+    assert status == 1
+    assert printed[-1].startswith(
+        "FAILED: storage.endpoint = http://s3: its lists cannot be relied"
+    )
+    assert printed[-1].endswith("update the server, or take another; fix: pulumi config set "
+                                "--path storage.endpoint ...")  # fmt: skip
+    written = [line[4:] for line in storage.requests if line.startswith("PUT")]
+    assert sorted(written) == sorted(x[7:] for x in storage.requests if x.startswith("DELETE"))
+
+
+@pytest.mark.parametrize(
+    "names", [[NAMES[2], *NAMES[:2]], NAMES[:2], [*NAMES, NAMES[2]], [*NAMES, f"{NAME}/b"]]
+)
+def test_lists_in_the_order_of_a_file_system_or_without_an_object_are_refused(
+    storage: Storage, run: Any, names: list[str]
+) -> None:
+    storage.names = names
+    status, printed = run()
+    assert status == 1
+    assert "its lists cannot be relied on" in printed[-1]
+
+
+def test_of_a_space_of_the_stack_no_setting_is_named(storage: Storage, run: Any) -> None:
+    storage.names = NAMES[:2]
+    _, printed = run("--bucket=images", "--folder=team", "--managed")
+    assert printed[-1].startswith("FAILED: http://s3/images: its lists cannot be relied on: ")
+    assert "fix:" not in printed[-1]
 
 
 @pytest.mark.parametrize(

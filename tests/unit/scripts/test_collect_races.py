@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from scripts.maintenance.keys import REVISIONS, link_key
+from scripts.maintenance.plan import Times
 from scripts.maintenance.retention import Retention
-from tests.unit.scripts.fake_bucket import OF_BOTH, A, C, Image
-from tests.unit.scripts.fake_registry import Steps, World
+from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, Image
+from tests.unit.scripts.fake_registry import Steps, World, done
 from tests.unit.scripts.situations import (
     LAST,
     UNTAGGED,
@@ -98,6 +100,22 @@ def test_what_is_acknowledged_while_it_is_collected_is_whole_from_the_next_run_o
             world.collect()
             assert not world.broken("r", race.pushed, ""), (first, count, rest)
     assert acknowledged > 100
+
+
+def test_an_index_whose_push_hung_while_it_was_deleted_is_whole_after_the_next_run() -> None:
+    """Its content comes back from the copy, and says what else must."""
+    world = World(UNTAGGED)
+    assert done(world.pods[0].push("r", OF_BOTH, "a"))
+    assert done(world.pods[0].push("r", B, "a"))
+    times = Times(keep=2000, grace=1000)
+    while world.has(OF_BOTH.manifest):
+        world.collect(times)
+    # Then the links of its layers go, then those of its images, in a run that deletes no blob.
+    world.collect(times)
+    link = link_key("r", REVISIONS, OF_BOTH.digest)
+    world.objects.put(link, OF_BOTH.digest.encode())
+    world.collect(times)
+    assert not world.broken("r", OF_BOTH)
 
 
 def collect_during(world: World, push: Pusher, moves: dict[int, int]) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
-from scripts.maintenance import collection_state, maintain, tag_history, usage_history
-from scripts.maintenance.maintain import Task
-from scripts.maintenance.retention import Retention
-from scripts.maintenance.walk import link_key
-from tests.unit.scripts.fake_bucket import A, B
+from scripts.maintenance import history, state, usage_history
+from scripts.maintenance.clock import DAY
+from scripts.maintenance.keys import REVISIONS, ROOT, blob_key, link_key
+from scripts.maintenance.maintain import COLLECT, CONFIRM, Maintenance, Task
+from scripts.maintenance.references import FOLDER
+from scripts.maintenance.retention import Retention, Rule
+from scripts.shared.objects import StorageError
+from tests.unit.scripts.fake_bucket import A, B, Image, image
 from tests.unit.scripts.fake_registry import TIMES, World, done
 from tests.unit.scripts.situations import LAST, deleted, expired
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.maintenance.maintain.RECHECK_SECONDS", 0)
 
 
 def run(
@@ -24,11 +24,22 @@ def run(
     collect: bool = True,
     dry_run: bool = False,
     retention: Retention | None = None,
-    stack: str = "one",
+    stack: str = "1 one",
+    pod_is_ahead: float = 0,
 ) -> bool:
     world.objects.clock += 600
     task = Task(stack, world.forgetting, retention or Retention(), dry_run, collect, TIMES)
-    return maintain.maintain(world.objects, task)
+    with mock.patch("time.time", lambda: world.objects.clock + pod_is_ahead):
+        try:
+            return Maintenance(world.objects, task).run()
+        except StorageError as error:
+            print(f"FAILED: {error}")  # noqa: T201 - as the command does
+            return False
+
+
+def many(count: int) -> list[Image]:
+    """Return images that have nothing in common."""
+    return [image(f"config {x}".encode(), f"layer {x}".encode()) for x in range(count)]
 
 
 def test_a_run_shows_the_usage_and_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,16 +49,24 @@ def test_a_run_shows_the_usage_and_what_it_did(capsys: pytest.CaptureFixture[str
     output = capsys.readouterr().out
     assert "repository  tags  manifests" in output
     assert f"deleted: 1 blobs, {len(A.manifest)} bytes" in output
+    assert COLLECT not in output
 
 
-def test_without_collecting_nothing_is_written_but_what_was_seen() -> None:
+def test_without_collecting_nothing_is_written_but_what_was_seen_and_what_could_go_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     world = World()
     deleted(world)
     before = dict(world.objects.stored)
     assert all(run(world, collect=False) for _ in range(9))
     assert before.items() <= world.objects.stored.items()
-    seen = {tag_history.KEY, collection_state.KEY, usage_history.KEY, usage_history.TABLE_KEY}
-    assert world.objects.stored.keys() - before.keys() == seen
+    seen = {history.KEY, state.KEY, usage_history.KEY, usage_history.TABLE_KEY}
+    new = world.objects.stored.keys() - before.keys()
+    assert {key for key in new if not key.startswith(FOLDER)} == seen
+    freed = len(A.manifest) + sum(map(len, A.layers))
+    told = f"a collection would free {freed} B: {COLLECT}\n"
+    assert told in capsys.readouterr().out
+    assert world.objects.stored[usage_history.TABLE_KEY].decode().endswith(told)
 
 
 def test_a_dry_run_shows_what_rules_would_delete(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +84,7 @@ def test_a_dry_run_shows_what_rules_would_delete(capsys: pytest.CaptureFixture[s
     assert world.broken("r", A, "a")
 
 
-def test_a_dry_run_shows_which_manifests_without_a_tag_would_go(
+def test_a_dry_run_shows_on_the_first_day_which_manifests_would_go_and_when(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World()
@@ -75,45 +94,53 @@ def test_a_dry_run_shows_which_manifests_without_a_tag_would_go(
     shown = []
     for _ in range(9):
         assert run(world, dry_run=True, retention=days)
-        shown.append("would expire: manifest" in capsys.readouterr().out)
-    assert shown == [False] * 6 + [True] * 3
-    assert run(world, dry_run=True, retention=days)
-    assert f"would expire: manifest r@{A.digest}\n" in capsys.readouterr().out
+        output = capsys.readouterr().out
+        shown.append("now" if f"would expire: manifest r@{A.digest}\n" in output else "")
+        if "would expire on 1970-01-12: 1 manifests of r" in output:
+            shown[-1] += "later"
+    assert shown == ["later"] * 6 + ["now"] * 3
     assert not world.broken("r", A)
 
 
-def test_a_tag_that_expires_is_remembered_before_it_goes() -> None:
+def test_a_tag_that_a_rule_deletes_is_remembered_with_the_rule() -> None:
     world = World()
     assert done(world.pods[0].push("r", A, "a"))
     expired(world)
     world.objects.clock += 600
-    while not tag_history.load(world.objects).gone:
+    while not history.load_gone(world.objects):
         assert run(world, retention=LAST)
-    (gone,) = tag_history.load(world.objects).gone
-    assert (gone.tag, gone.digest) == ("a", A.digest)
+    (gone,) = history.load_gone(world.objects)
+    assert (gone.tag, gone.digest, gone.by) == ("a", A.digest, "rule last")
 
 
-def test_what_is_not_understood_fails_the_run_and_nothing_is_deleted(
+def test_what_is_not_understood_stops_deletions_in_its_repository_alone_and_is_no_failure(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World()
     deleted(world)
-    world.objects.put("docker/registry/v2/repositories/r/_manifests/tags/x/current/link", b"?")
-    assert not any(run(world) for _ in range(9))
-    assert "FAILED: not understood: " in capsys.readouterr().out
-    assert world.has(A.manifest)
+    (other,) = many(1)
+    assert done(world.pods[0].push("other", other, "a"))
+    assert done(world.pods[0].delete("other", REVISIONS, other.digest)) == 202
+    world.objects.put(f"{ROOT}repositories/r/_manifests/tags/x/current/link", b"?")
+    assert all(run(world) for _ in range(14)), "or one user could raise everybody's alert"
+    assert capsys.readouterr().out.count("not understood: r:x: it names no digest") == 14
+    assert all(world.has(layer) for layer in A.layers)
+    links = {key.split("/")[4] for key in world.objects.stored if "/_layers/" in key}
+    assert links == {"r"}
 
 
-def test_nothing_is_deleted_while_a_manifest_without_a_tag_has_other_content(
+def test_nothing_is_deleted_beside_a_manifest_without_a_tag_that_has_other_content(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     world = World()
     deleted(world)
     digest = f"sha256:{'0' * 64}"
-    world.objects.put(link_key("r", "_manifests/revisions", digest), digest.encode())
-    world.objects.put(f"docker/registry/v2/blobs/sha256/00/{'0' * 64}/data", b"{}")
+    world.objects.put(link_key("r", REVISIONS, digest), digest.encode())
+    world.objects.put(blob_key(digest), b"{}")
     assert not any(run(world) for _ in range(9))
-    assert f"the manifest {digest} has other content" in capsys.readouterr().out
+    assert f"the manifest {digest} has other content" in capsys.readouterr().out.replace(
+        "its manifest", "the manifest"
+    )
     assert all(world.has(layer) for layer in A.layers)
 
 
@@ -132,12 +159,178 @@ def test_nothing_is_deleted_while_another_stack_looks_after_the_bucket(
     deleted(world)
     for _ in range(9):
         # Only one of them collects: the other's pods remember blobs all the same.
-        assert run(world, stack="one")
-        assert run(world, stack="two", collect=False)
+        assert run(world, stack="1 one")
+        assert run(world, stack="2 two", collect=False)
     assert world.has(A.layers[0])
-    assert "nothing is deleted: two looked after this bucket, too, on 1970-01-12" in (
-        capsys.readouterr().out
-    )
+    output = capsys.readouterr().out
+    assert "nothing is deleted: two looked after this bucket, too, on 1970-01-12" in output
+    assert "destroy" not in output, "whoever does so deletes images"
     for _ in range(9):
-        assert run(world, stack="one")
+        assert run(world, stack="1 one")
     assert not world.has(A.layers[0]), "the other one is gone for long enough"
+
+
+def test_a_stack_with_another_hostname_is_no_stranger() -> None:
+    world = World()
+    deleted(world)
+    for run_number in range(9):
+        assert run(world, stack=f"1 name-{run_number}.example.com")
+    assert not world.has(A.layers[0])
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600, 10 * DAY])
+def test_nothing_is_deleted_while_the_clocks_of_pod_and_storage_differ(
+    capsys: pytest.CaptureFixture[str], ahead: float
+) -> None:
+    world = World()
+    deleted(world)
+    for _ in range(9):
+        assert not run(world, pod_is_ahead=ahead)
+    assert world.has(A.manifest)
+    assert "FAILED: nothing is deleted: the storage's clock is" in capsys.readouterr().out
+
+
+def test_no_tag_expires_since_all_clocks_jump_ahead() -> None:
+    world = World()
+    week = Retention(rules=[Rule("week", ["*"], last=0, days=7, matching=[])])
+    assert done(world.pods[0].push("r", A, "a"))
+    assert run(world, retention=week)
+    world.objects.clock += 10 * DAY
+    for _ in range(14):
+        assert run(world, retention=week)
+    assert not world.broken("r", A, "a"), "nobody has seen these ten days pass"
+
+
+HIDDEN = {
+    "a tag": f"{ROOT}repositories/r/_manifests/tags/b/",
+    "all tags": f"{ROOT}repositories/r/_manifests/tags/",
+    "a repository": f"{ROOT}repositories/r/",
+    "all repositories": f"{ROOT}repositories/",
+    "links of manifests": f"{ROOT}repositories/r/_manifests/revisions/",
+    "all blobs": f"{ROOT}blobs/",
+}
+
+
+@pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
+def test_nothing_is_deleted_while_a_list_does_not_show_what_is_there(
+    capsys: pytest.CaptureFixture[str], hidden: str
+) -> None:
+    world = World(Retention(untagged_days=0.001))
+    assert done(world.pods[0].push("r", B, "b"))
+    assert done(world.pods[0].push("r", A))
+    deleted(world)
+    assert done(world.pods[0].push("r", A))
+    assert run(world)
+    world.objects.hidden = hidden
+    before = {key for key in world.objects.stored if key.startswith(ROOT)}
+    for _ in range(14):
+        assert not run(world, retention=Retention(untagged_days=0.1))
+    assert before <= world.objects.stored.keys()
+    assert "FAILED: nothing is deleted: the storage's lists do not show" in capsys.readouterr().out
+    world.objects.hidden = ""
+    assert run(world)
+    assert not world.broken("r", B, "b")
+
+
+def test_a_run_that_would_delete_more_than_a_fifth_stops_until_somebody_confirms_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    for number, pushed in enumerate(many(12)):
+        assert done(world.pods[0].push("r", pushed, f"t{number}"))
+        world.objects.clock += 1
+    one = Retention(rules=[Rule("one", ["*"], last=1, days=0, matching=[])])
+    for _ in range(9):
+        run(world, retention=one)
+    assert all(not world.broken("r", x, f"t{n}") for n, x in enumerate(many(12)))
+    message = "FAILED: nothing is deleted: 11 of 12 tags, 11 of 12 manifests, "
+    assert message in (output := capsys.readouterr().out)
+    assert f"would go now; if that is right: {CONFIRM}\n" in output
+    stopped = state.load(world.objects).stopped
+    assert stopped
+    assert stopped.sums[:3] == (11, 11, 33), "with what only these tags need"
+    confirm(world)
+    assert all(run(world, retention=one) for _ in range(14)), "it is asked for once"
+    assert "expired: tag r:t0" in capsys.readouterr().out
+    assert not any(world.has(pushed.manifest) for pushed in many(11))
+
+
+def confirm(world: World) -> None:
+    stopped = state.load(world.objects).stopped
+    assert stopped
+    until = world.objects.clock + stopped.seconds
+    document = f'{{"until": {until}, "most": {list(stopped.sums)}}}'
+    world.objects.put("maintenance/confirmed.json", document.encode())
+
+
+def test_a_run_that_finds_more_than_a_fifth_gone_stops_until_somebody_confirms_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    for number, pushed in enumerate(many(12)):
+        assert done(world.pods[0].push("r", pushed, f"t{number}"))
+    assert run(world)
+    for pushed in many(6):
+        assert done(world.pods[0].delete("r", REVISIONS, pushed.digest)) == 202
+    assert not any(run(world) for _ in range(14))
+    assert all(world.has(pushed.manifest) for pushed in many(12))
+    assert "6 of 12 tags, 6 of 12 manifests, 0 of" in (output := capsys.readouterr().out)
+    assert f"are gone since the last run that was all right; if that is right: {CONFIRM}" in output
+    confirm(world)
+    assert all(run(world) for _ in range(14)), "it is asked for once"
+    assert not any(world.has(pushed.manifest) for pushed in many(6))
+
+
+def test_a_registry_of_few_images_may_lose_one_without_a_confirmation() -> None:
+    world = World()
+    deleted(world)
+    assert all(run(world) for _ in range(14))
+    assert not world.has(A.manifest)
+
+
+def test_a_broken_history_of_the_usage_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World()
+    deleted(world)
+    world.objects.put(usage_history.KEY, b"[" * 100_000)
+    for _ in range(14):
+        assert not run(world)
+    assert f"FAILED: {usage_history.KEY} cannot be read" in capsys.readouterr().out
+    assert not world.has(A.manifest), "a chart is no reason to let garbage grow"
+
+
+def test_one_object_that_its_server_cannot_read_stops_deletions_in_its_repository_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    deleted(world)
+    (other,) = many(1)
+    assert done(world.pods[0].push("other", other, "a"))
+    assert done(world.pods[0].delete("other", REVISIONS, other.digest)) == 202
+
+    def fail(method: str, key: str) -> None:
+        if (method, key) == ("GET", blob_key(B.digest)):
+            raise StorageError("500")
+
+    world.objects.before = fail
+    for _ in range(14):
+        assert not run(world)
+    assert f"FAILED: lost: r:b: its manifest {B.digest}" in capsys.readouterr().out
+    links = {key.split("/")[4] for key in world.objects.stored if "/_layers/" in key}
+    assert links == {"r"}, "garbage of others goes"
+    world.objects.before = world.objects.nothing
+    assert run(world)
+
+
+def test_storage_that_can_read_nothing_is_no_problem_of_images() -> None:
+    world = World()
+    for number, pushed in enumerate(many(20)):
+        assert done(world.pods[0].push("r", pushed, f"t{number}"))
+
+    def fail(method: str, key: str) -> None:
+        if method == "GET" and "/blobs/" in key:
+            raise StorageError("500")
+
+    world.objects.before = fail
+    task = Task("1 one", world.forgetting, Retention(), False, True, TIMES)
+    with pytest.raises(StorageError, match="500"):
+        Maintenance(world.objects, task)

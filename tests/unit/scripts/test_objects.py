@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
         self.stored: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.failures: list[str] = []
+        self.headers = {"Date": DATE, "Last-Modified": DATE, "ETag": '"e"'}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -48,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         elif failure == "cut":
             self.respond(200, b"half", length=100)
             self.close_connection = True
+        elif failure == "404":
+            self.respond(404, b"<html><h1>404 page not found</h1></html>")
         elif failure.isdigit():
             self.respond(int(failure), b"<Error><Code>SlowDown</Code></Error>")
         elif failure:
@@ -67,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         elif key in self.server.stored:
             self.respond(200, self.server.stored[key])
         else:
-            self.respond(404, b"")
+            self.respond(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
     def page(self, query: dict[str, str]) -> bytes:
         start = int(query.get("continuation-token", 0))
@@ -77,16 +80,18 @@ class Handler(BaseHTTPRequestHandler):
             f"<ETag>&quot;e&quot;</ETag><Size>{len(self.server.stored[key])}</Size></Contents>"
             for key in keys[start : start + PAGE]
         )
-        more = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>"
-        rest = more if start + PAGE < len(keys) else ""
-        space = "http://s3.amazonaws.com/doc/2006-03-01/"
-        return f'<ListBucketResult xmlns="{space}">{rows}{rest}</ListBucketResult>'.encode()
+        more = start + PAGE < len(keys)
+        rest = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>" if more else ""
+        return (
+            f"<ListBucketResult><Name>images</Name><Prefix>{query['prefix']}</Prefix>{rows}{rest}"
+            f"<KeyCount>{rows.count('<Key>')}</KeyCount><IsTruncated>{str(more).lower()}"
+            "</IsTruncated></ListBucketResult>"
+        ).encode()
 
     def respond(self, status: int, body: bytes, length: int | None = None) -> None:
         self.send_response_only(status)
-        self.send_header("Date", DATE)
-        self.send_header("Last-Modified", DATE)
-        self.send_header("ETag", '"e"')
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         if self.command != "HEAD":
@@ -127,7 +132,72 @@ def test_a_listing_goes_on_to_its_last_page_and_leaves_the_folder_out(
     assert objects.now == NOON, "its clock is the server's"
 
 
-@pytest.mark.parametrize("failure", ["500", "503", "hang up", "cut"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<Error><Code>InternalError</Code></Error>",
+        # The first one again, and one without objects that leads to itself.
+        "<ListBucketResult><Name>images</Name><Prefix>k3s/a/</Prefix><KeyCount>1</KeyCount>"
+        "<Contents><Key>k3s/a/0</Key><LastModified>2025-11-26T11:59:58Z</LastModified><ETag>e"
+        "</ETag><Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
+        "<ListBucketResult><Name>images</Name><Prefix>k3s/a/</Prefix><KeyCount>0</KeyCount>"
+        "<IsTruncated>true</IsTruncated><NextContinuationToken>2</NextContinuationToken>"
+        "</ListBucketResult>",
+    ],
+)
+def test_a_page_that_does_not_continue_the_one_before_is_an_error(
+    server: Server, objects: Objects, page: str
+) -> None:
+    server.stored = {f"k3s/a/{number}": b"1" for number in range(5)}
+    listing = objects.list("a/")
+    assert [next(listing).key for _ in range(PAGE)] == ["a/0", "a/1"]
+    server.failures = [page]
+    with pytest.raises(StorageError, match=r"the list of http://127\.0\.0\.1:\d+/images/k3s/a/: "):
+        list(listing)
+
+
+def test_a_page_without_objects_may_be_followed_by_others(server: Server, objects: Objects) -> None:
+    """A server that hides deleted objects may send one."""
+    server.stored = {f"k3s/a/{number}": b"1" for number in range(5)}
+    server.failures = [
+        "<ListBucketResult><Name>images</Name><Prefix>k3s/a/</Prefix><KeyCount>0</KeyCount>"
+        "<IsTruncated>true</IsTruncated><NextContinuationToken>3</NextContinuationToken>"
+        "</ListBucketResult>"
+    ]
+    assert [entry.key for entry in objects.list("a/")] == ["a/3", "a/4"]
+
+
+def test_a_404_that_is_not_the_storages_own_does_not_say_that_an_object_is_gone(
+    server: Server, objects: Objects
+) -> None:
+    server.stored = {"k3s/a": b"content"}
+    server.failures = ["404"]
+    with pytest.raises(StorageError, match="404 page not found"):
+        objects.get("a")
+    server.failures = ["404"]
+    with pytest.raises(StorageError, match="404"):
+        objects.sha256("a")
+
+
+@pytest.mark.parametrize("header", ["Last-Modified", "ETag"])
+def test_an_object_of_which_a_header_is_missing_is_an_error(
+    server: Server, objects: Objects, header: str
+) -> None:
+    server.stored = {"k3s/a": b"content"}
+    del server.headers[header]
+    with pytest.raises(StorageError, match="HEAD a: a header is missing"):
+        objects.head("a")
+
+
+@pytest.mark.parametrize("header", ["Date", "Last-Modified"])
+def test_a_time_in_words_is_an_error(server: Server, objects: Objects, header: str) -> None:
+    server.stored = {"k3s/a": b"content"}
+    server.headers[header] = "yesterday"
+    with pytest.raises(StorageError, match="a time that is none: 'yesterday'"):
+        objects.head("a")
+
+
+@pytest.mark.parametrize("failure", ["429", "500", "503", "hang up", "cut"])
 def test_a_request_that_a_busy_server_fails_is_sent_again(
     server: Server, objects: Objects, failure: str
 ) -> None:
@@ -198,3 +268,11 @@ def test_the_content_is_hashed_without_being_kept(server: Server, objects: Objec
         # https://csrc.nist.gov/CSRC/media/Projects/Cryptographic-Standards-and-Guidelines/documents/examples/SHA256.pdf
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+def test_each_item_has_its_result_in_order_however_many_there_are(
+    objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.shared.objects.BATCH", 3)
+    for count in (0, 3, 7):
+        assert objects.each(str, iter(range(count))) == [str(x) for x in range(count)]

@@ -10,8 +10,7 @@ from scripts.maintenance.registry_pods import ForgetError, Memory, Pods
 from tests.unit.scripts.fake_bucket import FakeBucket
 from tests.unit.servers import Request, Result, Serve
 
-LAYER = Memory("team/app", "_layers", "sha256:aa")
-MANIFEST = Memory("team/app", "_manifests/revisions", "sha256:bb")
+LAYER, OTHER = Memory("team/app", "sha256:aa"), Memory("base", "sha256:bb")
 
 
 class Pod:
@@ -39,15 +38,15 @@ def pods(server: Pod) -> Pods:
 
 
 @pytest.mark.parametrize("status", [404, 500])
-def test_a_layer_is_asked_for_as_a_manifest_and_a_manifest_as_a_layer_as_no_such_links_exist(
+def test_each_layer_is_asked_for_as_a_manifest_as_no_such_link_exists(
     server: Pod, status: int
 ) -> None:
     server.status = status
-    pods(server).forget(FakeBucket(), [LAYER, MANIFEST])
+    pods(server).forget(FakeBucket(), [LAYER, OTHER])
     login = f"Basic {base64.b64encode(b'maintenance:secret').decode()}"
     assert server.requests == [
         ("/v2/team/app/manifests/sha256:aa", login),
-        ("/v2/team/app/blobs/sha256:bb", login),
+        ("/v2/base/manifests/sha256:bb", login),
     ]
 
 

@@ -1,37 +1,17 @@
-"""Tags and images that were deleted or overwritten come back."""
+"""Tags and images that were deleted or overwritten come back, and are read before that is said."""
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
-from scripts.client import restore
-from scripts.client.restore import Restore, RestoreError
-from scripts.maintenance import tag_history
-from scripts.maintenance.tag_history import load, save
-from scripts.maintenance.walk import Walk, blob_key, link_key, swept_key, tag_key
+from scripts.client.bring_back import RestoreError
+from scripts.client.restore import Restore
+from scripts.maintenance.history import RESTORED
+from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, swept_key, tag_key
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, Image, digest_of, image
-
-HOUR = 3600
-
-
-def look(bucket: FakeBucket, hours: float) -> None:
-    """Remember what tags name, some hours after 1970 began."""
-    history = load(bucket)
-    history.record(Walk(bucket), hours * HOUR)
-    save(bucket, history)
-
-
-def restored(bucket: FakeBucket, reference: str, hours: float | None = None) -> list[str]:
-    restoring = Restore(bucket, "r")
-    if reference.startswith("sha256:"):
-        return list(restoring.digest(reference))
-    return list(restoring.tag(reference, None if hours is None else hours * HOUR))
+from tests.unit.scripts.restoring import BucketRegistry, look, push, restored, sweep
 
 
 @pytest.fixture
@@ -42,17 +22,9 @@ def bucket() -> FakeBucket:
     return bucket
 
 
-def push(bucket: FakeBucket, pushed: Image, hours: float) -> None:
-    bucket.clock = hours * HOUR
-    bucket.push("r", pushed, "a")
-
-
 def test_an_image_that_was_deleted_comes_back_with_its_tag(bucket: FakeBucket) -> None:
     bucket.delete_manifest("r", A.digest)
-    assert restored(bucket, "a") == [
-        f"r@{A.digest} is back",
-        f"r:a names {A.digest}, as on 1970-01-01 01:00 UTC",
-    ]
+    assert restored(bucket, "a") == [f"r:a@{A.digest} is back"]
     assert bucket.pulls("r", A, "a")
 
 
@@ -66,12 +38,66 @@ def test_a_tag_that_was_deleted_comes_back_after_further_looks(bucket: FakeBucke
     assert bucket.pulls("r", A, "a")
 
 
-def test_an_image_whose_layers_were_unlinked_comes_back(bucket: FakeBucket) -> None:
+def test_all_of_it_is_read_before_it_is_said_to_be_back(bucket: FakeBucket) -> None:
+    registry = BucketRegistry(bucket)
     bucket.delete_manifest("r", A.digest)
-    for layer in map(digest_of, A.layers):
-        del bucket.stored[link_key("r", "_layers", layer)]
-    restored(bucket, "a")
+    restored(bucket, "a", registry=registry)
+    layers = [f"v2/r/blobs/{digest_of(layer)}" for layer in A.layers]
+    assert set(registry.served) == {*layers, f"v2/r/manifests/{A.digest}", "v2/r/manifests/a"}
+
+
+@pytest.mark.parametrize("what", [LAYERS, REVISIONS, "tag"])
+def test_what_cannot_be_read_is_not_said_to_be_back(bucket: FakeBucket, what: str) -> None:
+    # Somebody, or the storage, undoes a write.
+    bucket.delete_manifest("r", A.digest)
+
+    class Refusing(BucketRegistry):
+        def call(self, method: str, path: str, *args: Any, **more: Any) -> Any:
+            if what == "tag":
+                bucket.push("r", B, "a")
+            else:
+                bucket.stored.pop(link_key("r", what, digest_of(A.layers[0])), None)
+                bucket.stored.pop(link_key("r", what, A.digest), None)
+            return super().call(method, path, *args, **more)
+
+    message = f"but r:a names {B.digest}" if what == "tag" else "but cannot be read: GET .* 404"
+    with pytest.raises(RestoreError, match=f"all of it is written, {message}"):
+        restored(bucket, "a", registry=Refusing(bucket))
+
+
+def test_without_a_registry_it_is_said_that_nothing_was_read(bucket: FakeBucket) -> None:
+    bucket.delete_manifest("r", A.digest)
+    (line,) = Restore(bucket, None).tag("r", "a", None)
+    assert line == f"r:a@{A.digest} is written, and was not read: no registry is given"
     assert bucket.pulls("r", A, "a")
+
+
+def test_content_is_written_before_links_and_links_before_tags(bucket: FakeBucket) -> None:
+    # Or a pull, or a run of the maintenance, would find an image that has lost something.
+    layers = [digest_of(layer) for layer in A.layers]
+    bucket.delete_manifest("r", A.digest)
+    sweep(bucket, A.digest, *layers)
+    written: list[str] = []
+
+    def note(method: str, key: str) -> None:
+        if method in {"PUT", "COPY"}:
+            written.append(key)
+
+    bucket.before = note
+    restored(bucket, "a")
+    kinds = {
+        **dict.fromkeys(map(swept_key, [A.digest, *layers]), 1),
+        **{link_key("r", LAYERS, layer): 2 for layer in layers},
+        link_key("r", REVISIONS, A.digest): 3,
+        # Before the tag, or a run that starts now would count it as pushed now.
+        RESTORED: 4,
+        tag_key("r", "a", A.digest): 5,
+        tag_key("r", "a"): 6,
+    }
+    order = [kinds[key] for key in written]
+    assert order == sorted(order)
+    assert written.count(RESTORED) == 1
+    assert kinds.keys() == set(written)
 
 
 @pytest.fixture
@@ -100,15 +126,20 @@ def test_a_tag_names_what_it_named_at_some_time(
     assert overwritten.pulls("r", named, "a")
 
 
-def test_what_was_pushed_again_or_copied_counts_from_its_first_push(
-    overwritten: FakeBucket,
-) -> None:
-    push(overwritten, C, 40)
-    look(overwritten, 41)
-    push(overwritten, A, 50)
-    look(overwritten, 51)
-    restored(overwritten, "a", 30)
-    assert overwritten.pulls("r", C, "a")
+def test_what_was_restored_is_what_a_tag_named_last(bucket: FakeBucket) -> None:
+    # By the times of their pushes, it would be the other one.
+    push(bucket, B, 1.5)
+    look(bucket, 2)
+    bucket.clock += 3600
+    restored(bucket, "a")
+    look(bucket, 4)
+    bucket.delete_tag("r", "a")
+    look(bucket, 5)
+    restored(bucket, "a")
+    assert bucket.pulls("r", A, "a")
+    look(bucket, 6)
+    restored(bucket, "a", 2.5)
+    assert bucket.pulls("r", B, "a")
 
 
 def test_a_time_before_the_first_push_is_refused_with_what_is_known(
@@ -120,14 +151,8 @@ def test_a_time_before_the_first_push_is_refused_with_what_is_known(
     )
     with pytest.raises(RestoreError, match=f"named anything on 1970-01-01 00:24 UTC; .* {known}"):
         restored(overwritten, "a", 0.4)
-
-
-def test_a_history_without_the_times_of_pushes_is_understood(bucket: FakeBucket) -> None:
-    content = {"time": 2 * HOUR, "tags": {"r": {"a": A.digest}}, "gone": [["r", "a", B.digest, 1]]}
-    bucket.put(tag_history.KEY, json.dumps(content).encode())
-    bucket.push("r", B)
-    restored(bucket, "a")
-    assert bucket.pulls("r", B, "a")
+    with pytest.raises(RestoreError, match="known to have named nothing"):
+        restored(overwritten, "b")
 
 
 def test_an_index_comes_back_with_its_children() -> None:
@@ -140,24 +165,51 @@ def test_an_index_comes_back_with_its_children() -> None:
     assert bucket.pulls("r", OF_BOTH, "a")
 
 
-@pytest.mark.parametrize("looks", [(), (3,)])
-def test_the_signature_of_an_image_comes_back_with_it(
-    bucket: FakeBucket, looks: tuple[int, ...]
+@pytest.mark.parametrize("signed", [OF_BOTH, A])
+def test_the_signature_of_an_image_or_of_a_child_comes_back_with_it(signed: Image) -> None:
+    bucket = FakeBucket()
+    bucket.push("r", OF_BOTH, "a")
+    signature = image(b"signature")
+    tag = f"{signed.digest.replace(':', '-')}.sig"
+    bucket.push("r", image(b"older signature"), tag)
+    look(bucket, 1)
+    push(bucket, signature, 1.5, tag)
+    bucket.push("other", B, tag)
+    look(bucket, 2)
+    bucket.delete_manifest("r", OF_BOTH.digest)
+    assert len(restored(bucket, "a")) == 1, "the signature is there"
+    for deleted in (OF_BOTH, A, C, signature):
+        bucket.delete_manifest("r", deleted.digest)
+    bucket.delete_manifest("other", B.digest)
+    look(bucket, 3)
+    assert len(restored(bucket, "a")) == 2
+    assert bucket.pulls("r", signature, tag)
+
+
+def test_a_signature_that_is_newer_than_the_deletion_stays(bucket: FakeBucket) -> None:
+    # Whoever signs again overwrites the tag.
+    tag = f"{A.digest.replace(':', '-')}.sig"
+    push(bucket, image(b"signature"), 1.2, tag)
+    look(bucket, 2)
+    push(bucket, image(b"newer signature"), 2.5, tag)
+    bucket.delete_manifest("r", A.digest)
+    assert len(restored(bucket, "a")) == 1
+    assert bucket.pulls("r", image(b"newer signature"), tag)
+
+
+def test_an_image_comes_back_without_a_signature_that_is_gone_and_that_is_said(
+    bucket: FakeBucket,
 ) -> None:
     signature = image(b"signature")
     tag = f"{A.digest.replace(':', '-')}.sig"
     bucket.push("r", signature, tag)
-    bucket.push("other", B, tag)
     look(bucket, 2)
-    bucket.delete_manifest("r", A.digest)
-    assert len(restored(bucket, "a")) == 2, "the signature is there"
     for deleted in (A, signature):
         bucket.delete_manifest("r", deleted.digest)
-    bucket.delete_manifest("other", B.digest)
-    for hours in looks:
-        look(bucket, hours)
-    restored(bucket, "a")
-    assert bucket.pulls("r", signature, tag)
+    del bucket.stored[blob_key(signature.digest)]
+    with pytest.raises(RestoreError, match=f"r:{tag}, last seen on .*, is not back: the manif"):
+        restored(bucket, "a")
+    assert bucket.pulls("r", A, "a")
 
 
 def test_an_image_comes_back_by_its_digest(bucket: FakeBucket) -> None:
@@ -167,126 +219,16 @@ def test_an_image_comes_back_by_its_digest(bucket: FakeBucket) -> None:
     assert tag_key("r", "a") not in bucket.stored
 
 
-@pytest.mark.parametrize("deleted", [A.digest, digest_of(A.layers[1])])
-def test_a_blob_that_was_deleted_comes_back_from_its_copy(bucket: FakeBucket, deleted: str) -> None:
-    bucket.delete_manifest("r", A.digest)
-    bucket.put(swept_key(deleted), bucket.stored.pop(blob_key(deleted)))
-    restored(bucket, "a")
-    assert bucket.pulls("r", A, "a")
-
-
 @pytest.mark.parametrize("missing", [A.digest, digest_of(A.layers[1])])
 def test_an_image_that_is_gone_for_good_is_refused_and_nothing_is_written(
     bucket: FakeBucket, missing: str
 ) -> None:
     bucket.delete_manifest("r", A.digest)
+    sweep(bucket, digest_of(A.layers[0]))
     del bucket.stored[blob_key(missing)]
     before = dict(bucket.stored)
-    with pytest.raises(RestoreError, match=f"r:a was last seen on 1970-01-01.*{missing}"):
+    with pytest.raises(
+        RestoreError, match=rf"r:a, last seen on 1970-01-01.*, is not back.*{missing}"
+    ):
         restored(bucket, "a")
     assert bucket.stored == before
-
-
-def test_a_tag_that_was_never_anything_else_is_refused_with_what_is_known(
-    bucket: FakeBucket,
-) -> None:
-    with pytest.raises(RestoreError, match=rf"anything else; .* named {A.digest} from 1970-01-01"):
-        restored(bucket, "a")
-    with pytest.raises(RestoreError, match="known to have named nothing"):
-        restored(bucket, "b")
-
-
-def test_a_manifest_that_is_damaged_or_not_understood_is_refused() -> None:
-    bucket = FakeBucket()
-    digest = digest_of(b"[]")
-    bucket.put(blob_key(digest), b"[]")
-    with pytest.raises(RestoreError, match="not understood"):
-        restored(bucket, digest)
-    bucket.put(blob_key(digest), b"{}")
-    with pytest.raises(RestoreError, match="damaged"):
-        restored(bucket, digest)
-
-
-def test_an_image_comes_back_without_a_signature_that_is_gone(bucket: FakeBucket) -> None:
-    signature = image(b"signature")
-    tag = f"{A.digest.replace(':', '-')}.sig"
-    bucket.push("r", signature, tag)
-    look(bucket, 2)
-    for deleted in (A, signature):
-        bucket.delete_manifest("r", deleted.digest)
-    del bucket.stored[blob_key(signature.digest)]
-    lines = restored(bucket, "a")
-    assert lines[1].startswith(f"what was attached to it is not back: r:{tag} was last seen on")
-    assert lines[2].startswith("r:a names")
-    assert bucket.pulls("r", A, "a")
-
-
-def test_a_layer_with_a_digest_of_another_algorithm_comes_back_as_it_was() -> None:
-    bucket = FakeBucket()
-    alias, blob = f"sha512:{'0' * 128}", digest_of(A.layers[1])
-    manifest = A.manifest.replace(blob.encode(), alias.encode())
-    other = Image(manifest, A.layers)
-    bucket.push("r", other, "a")
-    link = link_key("r", "_layers", alias)
-    bucket.put(link, blob.encode())
-    look(bucket, 1)
-    bucket.delete_manifest("r", other.digest)
-    restored(bucket, "a")
-    assert bucket.pulls("r", other, "a")
-    assert bucket.stored[link] == blob.encode()
-    bucket.delete_manifest("r", other.digest)
-    del bucket.stored[blob_key(blob)]
-    with pytest.raises(RestoreError, match=f"its layer {alias} is not in the bucket"):
-        restored(bucket, "a")
-
-
-@pytest.fixture
-def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have a local time that is not UTC."""
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.mark.usefixtures("new_york")
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["a"], B),
-        (["a", "--at=1970-01-01T09:29"], A),
-        (["a", "--at=1970-01-01T11:30+02:00"], B),
-        (["a", "--at=1970-01-02"], C),
-    ],
-)
-def test_the_command_brings_back_what_the_tag_named(
-    overwritten: FakeBucket,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    named: Image,
-) -> None:
-    assert command(overwritten, monkeypatch, "r", *arguments) == 0
-    assert f"r:a names {named.digest}, as on" in capsys.readouterr().out
-    assert overwritten.pulls("r", named, "a")
-
-
-def test_the_command_brings_back_a_digest_or_says_why_not(
-    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bucket.delete_manifest("r", A.digest)
-    assert command(bucket, monkeypatch, "r", A.digest) == 0
-    assert capsys.readouterr().out == f"r@{A.digest} is back\n"
-    assert command(bucket, monkeypatch, "r", B.digest) == 1
-    assert capsys.readouterr().out == f"FAILED: the manifest {B.digest} is not in the bucket\n"
-    with pytest.raises(SystemExit):
-        command(bucket, monkeypatch, "r", "a", "--at=yesterday")
-    assert "yesterday is no time such as 2026-11-25T18:00" in capsys.readouterr().err
-
-
-def command(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run the command, and return its exit status."""
-    monkeypatch.setattr(sys, "argv", ["restore", *arguments])
-    monkeypatch.setattr(restore, "objects_of", lambda _: nullcontext(bucket))
-    return restore.main()

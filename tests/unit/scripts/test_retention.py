@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pytest
 
-from scripts.maintenance.retention import DAY, Retention, Rule, Untagged, decide, parse_retention
-from scripts.maintenance.walk import Tag, Walk, link_key
-from tests.unit.scripts.fake_bucket import Image, image, index
-from tests.unit.scripts.fake_registry import World, done
+from scripts.maintenance.clock import DAY, Clock
+from scripts.maintenance.images import subject_of
+from scripts.maintenance.keys import link_key
+from scripts.maintenance.references import References
+from scripts.maintenance.repository import Tag
+from scripts.maintenance.retention import Before, Retention, Rule, keep_all, parse_retention
+from scripts.maintenance.walk import Walk
+from tests.unit.scripts.fake_bucket import Image
+from tests.unit.scripts.fake_registry import done
+from tests.unit.scripts.retained import (
+    BOTH,
+    COSIGN,
+    HEX,
+    NAMED_AFTER,
+    OLD_SIGNATURE,
+    SIGNATURE,
+    A,
+    B,
+    C,
+    Days,
+    digests,
+    rule,
+)
 
 NOW = 100 * DAY
-
-
-def rule(
-    repositories: Sequence[str] = ("*",),
-    last: int = 0,
-    days: float = 0,
-    matching: Sequence[str] = (),
-) -> Retention:
-    return Retention([Rule(repositories, last, days, matching)])
 
 
 def tags(**ages: float) -> dict[str, Tag]:
@@ -29,8 +39,13 @@ def tags(**ages: float) -> dict[str, Tag]:
     return {name: Tag(f"sha256:{name}", NOW - age * DAY, NOW) for name, age in ages.items()}
 
 
+def expired(retention: Retention, name: str, pushed: Mapping[str, Tag]) -> set[str]:
+    found = retention.rule(name)
+    return found.expired(pushed, (), Clock(NOW)) if found else set()
+
+
 @pytest.mark.parametrize(
-    ("retention", "expired"),
+    ("retention", "gone"),
     [
         (Retention(), set()),
         (rule(last=2), {"v1", "old"}),
@@ -43,150 +58,137 @@ def tags(**ages: float) -> dict[str, Tag]:
         (rule(["team"], last=1), set()),
     ],
 )
-def test_a_tag_stays_if_any_clause_keeps_it(retention: Retention, expired: set[str]) -> None:
-    result = retention.expired("team/app", tags(new=0, v2=9, v1=10, old=50), NOW)
-    assert result == expired
+def test_a_tag_stays_if_any_clause_keeps_it(retention: Retention, gone: set[str]) -> None:
+    assert expired(retention, "team/app", tags(new=0, v2=9, v1=10, old=50)) == gone
 
 
 def test_the_rule_with_the_most_specific_pattern_decides() -> None:
     rules = [
-        Rule(["*"], last=1, days=0, matching=[]),
-        Rule(["team/*"], last=2, days=0, matching=[]),
-        Rule(["team/a"], last=3, days=0, matching=[]),
+        Rule("all", ["*"], last=1, days=0, matching=[]),
+        Rule("team", ["team/*"], last=2, days=0, matching=[]),
+        Rule("one", ["team/a"], last=3, days=0, matching=[]),
     ]
     pushed = tags(new=0, old=50, older=60, oldest=70)
     for order in (rules, rules[::-1]):
         retention = Retention(order)
-        assert len(retention.expired("team/a", pushed, NOW)) == 1
-        assert len(retention.expired("team/ab", pushed, NOW)) == 2
-        assert len(retention.expired("team", pushed, NOW)) == 3
+        assert len(expired(retention, "team/a", pushed)) == 1
+        assert len(expired(retention, "team/ab", pushed)) == 2
+        assert len(expired(retention, "team", pushed)) == 3
 
 
 def test_five_tags_of_one_image_count_once() -> None:
-    result = tags(a=1, b=2, c=3)
-    result |= {f"a{number}": Tag("sha256:a", NOW - number, NOW) for number in range(5)}
-    assert rule(last=2).expired("r", result, NOW) == {"c"}
+    pushed = tags(a=1, b=2, c=3)
+    pushed |= {f"a{number}": Tag("sha256:a", NOW - number, NOW) for number in range(5)}
+    assert expired(rule(last=2), "r", pushed) == {"c"}
 
 
-def test_a_tag_that_attaches_a_signature_does_not_count() -> None:
-    result = tags(a=1, b=2) | {f"sha256-{'0' * 64}.sig": Tag("sha256:s", NOW, NOW)}
-    assert rule(last=2).expired("r", result, NOW) == set()
-    assert rule(last=1).expired("r", result, NOW) == {"b"}
+@pytest.mark.parametrize("tag", NAMED_AFTER)
+def test_a_tag_that_is_named_after_a_digest_does_not_count_and_no_clause_lets_it_go(
+    tag: str,
+) -> None:
+    pushed = tags(a=1, b=2) | {tag: Tag("sha256:s", NOW - 1000 * DAY, NOW)}
+    assert expired(rule(last=2), "r", pushed) == set()
+    assert expired(rule(last=1), "r", pushed) == {"b"}
+    newest = {tag: Tag("sha256:s", NOW, NOW)}
+    assert expired(rule(last=1), "r", tags(a=1, b=2) | newest) == {"b"}
+    assert expired(rule(matching=["^v"]), "r", pushed) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "tag", ["sha256", f"sha256-{HEX[:63]}", f"x-sha256-{HEX[:64]}", f"sha1-{HEX[:64]}", "v1.sig"]
+)
+def test_a_tag_that_only_looks_so_is_one_like_any_other(tag: str) -> None:
+    assert subject_of(tag) == ""
+
+
+def test_a_restored_tag_is_not_expired_and_pushes_nothing_out() -> None:
+    pushed = tags(a=1, b=2, c=3)
+    restored = {"old": Tag("sha256:old", NOW - 90 * DAY, NOW, pinned=True)}
+    assert expired(rule(last=2), "r", restored | pushed) == {"c"}
+    assert expired(rule(days=2), "r", restored | pushed) == {"b", "c"}
 
 
 def test_the_rules_are_read_as_the_component_writes_them() -> None:
-    text = json.dumps(
-        {
-            "rules": [{"repositories": ["a/*"], "last": 2, "days": 3, "matching": ["^v"]}],
-            "untagged_days": None,
-        }
-    )
-    assert parse_retention(text) == Retention([Rule(["a/*"], 2, 3, ["^v"])], None)
-
-
-A, B, C = (image(name.encode() + b" config", name.encode()) for name in "abc")
-SIGNATURE = image(b"signature of a", subject=A.digest)
-COSIGN = f"sha256-{A.digest[7:]}.sig"
-BOTH = index(A, B)
-
-
-def kept(
-    pushes: Sequence[tuple[Image, str]],
-    retention: Retention,
-    *,
-    runs: int = 1,
-    days: float = 2,
-) -> set[bytes]:
-    """Push images one after the other, and return the manifests that stay some days later."""
-    world = World()
-    for pushed, tag in pushes:
-        world.objects.clock += 10
-        assert done(world.pods[0].push("r", pushed, tag))
-    untagged: dict[str, Untagged] = {}
-    for _ in range(runs):
-        world.objects.clock += days * DAY
-        decision = decide("r", Walk(world.objects), retention, untagged, DAY)
-        untagged = decision.untagged
-    manifests = {x.digest: x.manifest for x in (A, B, C, SIGNATURE, BOTH)}
-    return {manifests[digest] for digest in decision.kept}
+    written = {"name": "a", "repositories": ["a/*"], "last": 2, "days": 3, "matching": ["^v"]}
+    text = json.dumps({"rules": [written], "untagged_days": None})
+    assert parse_retention(text) == Retention([Rule("a", ["a/*"], 2, 3, ["^v"])], None)
 
 
 def test_without_rules_everything_stays() -> None:
-    pushes = [(A, "x"), (B, "x"), (SIGNATURE, ""), (BOTH, "")]
-    result = kept(pushes, Retention(), runs=9)
-    assert result == {x.manifest for x in (A, B, SIGNATURE, BOTH)}
+    days = Days(Retention(), (A, "x"), (B, "x"), (SIGNATURE, ""), (BOTH, ""))
+    assert days.kept(30) == digests(A, B, SIGNATURE, BOTH)
+    assert not days.decision.expired
 
 
 def test_what_is_pushed_within_the_last_day_stays() -> None:
-    assert kept([(A, "a"), (B, "b")], rule(last=1), days=0.5) == {A.manifest, B.manifest}
+    assert Days(rule(last=1), (A, "a"), (B, "b")).kept(runs=1) == digests(A, B)
 
 
 def test_an_image_goes_with_its_last_tag_only() -> None:
-    pushes = [(A, "old"), (B, "b"), (A, "new")]
-    assert kept(pushes, rule(last=1)) == {A.manifest}
+    assert Days(rule(last=1), (A, "old"), (B, "b"), (A, "new")).kept() == digests(A)
 
 
 def test_a_manifest_without_a_tag_stays_for_its_days_after_it_was_first_seen_so() -> None:
-    pushes = [(A, "x"), (B, "x")]
-    assert kept(pushes, Retention(untagged_days=3), runs=2) == {A.manifest, B.manifest}
-    assert kept(pushes, Retention(untagged_days=3), runs=3) == {B.manifest}
+    days = Days(Retention(untagged_days=3), (A, "x"), (B, "x"))
+    # On the first day it was just pushed.
+    days.look(2)
+    assert days.kept(runs=3) == digests(A, B)
+    assert days.kept(runs=1) == digests(B)
 
 
 def test_the_children_of_an_index_stay_with_it_and_go_with_it() -> None:
-    pushes = [(BOTH, "both"), (C, "c")]
-    everything = {x.manifest for x in (A, B, BOTH, C)}
-    assert kept(pushes, Retention(untagged_days=0)) == everything
-    assert kept(pushes, rule(last=1)) == {C.manifest}
+    everything = digests(A, B, BOTH, C)
+    assert Days(Retention(untagged_days=0), (BOTH, "both"), (C, "c")).kept() == everything
+    assert Days(rule(last=1), (BOTH, "both"), (C, "c")).kept() == digests(C)
 
 
 def test_a_child_stays_that_another_tag_holds() -> None:
-    assert kept([(BOTH, "both"), (A, "a")], rule(last=1)) == {A.manifest}
+    assert Days(rule(last=1), (BOTH, "both"), (A, "a")).kept() == digests(A)
 
 
-@pytest.mark.parametrize("tag", ["", COSIGN])
-def test_a_signature_stays_with_its_image_and_goes_with_it(tag: str) -> None:
-    pushes = [(A, "a"), (SIGNATURE, tag)]
-    assert kept(pushes, Retention(untagged_days=0)) == {A.manifest, SIGNATURE.manifest}
-    assert kept([*pushes, (C, "c")], rule(last=1)) == {C.manifest}
+def test_a_signature_stays_with_its_image_and_goes_with_it() -> None:
+    pushes = [(A, "a"), (SIGNATURE, "")]
+    assert Days(Retention(untagged_days=0), *pushes).kept() == digests(A, SIGNATURE)
+    assert Days(rule(last=1), *pushes, (C, "c")).kept() == digests(C)
 
 
-def test_the_tag_of_a_signature_expires_with_its_image() -> None:
-    world = World()
-    for pushed, tag in ((A, "a"), (SIGNATURE, COSIGN), (C, "c")):
-        world.objects.clock += 10
-        assert done(world.pods[0].push("r", pushed, tag))
-    world.objects.clock += 2 * DAY
-    decision = decide("r", Walk(world.objects), rule(last=1), {}, DAY)
-    assert decision.expired == {"a", COSIGN}
+def test_an_untagged_manifest_does_not_go_with_an_image_that_only_mentions_it() -> None:
+    """The base of an image is in its annotations, and may run by its digest."""
+    content = json.loads(A.manifest)
+    content["annotations"] = {"org.opencontainers.image.base.digest": B.digest}
+    built = Image(json.dumps(content).encode(), A.layers)
+    days = Days(rule(last=1), (B, ""), (built, "a"), (C, "c"))
+    assert days.kept(30) == digests(B, C)
+    assert Days(Retention(untagged_days=1), (B, ""), (built, "a")).kept() == digests(built, B)
 
 
 def test_a_tag_whose_manifest_is_lost_holds_what_can_be_found() -> None:
-    world = World()
-    assert done(world.pods[0].push("r", A, "a"))
-    del world.objects.stored[link_key("r", "_manifests/revisions", A.digest)]
-    world.objects.clock += 9 * DAY
-    decision = decide("r", Walk(world.objects), Retention(untagged_days=0), {}, DAY)
-    assert decision.kept == {A.digest: "r:a"}
+    days = Days(Retention(untagged_days=0), (A, "a"))
+    del days.world.objects.stored[link_key("r", "_manifests/revisions", A.digest)]
+    assert days.look(9).kept == {A.digest: "r:a"}
 
 
 def test_a_manifest_of_an_unknown_kind_holds_the_manifests_that_it_names() -> None:
-    world = World()
-    assert done(world.pods[0].push("r", A, ""))
+    days = Days(Retention(untagged_days=0), (A, ""))
     unknown = json.dumps({"schemaVersion": 2, "x": A.digest}).encode()
-    assert done(world.pods[0].put_manifest("r", Image(unknown), "x"))
-    world.objects.clock += 9 * DAY
-    decision = decide("r", Walk(world.objects), Retention(untagged_days=0), {}, DAY)
-    assert A.digest in decision.kept
+    assert done(days.world.pods[0].put_manifest("r", Image(unknown), "x"))
+    assert A.digest in days.kept(9)
 
 
 def test_what_is_pushed_again_by_its_digest_waits_anew() -> None:
-    world = World()
-    assert done(world.pods[0].push("r", A, "x"))
-    assert done(world.pods[0].push("r", B, "x"))
-    untagged: dict[str, Untagged] = {}
-    for days in (2, 2, 2):
-        world.objects.clock += days * DAY
-        decision = decide("r", Walk(world.objects), Retention(untagged_days=3), untagged, DAY)
-        untagged = decision.untagged
-        assert done(world.pods[0].push("r", A, ""))
-    assert A.digest in decision.kept
+    days = Days(Retention(untagged_days=3), (A, "x"), (B, "x"))
+    for _ in range(4):
+        days.look(2)
+        days.push(A, "")
+    assert A.digest in days.kept(2)
+
+
+def test_all_of_a_repository_stays_that_is_not_understood() -> None:
+    days = Days(rule(last=1), (A, "a"), (B, ""), (OLD_SIGNATURE, COSIGN), (C, "c"))
+    before = Before({"sha256:x": days.look(3).untagged[B.digest]}, [COSIGN])
+    walk = Walk(days.world.objects, References(days.world.objects))
+    decision = keep_all("r", walk, before)
+    assert decision.all
+    assert {*decision.kept} == digests(A, B, OLD_SIGNATURE, C)
+    assert (decision.untagged, decision.subjects) == (before.untagged, before.subjects)
+    assert not decision.expired

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.shared.objects import StorageError
 from scripts.shared.s3 import Bucket, Key
-from scripts.shared.storage_arguments import add_arguments, objects_of
+from scripts.shared.storage_arguments import add_arguments, objects_of, stack_output
 
 
 def test_a_file_names_the_bucket(tmp_path: Path) -> None:
@@ -49,3 +49,28 @@ def test_without_a_file_the_selected_stack_names_it(
     add_arguments(parser)
     with pytest.raises(StorageError, match="error: no stack selected"):
         objects_of(parser.parse_args([]))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"endpoint": "https://hunter2"}', "null"])
+def test_a_file_that_is_none_is_refused_with_the_command_that_writes_it(
+    tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "storage.json"
+    file.write_text(content)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(StorageError, match="pulumi stack output storage_connection") as error:
+        objects_of(parser.parse_args([f"--storage={file}"]))
+    assert "hunter2" not in str(error.value), "it may be another secret file"
+
+
+def test_the_outputs_of_the_selected_stack_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text('#!/bin/sh\nprintf \'{"arguments": "%s"}\' "$*"\n')
+    pulumi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert stack_output() == {"arguments": "stack output --json --show-secrets"}
+    named = {"arguments": "stack output storage_connection --json --show-secrets"}
+    assert stack_output("storage_connection") == named

@@ -8,8 +8,8 @@ import pytest
 
 from scripts.client.usage_chart import COLORS, MOST_BARS, chart
 from scripts.maintenance import usage_history
-from scripts.maintenance.usage import Row, Usage
-from scripts.maintenance.usage_history import SHARED, UNNEEDED, load, record
+from scripts.maintenance.usage import Row, Usage, table
+from scripts.maintenance.usage_history import SHARED, TABLE_KEY, UNNEEDED, load, record
 from scripts.shared.objects import StorageError
 from tests.unit.conftest import Golden
 from tests.unit.scripts.fake_bucket import FakeBucket
@@ -25,8 +25,8 @@ def used(**own: int) -> Usage:
 def test_the_last_run_of_a_day_counts() -> None:
     bucket = FakeBucket()
     for hour in (0, 1, 23):
-        record(bucket, used(a=hour), DAY + hour * 3600)
-    record(bucket, used(a=5, b=6), 2 * DAY)
+        record(bucket, used(a=hour), DAY + hour * 3600, "")
+    record(bucket, used(a=5, b=6), 2 * DAY, "")
     assert load(bucket) == {
         "1970-01-02": {"a": 23, SHARED: 7, UNNEEDED: 23},
         "1970-01-03": {"a": 5, "b": 6, SHARED: 7, UNNEEDED: 23},
@@ -37,18 +37,25 @@ def test_the_oldest_days_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage_history, "DAYS", 2)
     bucket = FakeBucket()
     for day in (1, 3, 2):
-        record(bucket, used(), day * DAY)
+        record(bucket, used(), day * DAY, "")
     assert list(load(bucket)) == ["1970-01-03", "1970-01-04"]
 
 
+def test_the_table_of_the_last_run_is_kept_with_what_to_do() -> None:
+    bucket = FakeBucket()
+    record(bucket, used(a=5), DAY, "do this\n")
+    assert bucket.stored[TABLE_KEY].decode() == f"{table(used(a=5))}\ndo this\n"
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b'{"1970-01-01": 1}', b'{"1970-01-01": {"a": ""}}']
+    "content", [b"", b"[]", b"[" * 200_000, b'{"1970-01-01": 1}', b'{"1970-01-01": {"a": ""}}']
 )
 def test_a_history_that_cannot_be_read_is_not_begun_anew(content: bytes) -> None:
     bucket = FakeBucket()
     bucket.put(usage_history.KEY, content)
     with pytest.raises(StorageError, match="fix: delete this object; the usage of past days"):
-        record(bucket, used(), DAY)
+        record(bucket, used(), DAY, "")
+    assert TABLE_KEY in bucket.stored, "what is there now is shown all the same"
 
 
 def test_the_picture_is_the_golden_one(golden: Golden) -> None:

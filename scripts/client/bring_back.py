@@ -1,0 +1,273 @@
+"""Bring images back: look whether all of each is there, write what is missing, and read it.
+
+Plain Python 3.9 with nothing installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from scripts.maintenance.history import RESTORED, Gone, History, Restored, load_restored
+from scripts.maintenance.keys import (
+    DIGEST,
+    LAYERS,
+    REVISIONS,
+    blob_key,
+    link_key,
+    swept_key,
+    tag_key,
+)
+from scripts.maintenance.references import MANIFEST_BYTES, Manifest, read_manifest
+from scripts.maintenance.remembered import write
+from scripts.maintenance.walk import matches
+from scripts.shared.objects import Objects, StorageError
+from scripts.shared.registry_client import Registry, RegistryError
+
+MANIFESTS = ", ".join(
+    f"application/vnd.{name}+json"
+    for name in (
+        "oci.image.manifest.v1",
+        "oci.image.index.v1",
+        "docker.distribution.manifest.v2",
+        "docker.distribution.manifest.list.v2",
+    )
+)
+"""All that a registry has. It does not send what a client does not name."""
+
+BATCH_TAGS = 1000
+BATCH_SECONDS = 600
+"""How long the links of that many tags may take to be written. A push of the same image within that
+time does not count as one."""
+
+TRIES = 5
+"""How often to try to write what others write, too."""
+
+
+class RestoreError(Exception):
+    """Something cannot be brought back; says why."""
+
+
+@dataclass
+class Parts:
+    """What an image consists of.
+
+    Attributes:
+        manifests: The digests of its manifests.
+        layers: Those of what is linked as a layer, each with the digest of the blob.
+        copies: The blobs of which only a copy is there, with their sizes.
+        odd: Why its own manifest is not understood; empty if it is.
+    """
+
+    manifests: set[str] = field(default_factory=set)
+    layers: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, int] = field(default_factory=dict)
+    odd: str = ""
+
+
+class _Finder:
+    """Finds the parts of one image."""
+
+    def __init__(self, objects: Objects, repository: str) -> None:
+        self._objects, self._repository = objects, repository
+        self._sizes: dict[str, int | None] = {}
+        self.parts = Parts()
+
+    def find(self, digest: str) -> Parts:
+        """Return the parts; raises :class:`RestoreError` if one that is needed is gone."""
+        if self._require("the manifest", digest) > MANIFEST_BYTES:
+            raise RestoreError(f"{digest} is larger than any manifest")
+        left, seen = [(digest, True)], set()
+        while left:
+            one, is_child = left.pop()
+            if one not in seen:
+                seen.add(one)
+                left += self._add(one, is_child)
+        return self.parts
+
+    def _add(self, digest: str, is_child: bool) -> Iterator[tuple[str, bool]]:
+        """Add a manifest, or what may be one; yield what may be some, and whether they must be.
+
+        An entry of an index may be a layer, whatever it says, and what an odd manifest names may be
+        anything: what looks like both becomes both.
+        """
+        size = self._require("its manifest", digest)
+        content = b"" if size > MANIFEST_BYTES else self._content(digest)
+        manifest = read_manifest(content)
+        if is_child and size <= MANIFEST_BYTES and not matches(content, digest):
+            raise RestoreError(f"the manifest {digest} is damaged")
+        if manifest.odd and self.parts.manifests:
+            self.parts.layers[digest] = digest
+        elif manifest.odd:
+            self.parts.odd = manifest.odd
+        if size > MANIFEST_BYTES or not (is_child or manifest.names):
+            self.parts.layers[digest] = digest
+            return
+        self.parts.manifests.add(digest)
+        self._add_layers(manifest)
+        yield from ((child, True) for child in manifest.children)
+        for other in filter(self._is_there, manifest.others):
+            # Of what a manifest only mentions, the content is enough.
+            if manifest.odd:
+                yield other, False
+
+    def _add_layers(self, manifest: Manifest) -> None:
+        for layer in manifest.layers:
+            blob = self._blob_of(layer)
+            self._require("its layer", blob)
+            self.parts.layers[layer] = blob
+        # A layer with URLs may be somewhere else.
+        for layer in filter(self._is_there, manifest.foreign):
+            self.parts.layers[layer] = layer
+
+    def _blob_of(self, layer: str) -> str:
+        """Return the digest of a layer's blob, which may be of another algorithm."""
+        if layer.startswith("sha256:"):
+            return layer
+        link = self._objects.get(link_key(self._repository, LAYERS, layer)) or b""
+        content = link.decode(errors="replace")
+        return content if DIGEST.fullmatch(content) else layer
+
+    def _require(self, what: str, digest: str) -> int:
+        size = self._size(digest)
+        if size is None:
+            raise RestoreError(f"{what} {digest} is not in the bucket")
+        return size
+
+    def _is_there(self, digest: str) -> bool:
+        return self._size(digest) is not None
+
+    def _size(self, digest: str) -> int | None:
+        """Return a blob's size, and note it if only its copy is there; None if that is not."""
+        if digest not in self._sizes:
+            entry = self._objects.head(blob_key(digest))
+            if not entry and (entry := self._objects.head(swept_key(digest))):
+                self.parts.copies[digest] = entry.size
+            self._sizes[digest] = entry.size if entry else None
+        return self._sizes[digest]
+
+    def _content(self, digest: str) -> bytes:
+        key = swept_key(digest) if digest in self.parts.copies else blob_key(digest)
+        return self._objects.get(key) or b""
+
+
+def find(objects: Objects, repository: str, digest: str) -> Parts:
+    """Return what an image consists of.
+
+    Args:
+        objects: The bucket.
+        repository: Its repository.
+        digest: Its manifest's digest.
+
+    Raises:
+        RestoreError: Something that it needs is gone, or it is no manifest.
+    """
+    return _Finder(objects, repository).find(digest)
+
+
+def bring_back(
+    objects: Objects, history: History, parts: Iterable[tuple[str, Parts]], tags: list[Gone]
+) -> None:
+    """Write all that is missing: content, links, and then tags.
+
+    Args:
+        objects: The bucket.
+        history: What is known of tags.
+        parts: What images consist of, with the repository of each.
+        tags: What names them, once all of that is there.
+    """
+    copies: dict[str, int] = {}
+    layers: dict[str, str] = {}
+    manifests: dict[str, str] = {}
+    for name, image in parts:
+        copies.update(image.copies)
+        layers.update({link_key(name, LAYERS, x): blob for x, blob in image.layers.items()})
+        manifests.update({link_key(name, REVISIONS, x): x for x in image.manifests})
+    objects.each(lambda x: objects.copy(swept_key(x), blob_key(x), copies[x]), copies)
+    _put_all(objects, layers)
+    _put_all(objects, manifests)
+    for start in range(0, len(tags), BATCH_TAGS):
+        batch = tags[start : start + BATCH_TAGS]
+        pins = [(x.repository, x.tag, Restored(x.digest, x.pushed, 0)) for x in batch]
+        until = objects.now + BATCH_SECONDS
+        _pin(objects, history, pins, until)
+        _put_all(objects, {tag_key(x.repository, x.tag, x.digest): x.digest for x in batch})
+        _put_all(objects, {tag_key(x.repository, x.tag): x.digest for x in batch})
+        # Another command may have overwritten it meanwhile, and all may have taken long.
+        _pin(objects, history, pins, max(until, objects.now))
+
+
+def _put_all(objects: Objects, links: dict[str, str]) -> None:
+    objects.each(lambda key: objects.put(key, links[key].encode()), links)
+
+
+def _pin(
+    objects: Objects, history: History, pins: list[tuple[str, str, Restored]], until: float
+) -> None:
+    """Note when tags were pushed that are brought back; forget what no tag names any more."""
+    ours = [(name, tag, pin._replace(written=until)) for name, tag, pin in pins]
+    for _ in range(TRIES):
+        before = objects.head(RESTORED)
+        restored = load_restored(objects)
+        if all(restored.get(name, {}).get(tag) == pin for name, tag, pin in ours):
+            return
+        for name, tag, pin in ours:
+            restored.setdefault(name, {})[tag] = pin
+        kept = {
+            name: {tag: pin for tag, pin in tags.items() if _counts(history, name, tag, pin)}
+            for name, tags in restored.items()
+        }
+        now = objects.head(RESTORED)
+        if (now and now.etag) == (before and before.etag):
+            write(objects, RESTORED, {name: tags for name, tags in kept.items() if tags})
+    raise StorageError(
+        f"{RESTORED} changes all the time: somebody else brings tags back; try again"
+    )
+
+
+def _counts(history: History, repository: str, tag: str, pin: Restored) -> bool:
+    """Return whether a tag still names what was brought back, as far as runs have seen it."""
+    named = history.tags.get(repository, {}).get(tag)
+    return pin.written >= history.time or (named is not None and named.digest == pin.digest)
+
+
+def read(
+    objects: Objects,
+    registry: Registry,
+    parts: Iterable[tuple[str, Parts]],
+    tags: Iterable[Gone],
+) -> None:
+    """Read through the registry what was brought back: manifests, and a byte of each layer.
+
+    A byte, since a HEAD request is answered from the registry's memory.
+
+    Raises:
+        RestoreError: Something cannot be read.
+    """
+    paths = {
+        f"v2/{name}/{kind}/{digest}": kind
+        for name, image in parts
+        for kind, digests in (("blobs", image.layers), ("manifests", image.manifests))
+        for digest in digests
+    }
+
+    def get(path: str) -> None:
+        if paths[path] == "blobs":
+            # 416 of an S3 server says that the blob is there, and empty.
+            registry.call("GET", path, [200, 206, 416], headers={"Range": "bytes=0-0"})
+        else:
+            registry.call("GET", path, [200], headers={"Accept": MANIFESTS})
+
+    def ask(tag: Gone) -> str:
+        path = f"v2/{tag.repository}/manifests/{tag.tag}"
+        response = registry.call("HEAD", path, [200], headers={"Accept": MANIFESTS})
+        digest = response.headers.get("docker-content-digest")
+        return "" if digest == tag.digest else f"{tag.repository}:{tag.tag} names {digest}"
+
+    try:
+        objects.each(get, paths)
+        problems = list(filter(None, objects.each(ask, tags)))
+    except (RegistryError, OSError) as error:
+        raise RestoreError(f"all of it is written, but cannot be read: {error}") from error
+    if problems:
+        raise RestoreError(f"all of it is written, but {problems[0]}")
