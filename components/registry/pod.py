@@ -30,7 +30,7 @@ DRAIN_SECONDS = 60
 """How long running uploads and downloads may take to finish when a pod stops."""
 
 MANIFESTS_MEMORY_MIB = 256
-"""The process for manifests at rest takes 12 MiB, and 244 MiB with 16 clients that get a manifest
+"""The process for manifests at rest takes 12 MiB, and 247 MiB with 16 clients that get a manifest
 of 4 MiB, the largest that there is (docs/performance.md)."""
 
 PROXY_MEMORY_MIB = 128

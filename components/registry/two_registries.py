@@ -35,7 +35,7 @@ LAYERS_IN_INDEX = (
     r"(?:buildkit\.cacheconfig|oci\.image\.layer|docker\.image\.rootfs)\..*)"
 )
 """A regular expression of an index that refers to layers: BuildKit's cache, as it was the default
-before 0.21: https://github.com/moby/buildkit/pull/5703"""
+before 0.21: https://github.com/moby/buildkit/pull/5892"""
 
 INDEX_LENGTH = r"\d{1,5}"
 """A regular expression of the length of an index that is looked into, in bytes; the auth proxy
