@@ -83,7 +83,6 @@ def upload(registry: registry_client.Registry, size: int, rate: int) -> Upload:
 
     Raises:
         registry_client.RegistryError: The registry rejects uploads.
-        OSError: There is no response.
     """
     location = registry.call("POST", f"v2/{REPOSITORY}/blobs/uploads/", [202]).headers["location"]
     layer = Layer(size, rate)
