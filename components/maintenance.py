@@ -31,7 +31,7 @@ DEADLINE_SECONDS = 55 * 60
 """How long a run may take: with the default schedule less than from one to the next."""
 
 MEMORY_LIMIT_MIB = 768
-"""A million blobs take 583 MiB: docs/maintenance.md."""
+"""A million blobs take 535 MiB: docs/maintenance.md."""
 
 _STORAGE, _PASSWORD, _STACK = "storage.json", "password", "stack"
 
