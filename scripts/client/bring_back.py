@@ -18,9 +18,8 @@ from scripts.maintenance.keys import (
     swept_key,
     tag_key,
 )
-from scripts.maintenance.references import MANIFEST_BYTES, Manifest, read_manifest
+from scripts.maintenance.references import MANIFEST_BYTES, Manifest, matches, read_manifest
 from scripts.maintenance.remembered import write
-from scripts.maintenance.walk import matches
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.registry_client import Registry, RegistryError
 

@@ -7,8 +7,9 @@ import pytest
 from scripts.maintenance.clock import DAY, Clock
 from scripts.maintenance.history import GONE, KEY, Gone, Restored, load, load_gone, save
 from scripts.maintenance.references import References
+from scripts.maintenance.repository import Tag
 from scripts.maintenance.retention import Rule
-from scripts.maintenance.walk import Tag, Walk
+from scripts.maintenance.walk import Walk
 from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket
 

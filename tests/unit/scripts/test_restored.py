@@ -16,8 +16,9 @@ from scripts.maintenance.maintain import Maintenance, Task
 from scripts.maintenance.plan import Times
 from scripts.maintenance.references import References
 from scripts.maintenance.registry_pods import Pods
+from scripts.maintenance.repository import Tag
 from scripts.maintenance.retention import Retention, Rule
-from scripts.maintenance.walk import Tag, Walk
+from scripts.maintenance.walk import Walk
 from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket, image
 from tests.unit.scripts.restoring import look, restored
