@@ -30,8 +30,8 @@ PODS_SERVICE = "registry-pods"
 DEADLINE_SECONDS = 55 * 60
 """How long a run may take: with the default schedule less than from one to the next."""
 
-MEMORY_LIMIT_MIB = 256
-"""100,000 blobs take 95 MiB: docs/maintenance.md."""
+MEMORY_LIMIT_MIB = 768
+"""A million blobs take 535 MiB: docs/maintenance.md."""
 
 _STORAGE, _PASSWORD, _STACK = "storage.json", "password", "stack"
 
