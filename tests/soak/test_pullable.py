@@ -10,8 +10,8 @@ import pytest
 
 from scripts.client.pullable import lost_images
 from scripts.maintenance.walk import blob_key, link_key, tag_key
-from scripts.shared.registry_client import MANIFESTS, Registry
-from tests.soak.servers import HOSTS, Servers
+from scripts.shared.registry_client import MANIFESTS, Registry, basic
+from tests.soak.servers import HOSTS, PASSWORD, Servers
 
 DOCKER, DOCKER_LIST, IMAGE, INDEX = MANIFESTS
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -58,9 +58,9 @@ class Repository:
 
 @pytest.fixture
 def registry(servers: Servers) -> Registry:
-    """One registry, which remembers nothing of another one's deletes."""
+    """One pod, which remembers nothing of another one's deletes."""
     servers.stop(HOSTS[1])
-    return Registry(f"http://{HOSTS[0]}:{servers.registry_port}", None)
+    return Registry(f"http://{HOSTS[0]}:{servers.registry_port}", basic("admin", PASSWORD))
 
 
 def broken(registry: Registry) -> list[str]:
