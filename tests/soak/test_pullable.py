@@ -58,7 +58,7 @@ class Repository:
 
 @pytest.fixture
 def registry(servers: Servers) -> Registry:
-    """One registry, which remembers nothing of another one's deletes."""
+    """One pod, which remembers nothing of another one's deletes."""
     servers.stop(HOSTS[1])
     return Registry(f"http://{HOSTS[0]}:{servers.registry_port}", basic("admin", PASSWORD))
 
