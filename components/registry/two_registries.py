@@ -2,7 +2,7 @@
 
 A registry that remembers which blobs exist asks its storage for a quarter of what it asks without:
 63 requests instead of 247 when an image of 20 layers gets its next tag. But it forgets only what it
-deletes itself, and has no time limit: https://github.com/distribution/distribution/issues/4868
+deletes itself, and has no time limit: https://github.com/distribution/distribution/issues/1803
 So after a delete in one pod, another pod goes on to say that the manifest is there, the client does
 not push it again, and the image is broken.
 

@@ -119,7 +119,10 @@ def lost(walk: Walk) -> Iterator[Lost]:
                 parts += [("layer", layer) for layer in manifest.layers]
             for kind, part in parts:
                 blob = walk.aliases.get(part, part)
+                linked = repository.revisions if kind == "manifest" else repository.layers
                 if blob not in walk.blobs:
                     yield Lost(name, image, blob, f"its {kind} {part} is not in the bucket")
                 elif blob in walk.damaged:
                     yield Lost(name, image, blob, f"its {kind} {part} has other content")
+                elif part not in linked:
+                    yield Lost(name, image, blob, f"its {kind} {part} is not in the repository")

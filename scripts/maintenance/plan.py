@@ -122,7 +122,10 @@ def plan(walk: Walk, state: State, decisions: Mapping[str, Decision], times: Tim
     state.unlinked = {
         digest: Unlinked(names, unlinked.forgotten)
         for digest, unlinked in state.unlinked.items()
-        if digest in walk.swept or digest in state.unneeded
+        # Until no request can be that old, it is the proof that a link may be given back.
+        if digest in walk.swept
+        or digest in state.unneeded
+        or not _past(unlinked.forgotten, state.clock, times.grace)
         # A link that is there again was pushed again.
         if (names := [x for x in unlinked.repositories if not _links(walk, x, digest)])
     }

@@ -1,7 +1,7 @@
 """The pods of the registry, each of which remembers for itself which blobs exist.
 
 A pod's memory has no time limit, so it goes on to say that a blob exists which is deleted:
-https://github.com/distribution/distribution/issues/4868
+https://github.com/distribution/distribution/issues/1803
 Plain Python 3.9 with nothing installed.
 """
 

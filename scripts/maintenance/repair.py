@@ -22,6 +22,8 @@ from scripts.maintenance.keys import (
     swept_key,
     tag_key,
 )
+from scripts.maintenance.references import Manifest
+from scripts.maintenance.repository import Repository
 from scripts.maintenance.retention import Decision
 from scripts.maintenance.state import State
 from scripts.maintenance.walk import Walk
@@ -61,7 +63,7 @@ def repair(
         decide: Decides what stays, by what the walk says at that time.
     """
     repaired = _repair_tags(objects, walk, state)
-    settled = False
+    settled, foreign = False, set[Link]()
     while True:
         decisions = decide()
         back = _find_blobs(objects, walk, _missing_blobs(walk, decisions))
@@ -72,7 +74,14 @@ def repair(
             # What comes back says what else must.
             walk.read_manifests(unread)
             continue
-        links = dict(_missing_links(walk, decisions))
+        links = {
+            link: image for link, image in _missing_links(walk, decisions) if link not in foreign
+        }
+        own = {link for link in links if _was_there(walk, state, link)}
+        if layers := {link for link in own if link[1] == LAYERS}:
+            # No client deletes these.
+            repaired += _write_links(objects, walk, layers)
+            continue
         losses = list(lost(walk))
         doubtful = {image for (_, kind, _), image in links.items() if kind == REVISIONS}
         doubtful |= {x.image for x in losses}
@@ -81,8 +90,9 @@ def repair(
             time.sleep(SETTLE_SECONDS)
             objects.each(lambda image: _ask_for_tag(objects, walk, image), doubtful)
             continue
-        written = objects.each(lambda link: _write_link(objects, walk, link), links)
-        repaired += filter(None, written)
+        foreign |= links.keys() - own
+        objects.each(lambda link: _note_link(walk, link), foreign & links.keys())
+        repaired += _write_links(objects, walk, own)
         if not back and not links:
             return Health(decisions, repaired, losses)
 
@@ -159,19 +169,62 @@ def _missing_links(walk: Walk, decisions: Mapping[str, Decision]) -> Iterator[tu
                     yield (name, LAYERS, layer), image
 
 
-def _write_link(objects: Objects, walk: Walk, link: Link) -> str:
-    """Write a link, and return what was given back; nothing if a push was faster than the list.
+def _was_there(walk: Walk, state: State, link: Link) -> bool:
+    """Return whether there is proof that a repository had what an image in it refers to.
 
-    A layer's is written in any case: a pod that is asked to forget it may be deleting it.
+    Whoever may push can refer to anything, and could read it if it were linked for that: a layer
+    with URLs, or an entry of an index of layers, is not looked for when it is pushed. Of a layer,
+    the collection knows where it has deleted the link. A tag names nothing that was not pushed to
+    its repository. And of a manifest whose layers are there, nothing is left to be read.
     """
     name, kind, digest = link
-    key = link_key(*link)
-    entry = walk.find(key)
-    if not entry or kind == LAYERS:
-        objects.put(key, digest.encode())
+    if kind == LAYERS:
+        return digest in state.unlinked and name in state.unlinked[digest].repositories
+    repository = walk.repositories[name]
+    tagged = any(tag.digest == digest for tag in repository.tags.values())
+    return tagged or _is_whole(walk, repository, digest)
+
+
+def _is_whole(walk: Walk, repository: Repository, digest: str) -> bool:
+    """Return whether a repository has all that a manifest is made of."""
+    manifest = walk.manifests.get(digest, Manifest())
+    return (
+        bool(manifest.layers or manifest.children)
+        and all(layer in repository.layers for layer in manifest.layers)
+        and all(
+            x in repository.revisions or _is_whole(walk, repository, x) for x in manifest.children
+        )
+    )
+
+
+def _write_links(objects: Objects, walk: Walk, links: Iterable[Link]) -> list[str]:
+    """Write links, and return what was given back."""
+
+    def write(link: Link) -> str:
+        name, kind, digest = link
+        there = _note_link(walk, link)
+        # A layer's in any case: a pod that is asked to forget it may be deleting it.
+        if not there or kind == LAYERS:
+            objects.put(link_key(*link), digest.encode())
+        if there:
+            return ""
+        _add_link(walk, link, walk.now)
+        return f"link of {'layer' if kind == LAYERS else 'manifest'} {name}@{digest}"
+
+    return list(filter(None, objects.each(write, links)))
+
+
+def _note_link(walk: Walk, link: Link) -> bool:
+    """Note a link that a push has written since it was listed, and return whether it is there."""
+    if entry := walk.find(link_key(*link)):
+        _add_link(walk, link, entry.modified)
+    return entry is not None
+
+
+def _add_link(walk: Walk, link: Link, modified: float) -> None:
+    name, kind, digest = link
     repository = walk.repositories[name]
     if kind == LAYERS:
         repository.layers.add(digest)
     else:
-        repository.revisions[digest] = entry.modified if entry else walk.now
-    return "" if entry else f"link of {'layer' if kind == LAYERS else 'manifest'} {name}@{digest}"
+        repository.revisions[digest] = modified

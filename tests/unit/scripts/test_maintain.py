@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from scripts.maintenance import history, maintain, state, usage_history
 from scripts.maintenance.images import tagged
-from scripts.maintenance.keys import REVISIONS, blob_key, link_key, tag_key
+from scripts.maintenance.keys import REVISIONS, ROOT, blob_key, link_key, tag_key
 from scripts.maintenance.maintain import Maintenance, Task
 from scripts.maintenance.references import FOLDER, References
 from scripts.maintenance.registry_pods import Pods
@@ -21,6 +22,8 @@ from scripts.maintenance.walk import Walk
 from scripts.shared.listing import Entry
 from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import (
+    INDEX,
+    MANIFEST,
     OF_BOTH,
     A,
     B,
@@ -122,20 +125,49 @@ def test_what_is_lost_is_a_failure(
     assert tag_key("r", "a") in bucket.stored
 
 
-def test_what_an_image_needs_and_the_bucket_has_gets_its_link_back(
+def test_a_manifest_that_an_image_needs_gets_its_link_back_where_its_layers_are(
     bucket: FakeBucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket.push("r", OF_BOTH, "both")
-    # A client deleted a child, and a pod that remembered it took the index again.
+    # A client deleted a platform of an index, and another one gave up while it deleted an image.
     for digest in (C.digest, A.digest):
         del bucket.stored[link_key("r", REVISIONS, digest)]
-    del bucket.stored[link_key("r", "_layers", LAYER)]
     assert run(bucket)
     output = capsys.readouterr().out
     assert f"given back: link of manifest r@{C.digest}" in output
-    assert f"given back: link of layer r@{LAYER}" in output
+    assert f"given back: link of manifest r@{A.digest}" in output
     assert bucket.pulls("r", A, "a")
     assert bucket.pulls("r", OF_BOTH, "both")
+
+
+def test_nothing_of_another_repository_is_linked_for_who_only_refers_to_it(
+    bucket: FakeBucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or whoever may push to one repository reads all others, whose digests are no secrets."""
+    bucket.push("hidden", OF_BOTH, "1")
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json"}
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "size": 7}
+    own = {**config, "digest": digest_of(b"{}"), "size": 2}
+    refer = (
+        # The registry looks for none of these when it takes the manifest.
+        {"config": own, "layers": [{**layer, "digest": LAYER, "urls": ["https://example.com"]}]},
+        {"manifests": [{**layer, "digest": LAYER}]},
+        {"manifests": [{"mediaType": INDEX, "digest": OF_BOTH.digest, "size": 1}]},
+        {"manifests": [{"mediaType": MANIFEST, "digest": C.digest, "size": 1}]},
+        {"config": own, "layers": [], "annotations": {"base": C.digest}},
+    )
+    for number, more in enumerate(refer):
+        document = {"schemaVersion": 2, **more}
+        bucket.push("thief", Image(json.dumps(document).encode(), (b"{}",)), f"t{number}")
+    for _ in range(3):
+        run(bucket)
+    mine = f"{ROOT}repositories/thief/"
+    for digest in (LAYER, C.digest, A.digest, OF_BOTH.digest, *map(digest_of, C.layers)):
+        value = digest.partition(":")[2]
+        assert not [key for key in bucket.stored if key.startswith(mine) and f"/{value}/" in key]
+    output = capsys.readouterr().out
+    assert f"lost: thief:t3: its manifest {C.digest} is not in the repository" in output
+    assert "given back" not in output
 
 
 def test_the_child_of_an_index_and_a_signature_belong_to_their_image(
