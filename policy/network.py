@@ -33,7 +33,8 @@ def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
     spec = at(inputs, "spec")
     match inputs.get("kind"):
         case "IngressRoute" | "IngressRouteTCP":
-            if not at(spec, "tls"):
+            # Empty means TLS, too, with what Traefik has for all hosts.
+            if at(spec, "tls") is None:
                 yield "spec.tls: expected TLS"
         case "Ingress":
             if not _takes_no_passwords(spec):

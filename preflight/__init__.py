@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 import pulumi
 
-from preflight import conflicts
+from preflight import conflicts, routers
 from preflight.addresses import dns_addresses, services
 from preflight.cloud import check_token, check_zone
 from preflight.cluster import INGRESSES, KUBE_SYSTEM, Cluster
-from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
 from preflight.ownership import guard
 from preflight.record import record
+from preflight.routers import Router, Served
 from settings import Settings
 from settings.credentials import Access
 from settings.problems import Problem, SettingsError
@@ -134,19 +134,22 @@ def check(
     with ThreadPoolExecutor() as pool:
         uid = pool.submit(cluster.uid)
         checks = [pool.submit(check) for check in _checks(settings, access, cluster)]
-        served = [
-            pool.submit(_served, listed, settings, cluster, path)
-            for listed, path in (
-                (conflicts.ingresses, INGRESSES),
-                *((conflicts.routes, path) for path in ROUTES),
+        others = [
+            pool.submit(_routers, of_items, settings, cluster, path)
+            for of_items, path in (
+                (routers.of_ingresses, INGRESSES),
+                *((routers.of_routes, path) for path in ROUTES),
             )
         ]
     own: list[Served] = []
     for check in checks:
         conflict = result(check)
         problems += conflict or []
-    for lists in served:
-        for item, owner in result(lists) or []:
+    for lists in others:
+        served, warnings = result(lists) or ([], [])
+        for warning in warnings:
+            pulumi.log.warn(warning)
+        for item, owner in served:
             if owner == stack:
                 own.append(item)
             else:
@@ -162,14 +165,16 @@ def check(
     return known_uid, own
 
 
-def _served(
-    conflicting: Callable[[Settings, list[dict[str, Any]]], list[Served]],
+def _routers(
+    of_items: Callable[[Settings, list[dict[str, Any]]], list[Router]],
     settings: Settings,
     cluster: Cluster,
     path: str,
-) -> list[tuple[Served, str | None]]:
-    items = conflicting(settings, cluster.items(path))
-    return [(item, cluster.owner(item.namespace)) for item in items]
+) -> tuple[list[tuple[Served, str | None]], list[str]]:
+    """Return what serves the hostname, with the stacks that own it, and warnings."""
+    known = of_items(settings, cluster.items(path))
+    served = [(x, cluster.owner(x.namespace)) for x in routers.served(settings, known)]
+    return served, routers.warnings(settings, known)
 
 
 def _checks(

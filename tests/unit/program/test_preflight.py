@@ -13,8 +13,8 @@ from preflight import check
 from preflight import cluster as cluster_module
 from preflight.addresses import services
 from preflight.cluster import INGRESSES, Cluster
-from preflight.conflicts import Served
 from preflight.errors import NotReadyError
+from preflight.routers import Served
 from settings import Settings
 from settings.credentials import Access, find_access
 from settings.problems import Problem, SettingsError
