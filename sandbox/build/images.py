@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sandbox.build import debian, oci
 from sandbox.build.oci import File, write_archive
-from sandbox.build.pinned_tools import TOOLS
+from sandbox.build.pinned_tools import TOOLS, TRAEFIK
 from sandbox.files import write_public
 from sandbox.lock import exclusive
 from sandbox.progress import step
@@ -60,7 +60,7 @@ class Image:
 
 
 def _versions() -> dict[str, str]:
-    return {x.name: x.version or "1" for x in TOOLS}
+    return {x.name: x.version or "1" for x in (*TOOLS, TRAEFIK)}
 
 
 _NET_BIND_SERVICE = {"security.capability": "\1\0\0\2\0\4" + 14 * "\0"}
