@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.ingress.acme_client import CHALLENGE_PATH
 from components.registry.network_policies import LINK_LOCAL
 from policy.pods import pod_spec
 from policy.reading import UNKNOWN, at, elements, fits, keys
+from scripts.client.why_missing import CHALLENGE_PATH
 
 REDIRECT = "redirect"
 """The port of the registry's Service that only redirects to HTTPS."""

@@ -16,6 +16,7 @@ from preflight.cluster import INGRESSES, KUBE_SYSTEM, Cluster
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
 from preflight.ownership import guard
+from preflight.port_80 import by_http_01, redirected, traefik_pods
 from preflight.record import record
 from preflight.routers import Router, Served
 from settings import Settings
@@ -45,6 +46,8 @@ def ask(settings: Settings, access: Access) -> Cluster:
         paths.append(services(settings.ingress))
     if settings.monitoring.enabled:
         paths.append(PROMETHEUS_OPERATOR)
+    if by_http_01(settings):
+        paths.append(traefik_pods(settings))
     cluster = Cluster.of(access)
     cluster.ask(paths)
     return cluster
@@ -141,6 +144,7 @@ def check(
                 *((routers.of_routes, path) for path in ROUTES),
             )
         ]
+        port_80 = pool.submit(redirected, settings, cluster)
     own: list[Served] = []
     for check in checks:
         conflict = result(check)
@@ -154,6 +158,13 @@ def check(
                 own.append(item)
             else:
                 problems.append(item.problem)
+    if problem := port_80.result():
+        if settings.tls.mode == "letsEncrypt":
+            problems.append(problem)
+        else:  # Its issuer may ask by DNS-01 instead.
+            pulumi.log.warn(
+                f"{problem.key} {problem.value}: {problem.expected}; fix: {problem.fix}"
+            )
     known_uid = result(uid)
     if not_ready and pulumi.runtime.is_dry_run():
         reasons = "; ".join(problem.expected for problem in not_ready)

@@ -177,8 +177,8 @@ def warnings(settings: Settings, routers: Iterable[Router]) -> list[str]:
         ):
             texts[
                 f"the {router.object} has the priority {router.priority}, and may take requests "
-                f"and passwords from {settings.hostname}, whose routes have {ROUTE_PRIORITY}: "
-                "give it a lower one"
+                f"and passwords from {settings.hostname}, whose routes have {ROUTE_PRIORITY}; "
+                "fix: give it a lower one"
             ] = None
     return list(texts)
 
@@ -205,7 +205,7 @@ def _slow(settings: Settings, router: Router) -> str:
     )
     return (
         f"the {router.object} serves {wildcard} on port 443; from Traefik 3.7 on that goes before "
-        f"the TCP route of {settings.hostname}, and {effect}: {fix}"
+        f"the TCP route of {settings.hostname}, and {effect}; fix: {fix}"
     )
 
 

@@ -35,6 +35,7 @@ case "$*" in *--kubeconfig=/dev/stdin*) cat >> {log};; esac
 """
 
 HEALTHY = """case "$*" in
+*/pods*) echo '{"items": []}';;
 */namespaces/kube-system*) echo '{"metadata": {"uid": "1234"}}';;
 */ingressroutes*) echo 'Error from server (NotFound): no such resource' >&2; exit 1;;
 */ingresses*) echo '{"items": [{"metadata": {"name": "web", "namespace": "shop"},
