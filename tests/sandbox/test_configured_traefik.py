@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sandbox import pki
+from tests.sandbox.cert_manager import ACME_ISSUER, cert_manager
 from tests.sandbox.clients import send
 from tests.sandbox.helpers import Sandbox, eventually
 from tests.sandbox.test_ingress import acme_trust, serves, wait_for_registry
@@ -155,6 +156,51 @@ def test_behind_a_redirect_lets_encrypt_is_refused_and_the_proposed_setting_help
     lets_encrypt()
     trust = acme_trust(sandbox, ssl_context)
     eventually("the certificate is served", lambda: serves(sandbox, trust), 180)
+
+
+@pytest.fixture(scope="module")
+def issuers(sandbox: Sandbox) -> Iterator[None]:
+    with cert_manager(sandbox):
+        yield
+
+
+@pytest.fixture
+def certificate_of(sandbox: Sandbox) -> Iterator[Callable[[str], str]]:
+    """Return a function that applies `tls.mode certManager` with an issuer; reverted at the end."""
+
+    def apply(issuer: str) -> str:
+        sandbox.config(tls__mode="certManager", tls__issuer=issuer, tls__secretName="issued")
+        return sandbox.pulumi("up", "--yes", "--skip-preview").stdout
+
+    yield apply
+    sandbox.pulumi("config", "rm", "--path", "tls")
+    sandbox.pulumi("up", "--yes", "--skip-preview")
+    which = ("certificate/issued", "secret/issued", "--namespace=registry")
+    sandbox.kubectl("delete", *which, "--ignore-not-found")
+
+
+@pytest.mark.usefixtures("issuers")
+def test_of_cert_manager_behind_a_redirect_it_is_told_and_the_proposed_setting_helps(
+    sandbox: Sandbox, traefik: Callable[..., None], certificate_of: Callable[[str], str]
+) -> None:
+    traefik(*REDIRECT)
+    wait_for_registry(sandbox)
+    told = certificate_of(ACME_ISSUER)
+    assert 'tls.mode "certManager": Traefik redirects all of port 80 to HTTPS' in told
+    assert f"there is no certificate yet: http://{sandbox.registry} redirects all" in told
+    traefik(*REDIRECT, PRIORITY)
+    wait = ("wait", "--namespace=registry", "certificate/issued")
+    sandbox.kubectl(*wait, "--for=condition=Ready", "--timeout=180s")
+
+
+@pytest.mark.usefixtures("issuers")
+def test_what_cert_manager_waits_for_is_in_the_warning(
+    certificate_of: Callable[[str], str],
+) -> None:
+    output = certificate_of("nobody")
+    reason = output.partition("there is no certificate yet: ")[2].partition("\n")[0]
+    assert "nobody" in reason
+    assert "not found" in reason
 
 
 def missing_certificate(sandbox: Sandbox) -> str:

@@ -60,6 +60,9 @@ def test_the_reason_is_what_cert_manager_waits_for() -> None:
     certificate = {"status": {"conditions": [NOT_READY, {"type": "Issuing", "status": "True"}]}}
     lists: dict[str, list[Any]] = {CERTIFICATES: [certificate]}
     assert reason("certManager", lists) == "Issuing as Secret does not exist"
+    request = {"type": "Ready", "status": "False", "message": 'ClusterIssuer "x" not found'}
+    lists[f"{CERTIFICATES.removesuffix('s')}requests"] = [{"status": {"conditions": [request]}}]
+    assert reason("certManager", lists) == 'ClusterIssuer "x" not found'
     lists[acme("orders")] = [order]
     assert reason("certManager", lists) == "rate limited"
     lists[acme("challenges")] = [{}, challenge]
