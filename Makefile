@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test test-long check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -51,7 +51,7 @@ conformance: venv ## run the tests of the OCI distribution specification in the 
 upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE=<revision>; images must still pull
 	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
 
-gate: actionlint zizmor checkov mutation test test-long upgrade ## everything that a change must pass
+gate: ages actionlint zizmor checkov mutation test test-long upgrade ## everything that a change must pass
 
 soak: venv ## collect beside 10,000 pushes, pulls and deletes, with kills and failures at every step; 100,000 random requests (OPERATIONS=10000)
 	@$(VENV)/pytest tests/soak -s --operations=$(or $(OPERATIONS),10000)
@@ -74,6 +74,9 @@ dashboard: venv ## draw docs/dashboard.svg from what a sandbox's Prometheus has
 images: venv ## compare the tags of the default images with the digests in tests/gate/images.toml
 	@$(VENV)/python -m tests.gate.images
 
+ages: venv ## find pins that are more than a year old: default images, and what the sandbox is built from
+	@$(VENV)/python -m tests.gate.ages
+
 sbom: venv .sandbox/cyclonedx/.installed ## list all Python packages and Go modules in .sandbox/sbom, as CycloneDX
 	@mkdir -p .sandbox/sbom
 	@.sandbox/cyclonedx/bin/cyclonedx-py requirements --output-reproducible --output-file .sandbox/sbom/program.json requirements.txt
@@ -81,7 +84,8 @@ sbom: venv .sandbox/cyclonedx/.installed ## list all Python packages and Go modu
 
 # A requirement that the other one has keeps its version; delete a line of a .txt file to take a newer one.
 pins: .sandbox/scanners/.installed ## lock what the requirements*.in files ask for, with hashes
-	@for file in requirements requirements-dev tests/mutation/requirements bench/requirements tests/gate/scanners tests/gate/cyclonedx; do \
+	@for file in requirements requirements-dev tests/mutation/requirements bench/requirements tests/gate/scanners tests/gate/cyclonedx \
+	    sandbox/build/tools/traefik/requirements; do \
 	    .sandbox/scanners/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	        $$file.in --output-file $$file.txt || exit; done
 

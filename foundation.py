@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pulumi
 
 import preflight
@@ -9,6 +11,7 @@ from components import PrivateRegistryArgs
 from components.namespace import registry_namespace
 from components.providers import account_provider, cluster_provider, spaces_provider
 from preflight.cluster import Cluster
+from scripts.client.why_missing import why_missing
 from settings import Settings
 from settings.credentials import Access
 
@@ -48,5 +51,8 @@ def foundation(
         access=access,
         addresses=addresses,
         prometheus_operator=preflight.knows_prometheus_operator(settings, cluster),
+        why_no_certificate=partial(
+            why_missing, settings.tls.mode, settings.hostname, settings.namespace, cluster.told
+        ),
     )
     return args, pulumi.ResourceOptions(providers=providers, transformations=[guard])

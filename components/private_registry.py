@@ -2,7 +2,7 @@
 
 # Annotations are types here, not text: a host of components makes a schema of them (package/).
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class PrivateRegistryArgs:
         access: What reaches the cloud.
         addresses: What DNS records lead the hostname to.
         prometheus_operator: Whether the cluster knows the kinds of Prometheus's operator.
+        why_no_certificate: Returns what the cluster says of a certificate that is missing.
     """
 
     settings: Settings
@@ -45,6 +46,7 @@ class PrivateRegistryArgs:
     access: Access
     addresses: Sequence[str]
     prometheus_operator: bool
+    why_no_certificate: Callable[[], str]
 
 
 class PrivateRegistry(pulumi.ComponentResource):
@@ -199,7 +201,8 @@ class PrivateRegistry(pulumi.ComponentResource):
 
     def _request_from_here(self, _: str) -> pulumi.Input[bool]:
         settings = self._args.settings
-        return asyncio.to_thread(report_ingress, f"https://{settings.hostname}/v2/", settings.tls)
+        url = f"https://{settings.hostname}/v2/"
+        return asyncio.to_thread(report_ingress, url, settings.tls, self._args.why_no_certificate)
 
     @staticmethod
     def _report_usage(known: Sequence[Any]) -> pulumi.Input[None]:

@@ -6,10 +6,10 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.ingress.acme_client import CHALLENGE_PATH
 from components.registry.network_policies import LINK_LOCAL
 from policy.pods import pod_spec
 from policy.reading import UNKNOWN, at, elements, fits, keys
+from scripts.client.why_missing import CHALLENGE_PATH
 
 REDIRECT = "redirect"
 """The port of the registry's Service that only redirects to HTTPS."""
@@ -33,7 +33,8 @@ def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
     spec = at(inputs, "spec")
     match inputs.get("kind"):
         case "IngressRoute" | "IngressRouteTCP":
-            if not at(spec, "tls"):
+            # Empty means TLS, too, with what Traefik has for all hosts.
+            if at(spec, "tls") is None:
                 yield "spec.tls: expected TLS"
         case "Ingress":
             if not _takes_no_passwords(spec):

@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 
 import pulumi
 
-from preflight import conflicts
+from preflight import conflicts, routers
 from preflight.addresses import dns_addresses, services
 from preflight.cloud import check_token, check_zone
 from preflight.cluster import INGRESSES, KUBE_SYSTEM, Cluster
-from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
 from preflight.ownership import guard
+from preflight.port_80 import by_http_01, redirected, traefik_pods
 from preflight.record import record
+from preflight.routers import Router, Served
 from settings import Settings
 from settings.credentials import Access
 from settings.problems import Problem, SettingsError
@@ -45,6 +46,8 @@ def ask(settings: Settings, access: Access) -> Cluster:
         paths.append(services(settings.ingress))
     if settings.monitoring.enabled:
         paths.append(PROMETHEUS_OPERATOR)
+    if by_http_01(settings):
+        paths.append(traefik_pods(settings))
     cluster = Cluster.of(access)
     cluster.ask(paths)
     return cluster
@@ -134,23 +137,34 @@ def check(
     with ThreadPoolExecutor() as pool:
         uid = pool.submit(cluster.uid)
         checks = [pool.submit(check) for check in _checks(settings, access, cluster)]
-        served = [
-            pool.submit(_served, listed, settings, cluster, path)
-            for listed, path in (
-                (conflicts.ingresses, INGRESSES),
-                *((conflicts.routes, path) for path in ROUTES),
+        others = [
+            pool.submit(_routers, of_items, settings, cluster, path)
+            for of_items, path in (
+                (routers.of_ingresses, INGRESSES),
+                *((routers.of_routes, path) for path in ROUTES),
             )
         ]
+        port_80 = pool.submit(redirected, settings, cluster)
     own: list[Served] = []
     for check in checks:
         conflict = result(check)
         problems += conflict or []
-    for lists in served:
-        for item, owner in result(lists) or []:
+    for lists in others:
+        served, warnings = result(lists) or ([], [])
+        for warning in warnings:
+            pulumi.log.warn(warning)
+        for item, owner in served:
             if owner == stack:
                 own.append(item)
             else:
                 problems.append(item.problem)
+    if problem := port_80.result():
+        if settings.tls.mode == "letsEncrypt":
+            problems.append(problem)
+        else:  # Its issuer may ask by DNS-01 instead.
+            pulumi.log.warn(
+                f"{problem.key} {problem.value}: {problem.expected}; fix: {problem.fix}"
+            )
     known_uid = result(uid)
     if not_ready and pulumi.runtime.is_dry_run():
         reasons = "; ".join(problem.expected for problem in not_ready)
@@ -162,14 +176,16 @@ def check(
     return known_uid, own
 
 
-def _served(
-    conflicting: Callable[[Settings, list[dict[str, Any]]], list[Served]],
+def _routers(
+    of_items: Callable[[Settings, list[dict[str, Any]]], list[Router]],
     settings: Settings,
     cluster: Cluster,
     path: str,
-) -> list[tuple[Served, str | None]]:
-    items = conflicting(settings, cluster.items(path))
-    return [(item, cluster.owner(item.namespace)) for item in items]
+) -> tuple[list[tuple[Served, str | None]], list[str]]:
+    """Return what serves the hostname, with the stacks that own it, and warnings."""
+    known = of_items(settings, cluster.items(path))
+    served = [(x, cluster.owner(x.namespace)) for x in routers.served(settings, known)]
+    return served, routers.warnings(settings, known)
 
 
 def _checks(

@@ -102,6 +102,13 @@ class Cluster:
         items: list[dict[str, Any]] = json.loads(output)["items"] if output else []
         return items
 
+    def told(self, path: str) -> str:
+        """Return what the cluster has at a path of its API; empty if it does not tell."""
+        try:
+            return self._kubectl(f"--raw={path}")
+        except NotReadyError:
+            return ""
+
     def knows(self, path: str) -> bool:
         """Return whether the cluster has an API.
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from settings import Settings
@@ -14,75 +12,6 @@ from settings.commands import set_command
 from settings.names import PULL_SECRET
 from settings.problems import Problem
 from settings.tls import TlsCertManager
-
-_HOSTS = re.compile(r"\bHost(?:SNI)?\(([^)]*)\)")
-_QUOTED = re.compile(r"""[`"']([^`"']*)[`"']""")
-"""https://doc.traefik.io/traefik/reference/routing-configuration/http/routing/rules-and-priority/"""
-
-
-@dataclass(frozen=True)
-class Served:
-    """An object that leads the registry's hostname somewhere.
-
-    Attributes:
-        namespace: Its namespace.
-        problem: What to say of it, if it is not the registry's own.
-    """
-
-    namespace: str
-    problem: Problem
-
-
-def ingresses(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Served]:
-    """Return the Ingresses in other namespaces that serve the registry's hostname.
-
-    Args:
-        settings: The hostname, and the registry's namespace.
-        items: All Ingresses.
-    """
-    return [
-        _served(settings, "Ingress", item["metadata"])
-        for item in items
-        if item["metadata"]["namespace"] != settings.namespace
-        and settings.hostname in [rule.get("host") for rule in item["spec"].get("rules", [])]
-    ]
-
-
-def routes(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Served]:
-    """Return the routes in other namespaces that lead the registry's hostname elsewhere.
-
-    Args:
-        settings: The hostname, and the registry's namespace.
-        items: All IngressRoutes or IngressRouteTCPs.
-    """
-    return [
-        _served(settings, item["kind"], item["metadata"])
-        for item in items
-        if item["metadata"]["namespace"] != settings.namespace
-        and settings.hostname in _hosts(item["spec"].get("routes", []))
-    ]
-
-
-def _hosts(rules: Iterable[dict[str, Any]]) -> set[str]:
-    return {
-        host.lower()
-        for rule in rules
-        for names in _HOSTS.findall(rule.get("match", ""))
-        for host in _QUOTED.findall(names)
-    }
-
-
-def _served(settings: Settings, kind: str, metadata: dict[str, Any]) -> Served:
-    namespace = metadata["namespace"]
-    return Served(
-        namespace,
-        Problem(
-            "hostname",
-            json.dumps(settings.hostname),
-            f"the {kind} {namespace}/{metadata['name']} serves this hostname already",
-            f"{set_command(['hostname'])}, or delete that {kind}",
-        ),
-    )
 
 
 def missing_namespaces(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:

@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 
 from preflight.cluster import Cluster
-from preflight.conflicts import Served
 from preflight.errors import NotReadyError
+from preflight.routers import Served
 from settings import Settings
 from settings.commands import set_command
 from settings.credentials import Access

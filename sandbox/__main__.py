@@ -44,8 +44,8 @@ ERRORS = (
 
 
 _FIRST_RUN = """\
-The first run takes about {minutes} minutes on {cores} cores: it builds Kubernetes, Pulumi, Traefik,
-the registry and other tools from their sources. It fills Go's caches with about 10 GB, installs
+The first run takes about {minutes} minutes on {cores} cores: it builds Kubernetes, Pulumi, the
+registry and other tools from their sources. It fills Go's caches with about 10 GB, installs
 missing Debian packages, and adds a network interface, a cgroup and lines in /etc/hosts; `make down`
 removes these.
 """

@@ -12,6 +12,11 @@ ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
 SMOKE_TEST_USER = "smoke_test"
 """The user of the smoke test; the settings refuse others of that name."""
 
+ROUTE_PRIORITY = 2**31 - 1001
+"""The priority of the registry's routes: the most that Traefik takes on every platform. Otherwise
+it is the length of a rule, and a longer one of somebody else's wins:
+https://doc.traefik.io/traefik/reference/routing-configuration/http/routing/rules-and-priority/"""
+
 
 def parent_domain(hostname: str) -> str:
     """Return the domain that a hostname is probably a name of; itself, if it is one.

@@ -235,4 +235,4 @@ class ScriptsSettings(Section):
         image: Has Python 3.9 or newer as ``python3``.
     """
 
-    image: ScriptsImage = "docker.io/library/python:3.13.7-alpine3.22"
+    image: ScriptsImage = "docker.io/library/python:3.14.7-alpine"

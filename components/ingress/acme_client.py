@@ -22,10 +22,8 @@ from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
 from components.registry.network_policies import ANYWHERE, controller_peers, dns_rule
 from components.script_files import script_files
+from scripts.client.why_missing import CHALLENGE_PATH
 from settings.names import ACME_SECRET
-
-CHALLENGE_PATH = "/.well-known/acme-challenge"
-"""https://datatracker.ietf.org/doc/html/rfc8555#section-8.3"""
 
 
 class AcmeClient(pulumi.ComponentResource):

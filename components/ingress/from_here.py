@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Callable
 from urllib.request import Request
 
 import pulumi
@@ -25,7 +26,7 @@ NO_CERTIFICATE = ("CERTIFICATE_REQUIRED", "No required SSL certificate was sent"
 a response: https://github.com/kubernetes/ingress-nginx/issues/7176"""
 
 
-def report_ingress(url: str, tls: TlsSettings) -> bool:
+def report_ingress(url: str, tls: TlsSettings, why_no_certificate: Callable[[], str]) -> bool:
     """Report, and return, whether clients like this machine reach the registry.
 
     The smoke test cannot: it runs in the cluster, behind the ingress. A failure is only a warning,
@@ -34,6 +35,7 @@ def report_ingress(url: str, tls: TlsSettings) -> bool:
     Args:
         url: The URL of the registry's API, such as https://registry.example.com/v2/
         tls: Where the certificate comes from, and whether clients need one.
+        why_no_certificate: Returns what the cluster says of it; empty if it says nothing.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     waiting = False
@@ -48,8 +50,10 @@ def report_ingress(url: str, tls: TlsSettings) -> bool:
             waiting = True
             pulumi.log.info(f"waiting up to {CERTIFICATE_SECONDS} s for the certificate: {problem}")
         if time.monotonic() >= deadline:
+            reason = why_no_certificate() if _unserved(cause) else ""
+            shown = f"there is no certificate yet: {reason}" if reason else problem
             pulumi.log.warn(
-                f"{url} was not reached from this machine: {problem}\n"
+                f"{url} was not reached from this machine: {shown}\n"
                 "The registry works inside the cluster; DNS record, certificate and ingress are "
                 "not tested. Test them where clients are: the output readme says how."
             )

@@ -19,6 +19,7 @@ from components.ingress.tls import (
     route_tls,
 )
 from components.metadata import SKIP_AWAIT, labels
+from settings.names import ROUTE_PRIORITY
 from settings.schema import IngressSettings
 from settings.tls import TlsNone, TlsSettings
 
@@ -52,7 +53,8 @@ class Ingress(pulumi.ComponentResource):
     """Leads the hostname to the registry.
 
     By a TCP route, port 443 is the route's, and the Ingress has port 80: it redirects to HTTPS, and
-    is where certificate authorities look for their challenge. Otherwise the Ingress has both.
+    is where certificate authorities look for their challenge. An IngressRoute gets what somebody
+    else's wildcard takes from the TCP route. Otherwise the Ingress has port 443.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Ingress(pulumi.ComponentResource):
                 self._tls_option(tls.client_ca)
             if args.settings.by_tcp_route:
                 self._tcp_route(route_tls(tls))
+                self._guard(tls.client_ca)
                 self._ingress("redirect", "/")
             else:
                 self._ingress("http", "/v2")
@@ -127,12 +130,39 @@ class Ingress(pulumi.ComponentResource):
         rule = {
             "match": f"HostSNI(`{self._args.hostname}`)",
             "middlewares": [{"name": TLS_OPTION}],
+            "priority": ROUTE_PRIORITY,
             "services": [service],
         }
         self._traefik(
             "IngressRouteTCP",
             "tcp-route",
             {"entryPoints": ["websecure"], "routes": [rule], "tls": tls},
+        )
+
+    def _guard(self, client_ca: str | None) -> None:
+        """Keep passwords from whoever has this host or a wildcard for it on port 443.
+
+        Traefik gives a connection to HTTP if any route has a Host for its name, however the TCP
+        route is written, and then compares priorities of HTTP routes. A regular expression is no
+        Host, so this route takes nothing from the TCP route; the Host beside it, which nobody has,
+        keeps it from being one for all names, which would go before TCP routes of others for all:
+        https://github.com/traefik/traefik/blob/v3.7.13/pkg/server/router/tcp/router.go
+        """
+        pattern = self._args.hostname.replace(".", r"\.")
+        # Who came that way was not asked for a certificate: it ends there, with status 418.
+        service = (
+            {"kind": "TraefikService", "name": "noop@internal"}
+            if client_ca
+            else {"name": self._args.service, "port": "http"}
+        )
+        rule = {
+            "kind": "Rule",
+            "match": f"HostRegexp(`^{pattern}$`) || Host(`{self._args.hostname}.invalid`)",
+            "priority": ROUTE_PRIORITY,
+            "services": [service],
+        }
+        self._traefik(
+            "IngressRoute", "guard", {"entryPoints": ["websecure"], "routes": [rule], "tls": {}}
         )
 
     def _ingress(self, port: str, path: str) -> None:

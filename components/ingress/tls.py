@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi_kubernetes as kubernetes
 
-from settings.names import ACME_SECRET
+from settings.names import ACME_SECRET, ROUTE_PRIORITY
 from settings.schema import IngressSettings
 from settings.tls import (
     TlsAcme,
@@ -77,10 +77,15 @@ def _traefik_router(ingress: IngressSettings, tls: TlsSettings, namespace: str) 
 
     https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
     """
-    if isinstance(tls, TlsNone) or ingress.by_tcp_route:
+    if isinstance(tls, TlsNone):
         return web_annotations()
+    if ingress.by_tcp_route:
+        # Without a priority: cert-manager adds its challenges to this Ingress, and they go before
+        # the redirect as their rules are longer.
+        return {f"{_ROUTER}.entrypoints": "web"}
     annotations = {
         f"{_ROUTER}.entrypoints": "websecure",
+        f"{_ROUTER}.priority": str(ROUTE_PRIORITY),
         f"{_ROUTER}.tls": "true",
         f"{_ROUTER}.tls.options": f"{namespace}-{TLS_OPTION}@kubernetescrd",
     }
@@ -90,8 +95,8 @@ def _traefik_router(ingress: IngressSettings, tls: TlsSettings, namespace: str) 
 
 
 def web_annotations() -> dict[str, str]:
-    """Return the annotations of an Ingress that Traefik serves on port 80 only."""
-    return {f"{_ROUTER}.entrypoints": "web"}
+    """Return the annotations of an Ingress that Traefik serves on port 80 only, before others."""
+    return {f"{_ROUTER}.entrypoints": "web", f"{_ROUTER}.priority": str(ROUTE_PRIORITY)}
 
 
 def ingress_tls(

@@ -5,27 +5,33 @@ Each is an OCI archive of one layer in ``Layout.tools/images``.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
+import json
+import platform
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.build import debian, oci
+from sandbox.build import debian, oci, toolchain
 from sandbox.build.oci import File, write_archive
-from sandbox.build.pinned_tools import TOOLS
+from sandbox.build.pinned_tools import SOURCES, TOOLS, TRAEFIK, pinned
 from sandbox.files import write_public
 from sandbox.lock import exclusive
 from sandbox.progress import step
 
-_PYTHON = ("python3-minimal", "libpython3-stdlib")
-"""Debian's Python with its standard library, except Tk, venv and the like."""
+_LIBC = "libc6"
+"""Debian's C library, which alone Python needs of the machine's release."""
 
-_NOT_NEEDED = {"debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "tar"}
-"""Dependencies that are needed only for the installation or for a desktop."""
+PYTHON_MODULE = "github.com/kluctl/go-embed-python"
+"""Builds of https://github.com/astral-sh/python-build-standalone for any Linux, partly packed."""
+
+_PYTHON = ("bin/python3", "lib/python3.")
+"""What programs need of it: not Tcl, headers and pip's launchers."""
 
 _DROPPED = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/")
 """Folders that no program reads."""
@@ -60,7 +66,7 @@ class Image:
 
 
 def _versions() -> dict[str, str]:
-    return {x.name: x.version or "1" for x in TOOLS}
+    return {x.name: x.version or "1" for x in (*TOOLS, TRAEFIK)}
 
 
 _NET_BIND_SERVICE = {"security.capability": "\1\0\0\2\0\4" + 14 * "\0"}
@@ -104,6 +110,7 @@ def build(tools: Path) -> None:
     Raises:
         FileNotFoundError: A tool does not exist.
         PackagesMissingError: Debian's packages for the Python image are not available.
+        ToolchainError: Its Python is not.
         subprocess.CalledProcessError: They are not known, or are damaged.
     """
     with exclusive(tools / "lock", "another sandbox of this checkout is building the images"):
@@ -125,7 +132,7 @@ def _build(image: Image, tools: Path) -> None:
             program = File(image.program, tools / image.name, 0o755, xattrs=image.xattrs)
             files, command = [*folders[-2::-1], program], [f"/{image.program}"]
         else:
-            files, command = _python_files(), ["/usr/bin/python3"]
+            files, command = [*_libc_files(), *_python_files()], ["/usr/bin/python3"]
         entry = {"Entrypoint": command} if image.has_entrypoint else {}
         new = target.with_suffix(".new")
         write_archive(new, image.ref, files, entry)
@@ -141,15 +148,40 @@ def _inputs(image: Image, tools: Path) -> str:
         state = (tools / image.name).stat()
         inputs.append(f"{state.st_size} {state.st_mtime_ns}")
     else:
-        inputs.append(Path("/etc/os-release").read_text())
+        inputs += [Path("/etc/os-release").read_text(), pinned(SOURCES / "python", PYTHON_MODULE)]
     return "\n".join(inputs)
 
 
-def _python_files() -> list[File]:
-    """Return the files of Python from the packages of the machine's Debian release."""
+def _python_files() -> Iterator[File]:
+    """Yield the files of Python.
+
+    Raises:
+        ToolchainError: The module cannot be downloaded.
+    """
+    architecture = oci.GO_ARCHITECTURES[platform.machine()]
+    module = toolchain.module_folder(SOURCES / "python", PYTHON_MODULE)
+    folder = module / "python" / "internal" / "data" / f"linux-{architecture}"
+    yield File("usr/bin", mode=0o755)
+    for entry in json.loads((folder / "files.json").read_text())["files"]:
+        path = f"usr/{entry['name']}"
+        if not entry["name"].startswith(_PYTHON):
+            continue
+        if link := entry.get("symlink"):
+            yield File(path, link=link)
+        elif entry.get("compressed"):
+            content = gzip.decompress((folder / f"{entry['name']}.gz").read_bytes())
+            yield File(path, content, entry["perm"] & 0o777)
+        elif (folder / entry["name"]).is_dir():
+            yield File(path, mode=0o755)
+        else:
+            yield File(path, folder / entry["name"], entry["perm"] & 0o777)
+
+
+def _libc_files() -> list[File]:
+    """Return the files of the C library from the packages of the machine's Debian release."""
     files = {x: File(x, link=f"usr/{x}") for x in _MERGED}
     with tempfile.TemporaryDirectory() as folder:
-        debian.download(_closure(_dependencies(), _PYTHON), Path(folder))
+        debian.download(_packages(), Path(folder))
         for package in sorted(Path(folder).glob("*.deb")):
             result = subprocess.run(
                 ["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True
@@ -159,33 +191,16 @@ def _python_files() -> list[File]:
     return list(files.values())
 
 
-def _dependencies() -> dict[str, list[str]]:
-    """Return the direct dependencies of each package, from Python on down."""
+def _packages() -> list[str]:
+    """Return the packages of the C library, without virtual ones, which have angle brackets."""
     no = ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
     result = subprocess.run(
-        ["apt-cache", "depends", "--recurse", *(f"--no-{x}" for x in no), *_PYTHON],
+        ["apt-cache", "depends", "--recurse", *(f"--no-{x}" for x in no), _LIBC],
         check=True,
         capture_output=True,
         text=True,
     )
-    dependencies: dict[str, list[str]] = {}
-    for line in result.stdout.splitlines():
-        if not line.startswith(" "):
-            dependencies[line] = needs = []
-        elif "Depends: " in line:
-            needs.append(line.partition("Depends: ")[2])
-    return dependencies
-
-
-def _closure(dependencies: dict[str, list[str]], roots: Iterable[str]) -> list[str]:
-    """Return all packages that the roots need, except virtual ones, which have angle brackets."""
-    todo, closure = list(roots), set[str]()
-    while todo:
-        package = todo.pop()
-        if package not in closure | _NOT_NEEDED and not package.startswith("<"):
-            closure.add(package)
-            todo += dependencies.get(package, [])
-    return sorted(closure)
+    return [x for x in result.stdout.splitlines() if not x.startswith((" ", "<"))]
 
 
 def _contents(tar: tarfile.TarFile) -> Iterator[File]:

@@ -23,7 +23,7 @@ _ETC = {
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
 
-_GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """What the kernel calls the machine, and what OCI does (Go's GOARCH)."""
 
 _MEDIA = "application/vnd.oci.image"
@@ -80,7 +80,7 @@ def write_archive(
         layer_of = _descriptor(f"{_MEDIA}.layer.v1.tar", layer)
         image_config = _json(
             {
-                "architecture": _GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
+                "architecture": GO_ARCHITECTURES.get(platform.machine(), platform.machine()),
                 "os": "linux",
                 "config": {"User": USER, "Env": ["PATH=/bin:/usr/bin"], **(config or {})},
                 "rootfs": {"type": "layers", "diff_ids": [layer_of["digest"]]},

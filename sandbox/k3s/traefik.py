@@ -48,9 +48,9 @@ def arguments(node_ip: str, acme_server: str) -> list[str]:
     """
     resolver = f"--certificatesResolvers.{RESOLVER}.acme"
     return [
-        # Unlike k3s: there is no Internet, and the Go module does not contain the dashboard.
+        # Unlike k3s: there is no Internet.
         "--global.checknewversion=false",
-        "--api.dashboard=false",
+        "--api.dashboard=true",
         "--entryPoints.metrics.address=:9100/tcp",
         f"--entryPoints.traefik.address=:{_PING_PORT}/tcp",
         "--entryPoints.web.address=:8000/tcp",

@@ -14,15 +14,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from scripts.client.certificate import ask_cluster, certificate, renewal
 from scripts.client.pullable import lost_images
+from scripts.client.why_missing import why_missing
 from scripts.shared.registry_client import (
     Registry,
     RegistryError,
@@ -31,18 +31,14 @@ from scripts.shared.registry_client import (
     ssl_context,
 )
 
-CERTIFICATE_DAYS = 14
-"""Certificates are renewed at two thirds of their lifetime, thus 30 days before a usual one of 90
-expires: https://letsencrypt.org/docs/integration-guide/#when-to-renew. This is half of that."""
-
-CONNECT_SECONDS = 10
-"""How long a TLS handshake may take."""
-
 EXPECTED_NO_CHANGES = 7
 """The exit status of a preview that was to be empty:
 https://github.com/pulumi/pulumi/blob/v3.272.0/sdk/go/common/util/cmdutil/exit.go"""
 
 BY_HAND = "docs/operations.md#when-something-was-changed-by-hand"
+
+_FIX = "; fix: "
+"""What is between the two parts of a finding, and of a warning of the program's."""
 
 
 class DoctorError(Exception):
@@ -79,35 +75,22 @@ def drift() -> Iterator[Finding]:
         yield Finding("what was changed is unknown, for the reason above", f"see {BY_HAND}")
 
 
-def certificate(hostname: str, tls: ssl.SSLContext, port: int = 443) -> Iterator[str]:
-    """Yield what is wrong with the certificate that clients get.
-
-    Args:
-        hostname: The registry's hostname.
-        tls: Whom to trust, and the client's own certificate.
-        port: The port of its ingress.
-
-    Raises:
-        OSError: No connection can be made.
-    """
+def warned() -> Iterator[Finding]:
+    """Yield what is in the registry's way, as the program's own checks say it in a preview."""
+    result = subprocess.run(
+        ["pulumi", "preview", "--json", "--non-interactive"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     try:
-        with (
-            socket.create_connection((hostname, port), CONNECT_SECONDS) as connection,
-            tls.wrap_socket(connection, server_hostname=hostname) as stream,
-        ):
-            until = ssl.cert_time_to_seconds(str((stream.getpeercert() or {})["notAfter"]))
-    except ssl.SSLCertVerificationError as error:
-        yield f"the certificate of {hostname} is refused: {error.verify_message}"
-        return
-    except ssl.SSLError as error:
-        # Where no pod is ready, the connection ends without a reason.
-        if isinstance(error, ssl.SSLEOFError):
-            raise
-        yield f"no certificate is served for {hostname}: {error}"
-        return
-    days = (until - time.time()) / 86400
-    if days < CERTIFICATE_DAYS:
-        yield f"the certificate of {hostname} expires in {days:.0f} days"
+        diagnostics = json.loads(result.stdout).get("diagnostics") or []
+    except ValueError:
+        diagnostics = []
+    for diagnostic in diagnostics:
+        what, separator, fix = diagnostic["message"].strip().partition(_FIX)
+        if separator and diagnostic.get("severity") == "warning":
+            yield Finding(what.removeprefix("warning: "), fix)
 
 
 def service(
@@ -120,11 +103,19 @@ def service(
         settings: The section ``tls`` of its settings.
         tls: Whom to trust, and the client's own certificate.
     """
-    hostname = outputs["registry"]
-    kubectl = f"kubectl --namespace {outputs['namespace']}"
+    hostname, namespace = outputs["registry"], outputs["namespace"]
+    kubectl = f"kubectl --namespace {namespace}"
+
+    def missing(problem: str) -> Finding:
+        mode = settings.get("mode", "secret")
+        reason = why_missing(mode, hostname, namespace, ask_cluster)
+        return Finding(
+            f"{problem}: {reason}" if reason else f"{problem}", renewal(kubectl, settings)
+        )
+
     try:
         for problem in certificate(hostname, tls):
-            yield Finding(problem, renewal(kubectl, settings))
+            yield missing(problem)
         login = basic(outputs["username"], outputs["password"])
         for image, problem in lost_images(Registry(f"https://{hostname}", login, tls)):
             # A registry that remembers a blob does not let it be pushed again.
@@ -135,24 +126,6 @@ def service(
         if settings.get("clientCa"):
             fix += "; clients need a certificate here: --cert and --key"
         yield Finding(f"https://{hostname} cannot be used: {error}", fix)
-
-
-def renewal(kubectl: str, settings: Mapping[str, str]) -> str:
-    """Return what renews the certificate, or tells why it was not renewed.
-
-    Args:
-        kubectl: The command, with the registry's namespace.
-        settings: The section ``tls`` of the stack's settings.
-    """
-    secret = settings.get("secretName", "registry-tls")
-    return {
-        "secret": f"{kubectl} create secret tls {secret} --cert fullchain.pem --key privkey.pem "
-        "--dry-run=client --output yaml | kubectl apply --filename -",
-        "letsEncrypt": f"{kubectl} logs deployment/acme-client says why",
-        "acme": "the log of Traefik says why",
-        "certManager": f"{kubectl} describe certificate {secret} says why",
-        "none": "renew it where TLS is terminated",
-    }[settings.get("mode", "secret")]
 
 
 _PODS = "app.kubernetes.io/component=registry"
@@ -213,9 +186,9 @@ def main() -> int:
         tls = ssl_context(args)
         outputs, settings = stack_outputs(), tls_settings()
         findings = 0
-        for finding in itertools.chain(drift(), service(outputs, settings, tls)):
+        for finding in itertools.chain(drift(), warned(), service(outputs, settings, tls)):
             findings += 1
-            print(f"{finding.what}; fix: {finding.fix}", flush=True)
+            print(f"{finding.what}{_FIX}{finding.fix}", flush=True)
     except (DoctorError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.build.pinned_tools import TOOLS
+from sandbox.build.pinned_tools import TOOLS, TRAEFIK
 from tests.gate.workflows import ROOT
 
 
@@ -63,7 +63,9 @@ def bill(tools: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Print the bill of the tools that are built."""
     folder = ROOT / ".sandbox" / "tools"
-    built = {x.name: built_from(folder / x.name) for x in TOOLS if (folder / x.name).exists()}
+    built = {
+        x.name: built_from(folder / x.name) for x in (*TOOLS, TRAEFIK) if (folder / x.name).exists()
+    }
     if not built:
         sys.exit("error: no tool is built yet; to build them: make up")
     json.dump(bill(built), sys.stdout, indent=2)

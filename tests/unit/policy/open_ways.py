@@ -17,7 +17,7 @@ LINK_LOCAL = [ipaddress.ip_network(text) for text in ("169.254.0.0/16", "fe80::/
 def plain() -> Iterator[Breach]:
     for kind in ("IngressRoute", "IngressRouteTCP"):
         yield kind, {"spec": {"entryPoints": ["websecure"]}}
-        yield kind, {"spec": {"entryPoints": ["websecure"], "tls": {}}}
+        yield kind, {"spec": {"entryPoints": ["websecure"], "tls": None}}
     for address in ("203.0.113.1", "10.0.0.1", "::1"):
         yield "Service", {"spec": {"externalIPs": [address]}}
         yield "Service", {"spec": {"type": "ClusterIP", "externalIPs": ["10.0.0.2", address]}}

@@ -22,7 +22,7 @@ from pulumi.runtime.stack import run_in_stack
 import preflight
 from components import private_registry
 from preflight.cluster import Cluster
-from preflight.conflicts import Served
+from preflight.routers import Served
 from settings import Settings
 from settings.credentials import Access
 from tests.unit.program.engine import Engine

@@ -142,7 +142,7 @@ class Engine(MockMonitor):
         """Return the type of each resource."""
         return [resource.type for resource in self.resources.values()]
 
-    def report_ingress(self, url: str, tls: TlsSettings) -> None:
+    def report_ingress(self, url: str, tls: TlsSettings, _: object) -> None:
         """Record a request from this machine, which comes after the smoke test."""
         assert SMOKE_TEST in self.resources
         self.requests.append((url, tls.mode))

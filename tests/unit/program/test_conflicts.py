@@ -11,57 +11,6 @@ from settings import Settings
 from settings.tls import TlsCertManager
 
 HOSTNAME = "registry.example.com"
-SETTINGS = Settings.model_validate({"hostname": HOSTNAME})
-
-
-def ingress(namespace: str, host: str | None) -> dict[str, Any]:
-    rules = [{"host": host} if host else {}]
-    return {"metadata": {"name": "web", "namespace": namespace}, "spec": {"rules": rules}}
-
-
-def route(match: str, kind: str = "IngressRoute", namespace: str = "shop") -> dict[str, Any]:
-    metadata = {"name": "web", "namespace": namespace}
-    return {"kind": kind, "metadata": metadata, "spec": {"routes": [{"match": match}]}}
-
-
-def test_a_host_that_another_ingress_serves_is_refused_with_its_name() -> None:
-    others = [ingress("shop", None), ingress("shop", "a.b"), ingress("shop", HOSTNAME)]
-    (served,) = conflicts.ingresses(SETTINGS, others)
-    assert served.namespace == "shop"
-    problem = served.problem
-    assert (problem.key, problem.value) == ("hostname", f'"{HOSTNAME}"')
-    assert "the Ingress shop/web serves this hostname already" in problem.expected
-
-
-def test_an_ingress_for_all_hosts_has_no_rules_and_is_in_nobodys_way() -> None:
-    assert not conflicts.ingresses(SETTINGS, [{**ingress("shop", None), "spec": {}}])
-
-
-def test_what_is_in_the_registrys_namespace_is_its_own() -> None:
-    assert not conflicts.ingresses(SETTINGS, [ingress("registry", HOSTNAME)])
-    assert not conflicts.routes(SETTINGS, [route(f"Host(`{HOSTNAME}`)", namespace="registry")])
-
-
-@pytest.mark.parametrize(
-    "match",
-    [
-        f"Host(`{HOSTNAME}`)",
-        f"Host(`a.b`) || (Host(`c.d`, `{HOSTNAME}`) && PathPrefix(`/v2`))",
-        f'Host("{HOSTNAME.upper()}")',
-        f"HostSNI(`{HOSTNAME}`)",
-    ],
-)
-def test_a_host_that_another_route_leads_elsewhere_is_refused(match: str) -> None:
-    (served,) = conflicts.routes(SETTINGS, [route(match, "IngressRouteTCP")])
-    assert "the IngressRouteTCP shop/web serves" in served.problem.expected
-
-
-@pytest.mark.parametrize(
-    "match",
-    [f"Host(`x.{HOSTNAME}`)", f"PathPrefix(`{HOSTNAME}`)", f"HostHeader(`{HOSTNAME}`)", ""],
-)
-def test_other_routes_are_in_nobodys_way(match: str) -> None:
-    assert not conflicts.routes(SETTINGS, [route(match)])
 
 
 @pytest.mark.parametrize(

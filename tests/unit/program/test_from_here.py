@@ -43,7 +43,7 @@ def test_a_registry_that_asks_for_a_login_is_reached(
     serve: Serve, messages: dict[str, list[str]]
 ) -> None:
     url = serve(lambda request: REGISTRY if request.path == "/v2/" else OTHERS[1])
-    assert report_ingress(f"{url}/v2/", TlsNone()) is True
+    assert report_ingress(f"{url}/v2/", TlsNone(), str) is True
     assert messages == {"info": [f"{url}/v2/ asks for a login, as it should"], "warn": []}
 
 
@@ -53,7 +53,7 @@ def test_something_else_under_the_hostname_is_reported(
     serve: Serve, messages: dict[str, list[str]], other: Result
 ) -> None:
     url = serve(lambda _: other)
-    assert report_ingress(f"{url}/v2/", TlsNone()) is False
+    assert report_ingress(f"{url}/v2/", TlsNone(), str) is False
     problem = (
         f"expected the registry's status 401, got {other[0]}: something else has this hostname"
     )
@@ -66,7 +66,7 @@ def test_a_certificate_that_this_machine_does_not_trust_is_a_warning(
     serve: Serve, messages: dict[str, list[str]]
 ) -> None:
     url = serve(lambda _: REGISTRY, tls=True)
-    report_ingress(f"{url}/v2/", TlsSecret())
+    report_ingress(f"{url}/v2/", TlsSecret(), str)
     reason = f"{url}/v2/ was not reached from this machine: [SSL: CERTIFICATE_VERIFY_FAILED]"
     assert messages["warn"][0].startswith(reason)
     assert not messages["info"]
@@ -84,7 +84,7 @@ def test_a_registry_that_does_not_respond_is_a_warning(
 
     monkeypatch.setattr(from_here, "TIMEOUT_SECONDS", 0.02)
     url = serve(respond)
-    report_ingress(f"{url}/v2/", TlsNone())
+    report_ingress(f"{url}/v2/", TlsNone(), str)
     done.set()
     assert "was not reached from this machine: timed out\n" in messages["warn"][0]
 
@@ -93,7 +93,7 @@ def test_an_ingress_controller_has_time_to_learn_of_the_registry(
     serve: Serve, messages: dict[str, list[str]], clock: Clock
 ) -> None:
     responses = [OTHERS[1], REGISTRY]
-    report_ingress(f"{serve(lambda _: responses.pop(0))}/v2/", TlsNone())
+    report_ingress(f"{serve(lambda _: responses.pop(0))}/v2/", TlsNone(), str)
     assert not messages["warn"]
     assert clock.sleeps == [0.5]
 
@@ -121,7 +121,7 @@ def test_up_waits_for_a_certificate_that_is_on_its_way(
         raise registry_client.RegistryError(str(problem)) from problem
 
     monkeypatch.setattr(registry_client, "send", refuse)
-    report_ingress("https://registry.example.com/v2/", tls)
+    report_ingress("https://registry.example.com/v2/", tls, str)
     assert clock.sleeps == [0.5] * 2 * seconds
     assert set(requests) == {("https://registry.example.com/v2/", 5)}
     waiting = f"waiting up to 60 s for the certificate: {problem}"
@@ -136,6 +136,25 @@ NGINX = """\
 <body>\r
 <center><h1>400 Bad Request</h1></center>\r
 """
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_reason_of_a_missing_certificate_is_in_the_warning(
+    messages: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warning(problem: OSError, reason: str) -> str:
+        def refuse(*_: object, **__: object) -> None:
+            raise registry_client.RegistryError(str(problem)) from problem
+
+        monkeypatch.setattr(registry_client, "send", refuse)
+        report_ingress(URL, LETS_ENCRYPT, lambda: reason)
+        return messages["warn"].pop().partition("\n")[0]
+
+    start = f"{URL} was not reached from this machine: "
+    assert warning(NONE, "HTTP 403") == f"{start}there is no certificate yet: HTTP 403"
+    assert warning(NONE, "") == f"{start}{NONE}"
+    assert warning(WRONG, "HTTP 403") == f"{start}{WRONG}"
+    assert warning(OSError("no route"), "HTTP 403") == f"{start}no route"
 
 
 @pytest.mark.parametrize("client_ca", ["PEM", None])
@@ -158,7 +177,7 @@ def test_a_registry_that_wants_a_certificate_of_its_clients_is_reached_if_it_sho
         monkeypatch.setattr(registry_client, "send", refuse)
     url = f"{serve(lambda _: (400, {}, NGINX))}/v2/"
     tls = TlsSecret.model_construct(client_ca=client_ca)
-    assert report_ingress(url, tls) is bool(client_ca)
+    assert report_ingress(url, tls, str) is bool(client_ca)
     assert bool(clock.sleeps) is not bool(client_ca), "there is nothing to wait for"
     asks = f"{url} asks for a client certificate, as it should"
     assert messages["info"] == ([asks] if client_ca else [])
@@ -172,7 +191,7 @@ def test_no_server_under_the_hostname_is_more_than_a_warning(
 ) -> None:
     """All is created by then: an error would fail this update, and each one after it."""
     url = f"{odd_server(lambda: [ODD[name]])}/v2/"
-    assert report_ingress(url, LETS_ENCRYPT) is False
+    assert report_ingress(url, LETS_ENCRYPT, str) is False
     (warning,) = messages["warn"]
     assert warning.startswith(f"{url} was not reached from this machine: ")
     assert warning.endswith(ADVICE)

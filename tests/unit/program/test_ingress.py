@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.engine import Engine
+from tests.unit.program.modes import PEM
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
 TLS_MODES: dict[str, dict[str, Any]] = {
@@ -42,6 +43,34 @@ def test_port_443_is_the_tcp_routes_and_port_80_never_asks_for_a_password(
     assert annotated(engine)[f"{ROUTER}.entrypoints"] == "web", "it would win over the TCP route"
     assert f"{ROUTER}.tls" not in annotated(engine), "it would win over the TCP route"
     assert backend_port(engine) == "redirect"
+
+
+def test_no_longer_rule_of_somebody_else_wins_over_the_registrys(run: Run) -> None:
+    priority = 2**31 - 1001
+    engine = run_with(run, "secret")
+    assert engine.inputs("ingress-tcp-route")["spec"]["routes"][0]["priority"] == priority
+    assert f"{ROUTER}.priority" not in annotated(engine), "cert-manager's challenges must win here"
+    assert annotated(run_with(run, "secret", tcpRoute=False))[f"{ROUTER}.priority"] == str(priority)
+    assert annotated(run({**CONFIG, "tls": {"mode": "none"}}))[f"{ROUTER}.priority"] == str(
+        priority
+    )
+
+
+def test_what_a_wildcard_takes_from_the_tcp_route_gets_to_the_registry(run: Run) -> None:
+    spec = run_with(run, "secret").inputs("ingress-guard")["spec"]
+    (rule,) = spec["routes"]
+    assert spec["entryPoints"] == ["websecure"]
+    assert spec["tls"] == {}, "else there would be no TLS, or the default certificate resolver"
+    assert rule["match"].startswith(r"HostRegexp(`^registry\.example\.com$`) || "), "no Host"
+    assert rule["match"].endswith(f"Host(`{CONFIG['hostname']}.invalid`)"), "not for all names"
+    assert rule["services"] == [{"name": "registry", "port": "http"}]
+    assert rule["priority"] == 2**31 - 1001
+
+
+def test_nobody_gets_around_client_certificates_by_a_wildcard(run: Run) -> None:
+    engine = run({**CONFIG, "tls": {"clientCa": PEM}})
+    (rule,) = engine.inputs("ingress-guard")["spec"]["routes"]
+    assert rule["services"] == [{"kind": "TraefikService", "name": "noop@internal"}]
 
 
 @pytest.mark.parametrize("mode", TLS_MODES)

@@ -13,7 +13,7 @@ import pytest
 import preflight
 from preflight import check
 from preflight.cluster import Cluster
-from preflight.conflicts import Served
+from preflight.routers import Served
 from settings import Settings
 from settings.credentials import Access
 from settings.problems import Problem, SettingsError

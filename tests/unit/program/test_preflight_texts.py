@@ -9,18 +9,19 @@ from typing import Any, NoReturn
 
 import pytest
 
-from preflight import conflicts
+from preflight import conflicts, routers
 from preflight.cluster import KUBE_SYSTEM, Cluster
 from preflight.errors import NotReadyError
 from preflight.identity import same_cluster
 from settings import Settings
+from settings.names import ROUTE_PRIORITY
 from settings.problems import SettingsError
 from settings.tls import TlsCertManager
 from tests.unit.conftest import Golden
 from tests.unit.program import conftest
 from tests.unit.program.conftest import Run, refusal
-from tests.unit.program.test_conflicts import HOSTNAME, ingress, route
 from tests.unit.program.test_preflight import CREDENTIAL, KUBECONFIG, Kubectl, access, kubectl
+from tests.unit.program.test_routers import HOSTNAME, ingress, route
 
 __all__ = ["kubectl"]
 
@@ -35,26 +36,30 @@ CERTIFICATE = TlsCertManager.model_validate({"mode": "certManager", "issuer": "x
 
 
 def test_each_conflict_is_shown_with_its_fix(golden: Golden) -> None:
-    served = [
-        *conflicts.ingresses(PULLS, [ingress("shop", HOSTNAME)]),
-        *conflicts.routes(PULLS, [route(f"HostSNI(`{HOSTNAME}`)", "IngressRouteTCP")]),
+    others = [
+        *routers.of_ingresses(PULLS, [ingress(HOSTNAME), ingress("*.example.com")]),
+        *routers.of_routes(PULLS, [route(f"HostSNI(`{HOSTNAME}`)", "IngressRouteTCP")]),
+        *routers.of_routes(PULLS, [route("Host(`*.example.com`)", priority=ROUTE_PRIORITY)]),
     ]
     problems = [
-        *(item.problem for item in served),
+        *(item.problem for item in routers.served(PULLS, others)),
         *conflicts.missing_namespaces(PULLS, []),
         *conflicts.service_accounts(PULLS, [ACCOUNT]),
         *conflicts.certificate(CERTIFICATE, {"namespace": "registry"}),
     ]
     with pytest.raises(SettingsError) as error:
         same_cluster("recorded", "another")
-    golden("conflicts.txt", f"{SettingsError(problems)}\n\n{error.value}\n")
+    warnings = "\n".join(routers.warnings(PULLS, others))
+    golden("conflicts.txt", f"{SettingsError(problems)}\n\n{error.value}\n\n{warnings}\n")
 
 
 def test_what_says_nothing_of_a_host_or_of_pull_secrets_is_in_nobodys_way() -> None:
     metadata = {"name": "default", "namespace": "team"}
     silent: list[dict[str, Any]] = [{}, {"routes": [{}]}]
     items = [{"kind": "IngressRoute", "metadata": metadata, "spec": spec} for spec in silent]
-    assert conflicts.routes(PULLS, items) == []
+    known = routers.of_routes(PULLS, items)
+    assert not routers.served(PULLS, known)
+    assert not routers.warnings(PULLS, known)
     assert conflicts.service_accounts(PULLS, [{"metadata": metadata}]) == []
 
 

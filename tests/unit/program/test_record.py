@@ -11,9 +11,9 @@ import pulumi
 import pytest
 
 from preflight.cluster import Cluster
-from preflight.conflicts import Served
 from preflight.errors import NotReadyError
 from preflight.record import comparison
+from preflight.routers import Served
 from settings import Settings, load
 from settings.place import place
 from settings.problems import Problem, SettingsError

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scripts.client import doctor
+from scripts.client import certificate, doctor
 from scripts.client.doctor import Finding
 from scripts.shared.registry_client import RegistryError
 from tests.unit.odd_servers import ODD, OddServer
@@ -112,7 +112,7 @@ def tls_port(serve: Serve) -> int:
 
 
 def test_a_certificate_of_an_unknown_authority_is_a_finding(tls_port: int) -> None:
-    (finding,) = doctor.certificate("127.0.0.1", ssl.create_default_context(), tls_port)
+    (finding,) = certificate.certificate("127.0.0.1", ssl.create_default_context(), tls_port)
     assert "refused: unable to get local issuer certificate" in finding
 
 
@@ -120,10 +120,54 @@ def test_a_certificate_is_a_finding_only_when_it_expires_soon(
     tls_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
-    assert not list(doctor.certificate("127.0.0.1", ssl.create_default_context(), tls_port))
-    monkeypatch.setattr(doctor, "CERTIFICATE_DAYS", 10_000)
-    (finding,) = doctor.certificate("127.0.0.1", ssl.create_default_context(), tls_port)
+    assert not list(certificate.certificate("127.0.0.1", ssl.create_default_context(), tls_port))
+    monkeypatch.setattr(certificate, "CERTIFICATE_DAYS", 10_000)
+    (finding,) = certificate.certificate("127.0.0.1", ssl.create_default_context(), tls_port)
     assert finding.startswith("the certificate of 127.0.0.1 expires in ")
+
+
+@pytest.mark.parametrize("reason", ["HTTP 403", ""])
+def test_a_missing_certificate_is_a_finding_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], reason: str
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def why_missing(*args: object) -> str:
+        asked.append(args)
+        return reason
+
+    monkeypatch.setattr(doctor, "why_missing", why_missing)
+    found["certificate"] = ["no certificate is served"]
+    (finding,) = service({"mode": "letsEncrypt"})
+    missing = "no certificate is served"
+    assert finding.what == (f"{missing}: HTTP 403" if reason else missing)
+    assert finding.fix == "kubectl --namespace images logs deployment/acme-client says why"
+    assert asked == [("letsEncrypt", "registry.example.com", "images", certificate.ask_cluster)]
+
+
+def test_what_the_cluster_does_not_tell_is_empty(pulumi: Pulumi, tmp_path: Path) -> None:
+    (tmp_path / "kubectl").write_text("#!/bin/sh\n[ \"$*\" = 'get --raw=/a' ] && echo told\n")
+    assert certificate.ask_cluster("/a") == "", "there is no kubectl that runs"
+    (tmp_path / "kubectl").chmod(0o755)
+    pulumi("exit 1")
+    assert certificate.ask_cluster("/a") == "told\n"
+    assert certificate.ask_cluster("/b") == ""
+
+
+def test_what_the_program_warns_of_with_a_fix_is_a_finding(pulumi: Pulumi) -> None:
+    messages = [
+        ("warning", "warning: the Ingress a/b is in the way; fix: kubectl delete ingress b"),
+        ("warning", "the hostname does not resolve"),
+        ("info", "not; fix: this"),
+    ]
+    diagnostics = [{"severity": severity, "message": text} for severity, text in messages]
+    pulumi(f"echo '{json.dumps({'diagnostics': diagnostics})}'")
+    assert list(doctor.warned()) == [
+        Finding("the Ingress a/b is in the way", "kubectl delete ingress b")
+    ]
+    for output in ("{}", "no JSON"):
+        pulumi(f"echo '{output}'; exit 1")
+        assert not list(doctor.warned())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +181,7 @@ def test_where_no_certificate_is_served_its_renewal_is_the_fix(
     sent: bytes, odd_server: OddServer
 ) -> None:
     port = urlsplit(odd_server(lambda: [sent])).port
-    (finding,) = doctor.certificate("127.0.0.1", ssl.create_default_context(), port or 0)
+    (finding,) = certificate.certificate("127.0.0.1", ssl.create_default_context(), port or 0)
     assert finding.startswith("no certificate is served for 127.0.0.1: ")
 
 
@@ -145,7 +189,7 @@ def test_a_connection_that_ends_is_not_for_want_of_a_certificate(odd_server: Odd
     """The TCP route ends it where no pod of the registry is ready."""
     port = urlsplit(odd_server(lambda: [b""])).port
     with pytest.raises(OSError, match=r"EOF|reset"):
-        list(doctor.certificate("127.0.0.1", ssl.create_default_context(), port or 0))
+        list(certificate.certificate("127.0.0.1", ssl.create_default_context(), port or 0))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +206,7 @@ def test_a_connection_that_ends_is_not_for_want_of_a_certificate(odd_server: Odd
 def test_what_renews_a_certificate_depends_on_where_it_comes_from(
     settings: dict[str, str], fix: str
 ) -> None:
-    assert doctor.renewal("kubectl -n r", settings).startswith(fix)
+    assert certificate.renewal("kubectl -n r", settings).startswith(fix)
 
 
 def test_the_settings_are_those_of_this_program_alone(pulumi: Pulumi) -> None:

@@ -16,9 +16,12 @@ from sandbox.build.pinned_tools import (
     COPIES,
     SOURCES,
     TOOLS,
+    TRAEFIK,
+    Copy,
     Replacement,
     Tool,
     ToolchainError,
+    Wheel,
     pinned,
 )
 from sandbox.build.toolchain import fingerprint, progress
@@ -185,4 +188,54 @@ def test_every_copied_file_has_a_pinned_module() -> None:
     assert all(
         pinned(SOURCES / x.folder, x.module)
         for x in [*COPIES, *CERT_MANAGER_CRDS, *PROMETHEUS_OPERATOR_CRDS]
+        if isinstance(x, Copy)
     )
+
+
+def test_traefik_has_the_crds_of_its_version() -> None:
+    assert TRAEFIK.version == pinned(SOURCES / "traefik", "github.com/traefik/traefik/v3")
+
+
+@pytest.mark.usefixtures("source")
+def test_a_released_binary_is_taken_once_and_only_with_a_known_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append(argv)
+        program = Path(argv[argv.index("--prefix") + 1]) / "bin" / "tool"
+        program.parent.mkdir()
+        program.write_text("released")
+        return subprocess.CompletedProcess(argv, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    wheel = Wheel("tool", "tool-bin")
+    wheel.requirements.write_text("tool-bin==1.2.3 --hash=sha256:ab\n")
+    assert wheel.version == "1.2.3"
+    tools = tmp_path / "built"
+    toolchain.build(tools, (), [wheel])
+    toolchain.build(tools, (), [wheel])
+    (argv,) = calls
+    assert "--require-hashes" in argv, "somebody else than Traefik's makers publishes the wheel"
+    assert (tools / "tool").read_text() == "released"
+    wheel.requirements.write_text("tool-bin==1.2.4 --hash=sha256:cd\n")
+    toolchain.build(tools, (), [wheel])
+    assert len(calls) == 2
+    wheel.requirements.write_text("tool==1.2.4\n")
+    with pytest.raises(ToolchainError, match="does not pin tool-bin"):
+        _ = wheel.version
+
+
+@pytest.mark.usefixtures("source")
+def test_a_binary_that_cannot_be_had_is_an_error_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(argv, 1, stderr="no such version\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    wheel = Wheel("tool", "tool-bin")
+    wheel.requirements.write_text("tool-bin==1.2.3\n")
+    with pytest.raises(ToolchainError, match=r"tool-bin could not be downloaded: no such version$"):
+        toolchain.build(tmp_path / "built", (), [wheel])

@@ -143,15 +143,3 @@ def test_a_cgroup_of_version_2_gets_every_controller_and_goes_with_its_children(
     cgroups.remove("group", tmp_path)
     assert not (tmp_path / "group").exists()
     cgroups.remove("group", tmp_path)
-
-
-def test_pythons_packages_are_followed_without_what_only_installs_them() -> None:
-    dependencies = {
-        "python3-minimal": ["python3.11-minimal", "dpkg"],
-        "python3.11-minimal": ["libc6", "<virtual>"],
-        "dpkg": ["tar"],
-        "libc6": ["libgcc-s1"],
-        "libgcc-s1": ["libc6"],
-    }
-    result = images._closure(dependencies, ["python3-minimal"])
-    assert result == ["libc6", "libgcc-s1", "python3-minimal", "python3.11-minimal"]
