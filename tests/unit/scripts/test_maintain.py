@@ -145,8 +145,8 @@ def test_nothing_of_another_repository_is_linked_for_who_only_refers_to_it(
 ) -> None:
     """Or whoever may push to one repository reads all others, whose digests are no secrets."""
     bucket.push("hidden", OF_BOTH, "1")
-    config = {"mediaType": "application/vnd.oci.image.config.v1+json"}
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "size": 7}
+    config: dict[str, object] = {"mediaType": "application/vnd.oci.image.config.v1+json"}
+    layer: dict[str, object] = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}
     own = {**config, "digest": digest_of(b"{}"), "size": 2}
     refer = (
         # The registry looks for none of these when it takes the manifest.
