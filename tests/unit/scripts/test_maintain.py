@@ -147,8 +147,8 @@ def test_nothing_of_another_repository_is_linked_for_who_only_refers_to_it(
     bucket.push("hidden", OF_BOTH, "1")
     config: dict[str, object] = {"mediaType": "application/vnd.oci.image.config.v1+json"}
     layer: dict[str, object] = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}
-    own = {**config, "digest": digest_of(b"{}"), "size": 2}
-    refer = (
+    own: dict[str, object] = {**config, "digest": digest_of(b"{}"), "size": 2}
+    refer: tuple[dict[str, object], ...] = (
         # The registry looks for none of these when it takes the manifest.
         {"config": own, "layers": [{**layer, "digest": LAYER, "urls": ["https://example.com"]}]},
         {"manifests": [{**layer, "digest": LAYER}]},
@@ -157,7 +157,7 @@ def test_nothing_of_another_repository_is_linked_for_who_only_refers_to_it(
         {"config": own, "layers": [], "annotations": {"base": C.digest}},
     )
     for number, more in enumerate(refer):
-        document = {"schemaVersion": 2, **more}
+        document: dict[str, object] = {"schemaVersion": 2, **more}
         bucket.push("thief", Image(json.dumps(document).encode(), (b"{}",)), f"t{number}")
     for _ in range(3):
         run(bucket)
