@@ -138,6 +138,22 @@ class Settings(Section):
             )
         return registry
 
+    @field_validator("registry")
+    @classmethod
+    def _a_place_for_each_who_pushes(
+        cls, registry: RegistrySettings, info: ValidationInfo
+    ) -> RegistrySettings:
+        # The admin and the smoke test's user push, too.
+        pushers = 2 + sum(bool(user.push) for user in info.data.get("users", {}).values())
+        if registry.parallel_uploads <= pushers:
+            raise FixableError(
+                f"expected more than {pushers}: {pushers} users may push, and each has a place of "
+                "its own",
+                pushers + 1,
+                key=("registry", "parallelUploads"),
+            )
+        return registry
+
     @field_validator("ingress")
     @classmethod
     def _keep_the_controller_apart(

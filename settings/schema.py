@@ -39,8 +39,9 @@ class Resources(Section):
 CHUNK_BYTES = 10 * 2**20
 """The size of an upload's parts; larger ones need more memory for no gain (docs/performance.md)."""
 
-_BASE_MEMORY_MIB = 64
-"""The registry at rest takes 25 to 40 MiB; the rest is room for listings."""
+_BASE_MEMORY_MIB = 128
+"""The registry at rest takes 25 to 40 MiB, and 30 MiB more for each of the two largest manifests
+that it takes at a time (docs/performance.md); the rest is room for listings."""
 
 
 class RegistrySettings(Section):
@@ -50,7 +51,7 @@ class RegistrySettings(Section):
         image: CNCF distribution, 3.1.2 or newer.
         replicas: Pods; two or more are spread over nodes.
         parallel_uploads: Layers that may be uploaded to one pod at a time; more wait. It sets the
-            registry's memory limit.
+            registry's memory limit. Each user who may push has a place of its own.
         redirect: Whether clients download layers from the S3 server itself, which they must reach.
         read_only: Refuse pushes and deletes.
         proxy_image: Caddy, 2.11.0 or newer, the auth proxy in the same pod.

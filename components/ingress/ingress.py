@@ -24,6 +24,10 @@ from settings.tls import TlsNone, TlsSettings
 
 LABELS = labels("registry")
 
+CONNECTIONS = 2000
+"""How many connections an address may have to one Traefik: the auth proxy has memory for as many of
+any kind, and no limit of its own (docs/performance.md)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class IngressArgs:
@@ -101,6 +105,10 @@ class Ingress(pulumi.ComponentResource):
         # being asked for behind Traefik's default certificate:
         # https://doc.traefik.io/traefik/reference/routing-configuration/http/tls/tls-options/
         spec: dict[str, object] = {"minVersion": "VersionTLS12", "sniStrict": True}
+        if self._args.settings.by_tcp_route:
+            # The auth proxy speaks no HTTP/2 (docs/adr/0010-auth-proxy.md). The second is for
+            # Traefik's own ACME challenges.
+            spec["alpnProtocols"] = ["http/1.1", "acme-tls/1"]
         if client_ca:
             spec["clientAuth"] = {
                 "secretNames": [CLIENT_CA],
@@ -115,7 +123,12 @@ class Ingress(pulumi.ComponentResource):
             # Tells the client's address. Traefik 3 has another place for this, Traefik 2 this one.
             "proxyProtocol": {"version": 2},
         }
-        rule = {"match": f"HostSNI(`{self._args.hostname}`)", "services": [service]}
+        self._traefik("MiddlewareTCP", "connections", {"inFlightConn": {"amount": CONNECTIONS}})
+        rule = {
+            "match": f"HostSNI(`{self._args.hostname}`)",
+            "middlewares": [{"name": TLS_OPTION}],
+            "services": [service],
+        }
         self._traefik(
             "IngressRouteTCP",
             "tcp-route",

@@ -50,7 +50,8 @@ def alert_groups(namespace: str) -> list[dict[str, Any]]:
 _SELECTOR = 'namespace="NAMESPACE"'
 _PROCESSES = "|".join((REGISTRY, MANIFESTS, AUTH_PROXY))
 _JOBS = f'{_SELECTOR}, job_name=~"{MAINTENANCE}-.+"'
-_RESPONSES = f"registry_http_requests_total{{{_SELECTOR}"
+# Without bodies: a client that sends a broken one makes the registry respond with 500.
+_RESPONSES = f'registry_http_requests_total{{{_SELECTOR}, method!~"patch|put"'
 
 _ALERTS = (
     (

@@ -8,18 +8,29 @@ The configuration is in Caddy's own format: https://caddyserver.com/docs/json/
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.registry.caddy import (
     AUDIT_LOG,
+    BODY,
     READ_ONLY,
     error,
     error_routes,
     logging,
     matches,
 )
-from components.registry.oci_routes import OPERATIONS, PATHS, RIGHTS, Operation
+from components.registry.oci_routes import (
+    CONTENT_RANGE,
+    LONG_NAME,
+    OPERATIONS,
+    PATHS,
+    RIGHTS,
+    START,
+    START_WITH_BODY,
+    Operation,
+)
+from components.registry.places import hand_over, place_routes, take_place
 from components.registry.side_servers import (
     maintenance_server,
     metrics_server,
@@ -46,6 +57,15 @@ SHUTDOWN_DELAY_SECONDS = 5
 HSTS_SECONDS = 31536000
 """A year, the least that browsers' preload lists take: https://hstspreload.org/"""
 
+LIMITS = {
+    # Go adds 4 KiB. The longest that clients send is a name of 255 characters, twice.
+    "max_header_bytes": 1024,
+    "read_header_timeout": "10s",
+    # Until components/registry/places.py gives a body more: only refused ones are read so early.
+    "read_idle_timeout": "2s",
+}
+"""What a connection may take of memory, and how long, before a login."""
+
 
 def auth_proxy_config(
     *,
@@ -71,25 +91,29 @@ def auth_proxy_config(
     """
     server: dict[str, Any] = {
         "listen": [f":{PORT}"],
-        # HTTP/2 without TLS is what clients speak whose TLS was terminated before.
-        "protocols": ["h1", "h2c"],
+        # Over HTTP/2, a megabyte would be taken from each client that waits.
+        "protocols": ["h1"],
         "automatic_https": {"disable": True},
+        **LIMITS,
         "logs": {"default_logger_name": AUDIT_LOG},
         "routes": [
             *_routes(users, tls),
             *(_refuse_writes() if read_only else []),
-            *_serve(parallel_uploads),
+            *_serve(users, parallel_uploads),
         ],
-        "errors": {"routes": error_routes()},
+        "errors": {"routes": [hand_over(PORT, proxy_protocol=tcp_route), *error_routes(PORT)]},
     }
     if tcp_route:
         # USE, not REQUIRE: the smoke test connects without it.
-        server["listener_wrappers"] = [{"wrapper": "proxy_protocol", "fallback_policy": "USE"}]
+        server["listener_wrappers"] = [
+            {"wrapper": "proxy_protocol", "fallback_policy": "USE", "timeout": "5s"}
+        ]
     else:
-        # Network policies admit the ingress controller only, and its address is private.
+        # Network policies admit the ingress controller only, and its address is private. The
+        # loopback's is this proxy's own: components/registry/places.py
         server["trusted_proxies"] = {
             "source": "static",
-            "ranges": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
+            "ranges": ["127.0.0.1/32", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"],
         }
     servers = {
         "registry": server,
@@ -125,6 +149,8 @@ def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
         "repository": REPOSITORY,
         "reference": "{http.regexp.route.reference}",
         "digest": "{http.response.header.Docker-Content-Digest}",
+        # How often it looked for a place.
+        "waited": "{http.reverse_proxy.retries}",
     }
     return [
         {"handle": [{"handler": "headers", "response": {"set": headers}}]},
@@ -142,6 +168,7 @@ def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
             for kind, path in PATHS.items()
         ),
         {"group": "kind", "handle": [LOG_SKIP, error(404)]},
+        {"match": [matches(REPOSITORY, LONG_NAME)], "handle": [LOG_SKIP, error(404)]},
         {
             "handle": [
                 {"handler": "log_append", "key": key, "value": value}
@@ -150,12 +177,16 @@ def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
         },
         *authenticate(users),
         *authorize(users),
+        {
+            "match": [{"vars": {"operation": [START]}, **body} for body in BODY],
+            "handle": [{"handler": "vars", "operation": START_WITH_BODY}],
+        },
     ]
 
 
 def _refuse_writes() -> list[dict[str, Any]]:
     """Return the step that refuses all pushes and deletes but those of the smoke test."""
-    writes = [f"{x.kind} {method}" for x in OPERATIONS if x.right == "push" for method in x.methods]
+    writes = [name for x in OPERATIONS if x.right == "push" for name in x.names]
     smoke_test = {"vars": {"{http.auth.user.id}": [SMOKE_TEST_USER]}}
     return [
         {
@@ -165,42 +196,68 @@ def _refuse_writes() -> list[dict[str, Any]]:
     ]
 
 
-def _serve(parallel_uploads: int) -> list[dict[str, Any]]:
-    """Return the routes that end a request: the first that matches."""
-    known = [f"{x.kind} {method}" for x in OPERATIONS for method in x.methods]
+def _serve(users: Sequence[ProxyUser], parallel_uploads: int) -> list[dict[str, Any]]:
+    """Return the routes that end a request: the first that matches, but for those of a body."""
+    known = [name for operation in OPERATIONS for name in operation.names]
+    bodiless = [name for operation in OPERATIONS if not operation.pool for name in operation.names]
+    chunks = [name for x in OPERATIONS if x.pool and x.kind == "upload" for name in x.names]
+    odd_range = {"not": [matches("{http.request.header.Content-Range}", f"|{CONTENT_RANGE}")]}
     return [
         {
-            # A mount becomes an upload where the user may not pull from its source.
-            "match": [
-                {"vars": {"operation": ["uploads POST"]}, "not": [{"vars": {"mount": ["yes"]}}]}
-            ],
-            "handle": [{"handler": "rewrite", "uri": "?"}],
+            "match": [{"vars": {"operation": bodiless}, **body} for body in BODY],
+            "handle": [error(413)],
         },
+        {"match": [{"vars": {"operation": chunks}, **odd_range}], "handle": [error(416)]},
         *(
             {
                 "match": [
                     {
-                        "vars": {"operation": [f"{x.kind} {method}" for method in x.methods]},
+                        "vars": {"operation": x.names},
                         **matches("right", "|".join(RIGHTS[RIGHTS.index(x.right) :])),
                     }
                 ],
-                "handle": _handlers(x, parallel_uploads),
-                "terminal": True,
+                "handle": _handlers(x),
+                "terminal": not x.pool,
             }
             for x in OPERATIONS
         ),
+        *place_routes(users, parallel_uploads),
         {"match": [{"vars": {"operation": known}}], "handle": [error(403)]},
         {"handle": [error(405)]},
     ]
 
 
-def _handlers(operation: Operation, parallel_uploads: int) -> list[dict[str, Any]]:
-    handlers = [] if operation.logged else [LOG_SKIP]
-    transport: dict[str, Any] = {}
-    if operation.limited:
-        # Each takes one connection, and further ones wait for it.
-        transport["max_conns_per_host"] = parallel_uploads
-    if not {"POST", "PUT", "PATCH"} & set(operation.methods):
-        # Zero would be no limit.
-        handlers.append({"handler": "request_body", "max_size": 1})
-    return [*handlers, *choose_registry(operation), to_registry(transport)]
+def _handlers(operation: Operation) -> list[dict[str, Any]]:
+    query = {name: f"{{http.request.uri.query.{name}}}" for name in operation.query}
+    handlers: list[dict[str, Any]] = [
+        *([] if operation.logged else [LOG_SKIP]),
+        # The first: what chooses a registry may look into a body.
+        *(take_place(operation.pool) if operation.pool else []),
+        *choose_registry(operation),
+        *([_mount_or_start()] if operation.kind == "uploads" else [_set_query(query)]),
+    ]
+    if operation.pool:
+        return handlers
+    headers = {name: f"{{http.request.header.{name}}}" for name in operation.headers}
+    return [*handlers, to_registry(headers)]
+
+
+def _mount_or_start() -> dict[str, Any]:
+    """Return the handler that lets an upload be a mount only if the user may pull from its source.
+
+    What was decided on is what the registry gets.
+    """
+    mount = {"mount": "{http.request.uri.query.mount}", "from": "{http.vars.source}"}
+    # Whoever may pull everything may pull from no repository, too.
+    allowed = {"vars": {"mount": ["yes"]}, **matches("source", ".+")}
+    routes = [
+        {"group": "query", "match": [allowed], "handle": [_set_query(mount)]},
+        {"group": "query", "handle": [_set_query({})]},
+    ]
+    return {"handler": "subroute", "routes": routes}
+
+
+def _set_query(parameters: Mapping[str, str]) -> dict[str, Any]:
+    # Caddy escapes what stands for placeholders.
+    query = "&".join(f"{name}={value}" for name, value in parameters.items())
+    return {"handler": "rewrite", "uri": f"?{query}"}

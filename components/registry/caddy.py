@@ -17,14 +17,36 @@ READ_ONLY = 423
 """The status of pushes while nobody may push: Locked (RFC 4918, section 11.3). Clients give up at
 once, and show the message."""
 
+BODY: list[dict[str, Any]] = [
+    {"vars_regexp": {"{http.request.header.Content-Length}": {"pattern": "[1-9]"}}},
+    {"header": {"Transfer-Encoding": ["*"]}},
+]
+"""Matchers, of which one is enough, of requests over HTTP/1 that have a body."""
+
+RETRY_SECONDS = 10
+"""How long a client is told to wait which found no place."""
+
 _ERRORS = {
+    400: ("SIZE_INVALID", "the body is not encoded as HTTP says"),
     401: ("UNAUTHORIZED", "authentication required"),
     403: ("DENIED", "requested access to the resource is denied"),
     404: ("UNSUPPORTED", "no such route"),
     405: ("UNSUPPORTED", "the operation is unsupported"),
+    408: ("SIZE_INVALID", "the body came too slowly"),
+    413: ("SIZE_INVALID", "this request takes no body"),
+    416: ("BLOB_UPLOAD_INVALID", "the range of a chunk is two numbers: 0-99"),
     READ_ONLY: ("DENIED", "the registry is read-only for a while: registry.readOnly"),
+    503: ("UNAVAILABLE", "too many uploads at a time: registry.parallelUploads"),
 }
 """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes"""
+
+_READING = r"(?:readfrom tcp \S+: )?"
+CLIENT_ERRORS = {
+    400: _READING + r"(?:unexpected EOF|.*\bchunk(?:ed)?\b.*|read tcp \S+:{port}->\S+: read: .*)",
+    408: _READING + r"read tcp \S+:{port}->\S+: i/o timeout",
+}
+"""Regular expressions of what Caddy says when it cannot read a body, by the right status: it would
+respond with 502 or 504, as if the registry had failed."""
 
 
 def logging() -> dict[str, Any]:
@@ -58,8 +80,12 @@ def logging() -> dict[str, Any]:
     }
 
 
-def error_routes() -> list[dict[str, Any]]:
-    """Return the routes that respond to what was refused, as the specification says."""
+def error_routes(port: int) -> list[dict[str, Any]]:
+    """Return the routes that respond to what was refused, as the specification says.
+
+    Args:
+        port: Where clients connect to, by which Caddy's errors tell a client from the registry.
+    """
     # Nothing is upstream: this waits, and fails.
     wait = {
         "handler": "reverse_proxy",
@@ -69,8 +95,13 @@ def error_routes() -> list[dict[str, Any]]:
         },
     }
     unauthorized = _error_response(401)
-    status = "{http.error.status_code}"
+    status, message = "{http.error.status_code}", "{http.error.message}"
     return [
+        {
+            # Or Go would wait for the body before it responds.
+            "match": BODY,
+            "handle": [{"handler": "headers", "response": {"set": {"Connection": ["close"]}}}],
+        },
         {
             "match": [{"vars": {status: ["401"]}, "header": {"Authorization": ["*"]}}],
             "handle": [
@@ -85,6 +116,10 @@ def error_routes() -> list[dict[str, Any]]:
             ],
         },
         *(
+            {"match": [matches(message, error.format(port=port))], **_error_response(code)}
+            for code, error in CLIENT_ERRORS.items()
+        ),
+        *(
             {"match": [{"vars": {status: [str(code)]}}], **_error_response(code)}
             for code in _ERRORS
         ),
@@ -97,6 +132,8 @@ def _error_response(status: int) -> dict[str, Any]:
     headers = {"Content-Type": ["application/json"]}
     if status == 401:
         headers["WWW-Authenticate"] = ['Basic realm="registry"']
+    if status == 503:
+        headers["Retry-After"] = [str(RETRY_SECONDS)]
     body = json.dumps({"errors": [{"code": code, "message": message, "detail": None}]})
     return respond(status, headers=headers, body=body)
 

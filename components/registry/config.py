@@ -17,6 +17,13 @@ from components.registry.side_servers import (
 from settings.schema import CHUNK_BYTES, WebhookSettings
 from settings.types import WebhookAction
 
+PUBLIC_URL = r"(?i)^https?://([a-z0-9-]+\.)+[a-z]{2,63}(:\d+)?(/|$)"
+"""A regular expression of URLs that a layer may have instead of being pushed. Clients get it from
+there, so that no address may be named, in no notation: clouds hand out credentials at one."""
+
+LOCAL_URL = r"(?i)^https?://[^/]*\.(internal|local|localdomain|localhost|svc)(:\d+)?(/|$)"
+"""A regular expression of URLs of hosts in the network of whoever pulls."""
+
 
 def registry_config(
     *,
@@ -87,7 +94,7 @@ def registry_config(
         "validation": {
             "manifests": {
                 # Non-distributable layers name URLs, and without this each is an error 500.
-                "urls": {"allow": ["^https?://"]},
+                "urls": {"allow": [PUBLIC_URL], "deny": [LOCAL_URL]},
                 # Where there is a memory, an index is one of layers, which are no images.
                 "indexes": {"platforms": "none" if memory else "all"},
             }

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = rf"{_PART}(?:/{_PART})*"
+NAME = rf"{_PART}(?:/{_PART})*"
+"""A regular expression of a repository's name."""
+
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[A-Za-z0-9=_-]+"
 
@@ -18,66 +20,92 @@ PATHS = {
     for kind, path in {
         "base": "",
         "catalog": "_catalog",
-        "tags": rf"(?P<repository>{_NAME})/tags/list",
-        "manifests": rf"(?P<repository>{_NAME})/manifests/(?P<reference>{_TAG}|{_DIGEST})",
-        "blobs": rf"(?P<repository>{_NAME})/blobs/(?P<reference>{_DIGEST})",
-        "uploads": rf"(?P<repository>{_NAME})/blobs/uploads/",
-        "upload": rf"(?P<repository>{_NAME})/blobs/uploads/[0-9a-f-]{{36}}",
-        "referrers": rf"(?P<repository>{_NAME})/referrers/(?P<reference>{_DIGEST})",
+        "tags": rf"(?P<repository>{NAME})/tags/list",
+        "manifests": rf"(?P<repository>{NAME})/manifests/(?P<reference>{_TAG}|{_DIGEST})",
+        "blobs": rf"(?P<repository>{NAME})/blobs/(?P<reference>{_DIGEST})",
+        "uploads": rf"(?P<repository>{NAME})/blobs/uploads/",
+        "upload": rf"(?P<repository>{NAME})/blobs/uploads/[0-9a-f-]{{36}}",
+        "referrers": rf"(?P<repository>{NAME})/referrers/(?P<reference>{_DIGEST})",
     }.items()
 }
 """Regular expressions of paths and queries, as a client sends them, by kind of route. No reference
 contains a slash, so the last segments tell the kind, and the rest is the repository."""
 
-FORGET_PATH = rf"/v2/{_NAME}/(?:manifests|blobs)/{_DIGEST}"
+FORGET_PATH = rf"/v2/{NAME}/(?:manifests|blobs)/{_DIGEST}"
 """A regular expression of the paths by which the maintenance makes a pod forget a blob."""
 
-_MOUNT = "mount=[a-z0-9]+(?::|%3[Aa])[0-9a-f]+"
-_SOURCE = _NAME.replace("/", "(?:/|%2[Ff])")
-SOURCE_QUERY = f"(?:{_MOUNT}&)?from=(?P<source>{_SOURCE})(?:&{_MOUNT})?"
-"""A regular expression of the query that mounts a blob of another repository."""
+LONG_NAME = ".{256,}"
+"""A regular expression of names that are longer than registries take:
+https://github.com/distribution/reference/blob/v0.6.0/reference.go"""
+
+CONTENT_RANGE = r"\d{1,18}-\d{1,18}"
+"""A regular expression of the range of an upload's chunk."""
 
 Right = Literal["login", "pull", "push"]
 RIGHTS: tuple[Right, ...] = ("login", "pull", "push")
 """What a user may do with a repository; each includes those before it."""
+
+Pool = Literal["", "uploads", "manifests"]
+"""Whose places a request takes: see components/registry/places.py."""
 
 
 @dataclass(frozen=True)
 class Operation:
     """Requests that are treated alike.
 
+    What the registry gets is built from these attributes. Nothing else of a client's request is
+    passed on to it.
+
     Attributes:
         kind: A key of :data:`PATHS`.
         methods: The methods.
         right: What the user needs.
         logged: Whether the audit log shows them when they succeed.
-        limited: Whether their bodies take memory in the registry.
+        query: The parameters of the query that mean something.
+        headers: The headers that mean something.
+        pool: Whose places it takes; empty for requests without a body.
     """
 
     kind: str
     methods: tuple[str, ...]
     right: Right
     logged: bool = True
-    limited: bool = False
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    pool: Pool = ""
 
+    @property
+    def names(self) -> list[str]:
+        """What the variable ``operation`` holds."""
+        return [f"{self.kind} {method}" for method in self.methods]
+
+
+START, START_WITH_BODY = "uploads POST", "uploads POST with a body"
+"""The operation that starts an upload, and its form with the whole blob in the same request. The
+registry responds to both alike, and the client uploads the blob after that."""
+
+_PAGE = ("n", "last")
+_CONDITIONS = ("If-Match", "If-None-Match")
 
 OPERATIONS = (
     Operation("base", ("GET", "HEAD"), "login", logged=False),
     # Of no repository: the right to pull that is the right to pull everything.
-    Operation("catalog", ("GET",), "pull"),
-    Operation("tags", ("GET",), "pull"),
-    Operation("referrers", ("GET",), "pull"),
-    Operation("manifests", ("GET",), "pull"),
-    Operation("manifests", ("HEAD",), "pull", logged=False),
-    Operation("manifests", ("PUT",), "push"),
+    Operation("catalog", ("GET",), "pull", query=_PAGE),
+    Operation("tags", ("GET",), "pull", query=_PAGE),
+    Operation("referrers", ("GET",), "pull", query=("artifactType",)),
+    Operation("manifests", ("GET",), "pull", headers=("Accept", "If-None-Match")),
+    Operation("manifests", ("HEAD",), "pull", headers=("Accept", "If-None-Match"), logged=False),
+    Operation("manifests", ("PUT",), "push", pool="manifests"),
     Operation("manifests", ("DELETE",), "push"),
     # No DELETE but for the maintenance: each replica remembers which layers exist, and would let a
     # later push do without what was deleted (components/registry/two_registries.py).
-    Operation("blobs", ("GET",), "pull"),
-    Operation("blobs", ("HEAD",), "pull", logged=False),
+    Operation("blobs", ("GET",), "pull", headers=(*_CONDITIONS, "If-Range", "Range")),
+    Operation("blobs", ("HEAD",), "pull", headers=_CONDITIONS, logged=False),
+    # Its query: components/registry/auth_proxy.py
     Operation("uploads", ("POST",), "push", logged=False),
-    Operation("upload", ("PATCH", "PUT"), "push", limited=True),
+    Operation("uploads", ("POST with a body",), "push", logged=False, pool="uploads"),
+    Operation("upload", ("PATCH", "PUT"), "push", query=("_state", "digest"), pool="uploads"),
     # Asking for an upload's status writes an object.
-    Operation("upload", ("GET", "HEAD", "DELETE"), "push", logged=False),
+    Operation("upload", ("GET", "HEAD", "DELETE"), "push", query=("_state",), logged=False),
 )
 """All that is served."""

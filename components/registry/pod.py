@@ -33,8 +33,8 @@ MANIFESTS_MEMORY_MIB = 256
 """The process for manifests at rest takes 12 MiB, and 247 MiB with 16 clients that get a manifest
 of 4 MiB, the largest that there is (docs/performance.md)."""
 
-PROXY_MEMORY_MIB = 128
-"""The auth proxy at rest takes 15 MiB, and 60 MiB with 200 clients (docs/performance.md)."""
+PROXY_MEMORY_MIB = 384
+"""Room for 2,000 connections of any kind (docs/performance.md)."""
 
 _CONFIG, _STORAGE_KEY = "/etc/registry/config", "/etc/registry/storage"
 _PROXY_CONFIG, _PROXY_DATA = "/etc/caddy", "/data"

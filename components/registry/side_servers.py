@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from components.registry.caddy import error, error_routes, matches, respond
+from components.registry.caddy import BODY, error, error_routes, matches, respond
 from components.registry.oci_routes import FORGET_PATH
 from components.registry.user_rules import ProxyUser, authenticate
 
@@ -45,26 +46,27 @@ def use(address: str) -> dict[str, Any]:
     return {"handler": "vars", "registry": address}
 
 
-def to_registry(transport: dict[str, Any], **more: object) -> dict[str, Any]:
-    """Return the handler that passes a request on to a registry."""
+def to_registry(headers: Mapping[str, str], **more: object) -> dict[str, Any]:
+    """Return the handler that passes a request on to the registry.
+
+    Method, path, query and body are what the handlers before have left.
+
+    Args:
+        headers: All headers but those that webhooks tell; an empty one counts as none.
+        more: Further fields of the handler.
+    """
+    known = {
+        "Host": "{http.request.hostport}",
+        "User-Agent": "{http.request.header.User-Agent}",
+        "X-Forwarded-For": "{http.vars.client_ip}",
+        **headers,
+    }
+    sent = {"delete": ["*"], "set": {name: [value] for name, value in known.items()}}
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": REGISTRY}],
-        "transport": {"protocol": "http", "compression": False, **transport},
-        "headers": {
-            "request": {
-                "delete": ["Authorization", "Upgrade"],
-                # The registry would read the query's parameters from a form, too.
-                "replace": {
-                    "Content-Type": [
-                        {
-                            "search_regexp": "^(?i:application/x-www-form-urlencoded|multipart/).*",
-                            "replace": "application/octet-stream",
-                        }
-                    ]
-                },
-            }
-        },
+        "transport": {"protocol": "http", "compression": False},
+        "headers": {"request": sent},
         **more,
     }
 
@@ -112,11 +114,11 @@ def maintenance_server(user: ProxyUser) -> dict[str, Any]:
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "routes": [
-            {"match": [{"not": [forget]}], "handle": [error(404)]},
+            {"match": [{"not": [forget]}, *BODY], "handle": [error(404)]},
             *authenticate([user]),
-            {"handle": [{"handler": "request_body", "max_size": 1}, *forgetting]},
+            {"handle": forgetting},
         ],
-        "errors": {"routes": error_routes()},
+        "errors": {"routes": error_routes(MAINTENANCE_PORT)},
     }
 
 

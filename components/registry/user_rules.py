@@ -11,7 +11,7 @@ from typing import Any
 
 from components.credentials import PASSWORD_HASH_PARAMETERS
 from components.registry.caddy import error, matches
-from components.registry.oci_routes import SOURCE_QUERY
+from components.registry.oci_routes import NAME
 
 REPOSITORY = "{http.regexp.route.repository}"
 """The placeholder of the request's repository."""
@@ -149,8 +149,9 @@ def authorize(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
             ]
         },
         {
-            "match": [matches("{http.request.uri.query}", SOURCE_QUERY, name="mount")],
-            "handle": [{"handler": "vars", "source": "{http.regexp.mount.source}"}],
+            # If there are several, Caddy joins them by commas, and no name has one.
+            "match": [matches("{http.request.uri.query.from}", NAME)],
+            "handle": [{"handler": "vars", "source": "{http.request.uri.query.from}"}],
         },
     ]
     for user in users:
@@ -177,5 +178,4 @@ def authorize(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
 
 
 def _glob(pattern: str) -> str:
-    parts = pattern.removesuffix("*").split("/")
-    return "(?:/|%2[Ff])".join(map(re.escape, parts)) + (".*" if pattern.endswith("*") else "")
+    return re.escape(pattern.removesuffix("*")) + (".*" if pattern.endswith("*") else "")

@@ -36,6 +36,8 @@ SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {
             'registry_http_requests_total{namespace="registry", code="200"}': "0+97x20",
             'registry_http_requests_total{namespace="registry", code="503"}': "0+3x20",
+            'registry_http_requests_total{namespace="registry", code="500", '
+            'method="put"}': "0+9x20",
         },
     ),
     "RegistryStorageSlow": (

@@ -55,6 +55,13 @@ def test_only_tls_1_2_and_newer_is_spoken(sandbox: Sandbox) -> None:
         assert "alert protocol version" in handshake(version, fails=True)
 
 
+def test_no_client_is_offered_http_2(sandbox: Sandbox) -> None:
+    """The auth proxy does not speak it."""
+    which = ("-connect", f"{sandbox.registry}:443", "-servername", sandbox.registry)
+    shown = sandbox.run("openssl", "s_client", "-alpn", "h2,http/1.1", *which).stdout
+    assert "ALPN protocol: http/1.1" in shown
+
+
 def test_every_response_tells_browsers_to_stay_with_tls(
     sandbox: Sandbox, ssl_context: ssl.SSLContext
 ) -> None:

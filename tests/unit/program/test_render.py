@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from components.credentials import hash_password
-from components.registry.config import credentials_file, registry_config
+from components.registry.config import (
+    LOCAL_URL,
+    PUBLIC_URL,
+    credentials_file,
+    registry_config,
+)
 from outputs import readme
 from settings.schema import WebhookSettings
 from tests.unit.conftest import Golden
@@ -112,3 +119,25 @@ def test_the_hash_is_of_the_password_and_costs_little_at_each_request() -> None:
     assert hashed.startswith("$argon2id$v=19$m=8,t=1,p=1$AAECAwQFBgcICQoLDA0ODw$")
     Argon2id.verify_phc_encoded(b"Passw0rd", hashed)
     assert hashed == hash_password("Passw0rd", SALT), "a second `up` must change nothing"
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://mcr.microsoft.com/v2/windows/servercore/blobs/sha256:00", True),
+        ("HTTP://Go.Microsoft.com:8080", True),
+        *((f"http://{host}/", False) for host in (
+            *("169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "10.0.0.1"),
+            *("[fe80::1]", "[::ffff:169.254.169.254]", "localhost", "127.1", "169.254.0xa9fe"),
+            *("a.example.com@169.254.169.254", "example.com?@169.254.169.254", "registry"),
+            *("registry.registry.svc", "registry.registry.svc:5000", "a.svc.cluster.local"),
+            *("metadata.google.internal", "METADATA.google.INTERNAL", "example.com.", "a..com"),
+            *("example.com\\\\@10.0.0.1", "example.com\n10.0.0.1"),
+        )),
+        ("file:///etc/passwd", False),
+        ("x https://example.com/", False),
+    ],
+)  # fmt: skip
+def test_a_layer_elsewhere_is_on_a_host_with_a_public_name(url: str, taken: bool) -> None:
+    """Whoever pulls it gets it from there, within the own network: a cloud's credentials."""
+    assert bool(re.search(PUBLIC_URL, url) and not re.search(LOCAL_URL, url)) == taken

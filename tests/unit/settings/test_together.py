@@ -33,24 +33,27 @@ def test_no_user_has_the_name_of_the_smoke_tests_own(key: str) -> None:
     loaded({**GOOD, key: "smoke-test"})
 
 
-@pytest.mark.parametrize(("uploads", "mebibytes"), [(3, 139), (8, 264), (16, 464), (32, 864)])
+@pytest.mark.parametrize(("uploads", "mebibytes"), [(3, 203), (8, 328), (16, 528), (32, 928)])
 def test_the_memory_limit_has_room_for_the_parallel_uploads(uploads: int, mebibytes: int) -> None:
     settings, _ = loaded({**GOOD, "registry": {"parallelUploads": uploads}})
     assert settings.registry.memory_limit_mib == mebibytes
 
 
-@pytest.mark.parametrize("memory", ["465Mi", "475137Ki", "1Gi", "1Ti"])
+def test_each_user_who_may_push_has_a_place_of_its_own() -> None:
+    users = {f"user{number}": {"push": ["a"]} for number in range(14)} | {"other": {"pull": ["a"]}}
+    (problem,) = problems({**GOOD, "users": users})
+    assert (problem.key, problem.value) == ("registry.parallelUploads", "(not set)")
+    assert problem.expected.startswith("expected more than 16: 16 users may push")
+    assert problem.fix == "pulumi config set --path registry.parallelUploads 17"
+    loaded({**GOOD, "users": users, "registry": {"parallelUploads": 17}})
+
+
+@pytest.mark.parametrize("memory", ["529Mi", "540673Ki", "1Gi", "1Ti"])
 def test_no_more_memory_is_reserved_than_a_pod_may_take(memory: str) -> None:
     (problem,) = problems({**GOOD, "registry": {"resources": {"memory": memory}}})
     assert (problem.key, problem.value) == ("registry.resources.memory", f'"{memory}"')
-    assert problem.expected == "expected at most 464Mi, the memory limit for 16 parallelUploads"
-    assert problem.fix == "pulumi config set --path registry.resources.memory 464Mi"
-
-
-def test_few_uploads_leave_less_memory_than_the_default_reserves() -> None:
-    (problem,) = problems({**GOOD, "registry": {"parallelUploads": 1}})
-    assert (problem.key, problem.value) == ("registry.resources.memory", "(not set)")
-    assert problem.fix == "pulumi config set --path registry.resources.memory 89Mi"
+    assert problem.expected == "expected at most 528Mi, the memory limit for 16 parallelUploads"
+    assert problem.fix == "pulumi config set --path registry.resources.memory 528Mi"
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_every_message_is_as_its_golden_says(golden: Golden) -> None:
         ("registry.proxyImage", "a.b/caddy:2.11.0-alpine"),
         ("registry.replicas", 20),
         ("registry.parallelUploads", 1000),
-        ("registry.resources.memory", "464Mi"),
+        ("registry.resources.memory", "528Mi"),
         ("registry.resources.memory", "475136Ki"),
         ("registry.resources.cpu", "2"),
         ("ingress.className", "nginx.internal"),
