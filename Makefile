@@ -53,7 +53,7 @@ upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE
 
 gate: actionlint zizmor checkov mutation test test-long upgrade ## everything that a change must pass
 
-soak: venv ## collect beside 10,000 pushes, pulls and deletes, with kills and failures at every step (OPERATIONS=10000)
+soak: venv ## collect beside 10,000 pushes, pulls and deletes, with kills and failures at every step; 100,000 random requests (OPERATIONS=10000)
 	@$(VENV)/pytest tests/soak -s --operations=$(or $(OPERATIONS),10000)
 
 faults: venv ## kill the engine after every resource, and repair the stack as the documentation says; an hour and a half
