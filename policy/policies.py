@@ -29,7 +29,7 @@ KINDS = {
     *("policy/v1:PodDisruptionBudget",),
     *("rbac.authorization.k8s.io/v1:Role", "rbac.authorization.k8s.io/v1:RoleBinding"),
     *("traefik.io/v1alpha1:IngressRoute", "traefik.io/v1alpha1:IngressRouteTCP"),
-    *("traefik.io/v1alpha1:TLSOption",),
+    *("traefik.io/v1alpha1:MiddlewareTCP", "traefik.io/v1alpha1:TLSOption"),
 }
 """The kinds of objects whose every way around the policies has been looked at."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from components.credentials import hash_password
 from components.registry.auth_proxy import PORT, auth_proxy_config
-from components.registry.side_servers import REGISTRY_ADDRESS
+from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS
 from components.registry.user_rules import ProxyUser
 from tests.soak.servers import START_SECONDS, free_port
 
@@ -137,7 +137,9 @@ class AuthProxy:
             tls=True,
             tcp_route=True,
         )
-        config: dict[str, Any] = json.loads(text.replace(REGISTRY_ADDRESS, self._registry))
+        for address in (REGISTRY_ADDRESS, MANIFESTS_ADDRESS):
+            text = text.replace(address, self._registry)
+        config: dict[str, Any] = json.loads(text)
         config["apps"]["http"].pop("shutdown_delay")
         server = config["apps"]["http"]["servers"]["registry"]
         server["listen"] = [f"127.0.0.1:{self.port}"]

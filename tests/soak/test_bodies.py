@@ -23,7 +23,7 @@ def proxy(
     tools: Path, tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[AuthProxy]:
     monkeypatch.setattr(places, "WAIT_SECONDS", 3)
-    started = AuthProxy(tools, tmp_path, f"{HOSTS[0]}:{servers.registry_port}")
+    started = AuthProxy(tools, tmp_path, f"{HOSTS[0]}:{servers.inner_ports['registry']}")
     started.configure(RIGHTS)
     started.start()
     yield started
@@ -91,7 +91,8 @@ def test_a_broken_body_is_no_failure_of_the_registry(proxy: AuthProxy) -> None:
         assert response(connection)[0] == 400
     with upload(proxy, "ci", "team-a/x") as connection:
         connection.shutdown(socket.SHUT_WR)
-        assert response(connection)[0] == 400
+        # 499 where Go tells Caddy first that the client is gone.
+        assert response(connection)[0] in {400, 499}
 
 
 def test_nobody_keeps_others_from_pushing_and_what_waits_ends(proxy: AuthProxy) -> None:
@@ -113,7 +114,7 @@ def test_a_body_that_does_not_come_loses_its_place(
     proxy.configure({**RIGHTS, "new": ([], ["*"])})
     wait_until_known(proxy, "new")
     with upload(proxy, "ci", "team-a/x") as connection:
-        # Caddy says 499 where Go tells it first that the client is given up.
+        # As above.
         assert response(connection)[0] in {408, 499}
 
 

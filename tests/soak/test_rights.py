@@ -24,7 +24,7 @@ DIGESTS = {repository: digest_of(content) for repository, content in LAYERS.item
 
 @pytest.fixture
 def between(servers: Servers) -> Iterator[Between]:
-    with Between((HOSTS[0], servers.registry_port)) as listener:
+    with Between((HOSTS[0], servers.inner_ports["registry"])) as listener:
         serve(listener)
         yield listener
         listener.shutdown()
