@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +50,12 @@ class Rule(NamedTuple):
         """
         ordinary = {tag: x for tag, x in tags.items() if not (subject_of(tag) or x.pinned)}
         newest = sorted(ordinary.values(), key=lambda tag: tag.pushed, reverse=True)
-        last = list(dict.fromkeys(tag.digest for tag in newest))[: self.last]
+        pushed: dict[str, float] = {}
+        for tag in newest:
+            pushed.setdefault(tag.digest, tag.pushed)
+        # Storage tells whole seconds: of what was pushed in one, nobody knows which was the last.
+        oldest = min([*pushed.values()][: self.last], default=math.inf)
+        last = {digest for digest, x in pushed.items() if x >= oldest}
         old = {
             tag
             for tag, x in ordinary.items()

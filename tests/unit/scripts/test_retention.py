@@ -124,6 +124,14 @@ def test_what_is_pushed_within_the_last_day_stays() -> None:
     assert Days(rule(last=1), (A, "a"), (B, "b")).kept(runs=1) == digests(A, B)
 
 
+def test_of_what_was_pushed_in_the_same_second_nobody_knows_the_last_so_all_stays() -> None:
+    tags = {tag: Tag(x.digest, pushed, pushed) for tag, x, pushed in (("a", A, 5), ("b", B, 5))}
+    older = {"c": Tag(C.digest, 4, 4)}
+    clock = Clock(now=1000)
+    assert Rule("r", ["*"], 1, 0, []).expired(older | tags, [], clock) == {"c"}
+    assert Rule("r", ["*"], 0, 0, []).expired(older | tags, [], clock) == {"a", "b", "c"}
+
+
 def test_an_image_goes_with_its_last_tag_only() -> None:
     assert Days(rule(last=1), (A, "old"), (B, "b"), (A, "new")).kept() == digests(A)
 
