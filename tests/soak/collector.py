@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from scripts.maintenance import fuse, repair, sample
+from scripts.maintenance import fuse, repair, sample, walk
 from scripts.maintenance.maintain import Maintenance, Task
 from scripts.maintenance.plan import Times
 from scripts.maintenance.registry_pods import Pods
@@ -27,6 +27,8 @@ PAGE = 100
 
 # Longer than a registry that has little of the processor takes to delete an image.
 repair.SETTLE_SECONDS = 4
+# Nothing is as old as that here.
+walk.SETTLED_SECONDS = 0
 # It would stop each run, and hide what else would go wrong.
 fuse.SHARE = 0
 # Thousands of small blobs would be read in each run.
