@@ -119,12 +119,21 @@ def plan(walk: Walk, state: State, decisions: Mapping[str, Decision], times: Tim
         digest: max(state.unneeded.get(digest, walk.now), written)
         for digest, written in unneeded.items()
     }
+    # A manifest may be there again, since another repository has pushed it, and not its layers.
+    named = {
+        digest
+        for name in {name for x in state.unlinked.values() for name in x.repositories}
+        for manifest in walk.repositories.get(name, Repository()).revisions
+        if manifest in walk.manifests
+        for digest in walk.manifests[manifest].names
+    }
     state.unlinked = {
         digest: Unlinked(names, unlinked.forgotten)
         for digest, unlinked in state.unlinked.items()
         # Until no request can be that old, it is the proof that a link may be given back.
         if digest in walk.swept
         or digest in state.unneeded
+        or digest in named
         or not _past(unlinked.forgotten, state.clock, times.grace)
         # A link that is there again was pushed again.
         if (names := [x for x in unlinked.repositories if not _links(walk, x, digest)])

@@ -118,6 +118,23 @@ def test_an_index_whose_push_hung_while_it_was_deleted_is_whole_after_the_next_r
     assert not world.broken("r", OF_BOTH)
 
 
+def test_an_index_is_whole_whose_images_another_repository_has_pushed_while_they_went() -> None:
+    """Their links are still there, so the client sends nothing; those of their layers are not."""
+    world = World(UNTAGGED)
+    assert done(world.pods[0].push("r", OF_BOTH, "a"))
+    assert done(world.pods[0].push("r", B, "a"))
+    times = Times(keep=2000, grace=1000)
+    while world.has(OF_BOTH.manifest):
+        world.collect(times)
+    world.collect(times)
+    assert done(world.pods[0].push("other", OF_BOTH, "a"))
+    for _ in range(5):
+        world.collect(times)
+    assert done(world.pods[0].push("r", OF_BOTH, "a"))
+    world.collect(times)
+    assert not world.broken("r", OF_BOTH, "a")
+
+
 def collect_during(world: World, push: Pusher, moves: dict[int, int]) -> None:
     """Do one run, and move the push on before some of its requests."""
     requests = 0
