@@ -77,6 +77,7 @@ def test_what_is_gone_and_what_would_go_are_confirmed_one_after_the_other(
 ) -> None:
     # The second confirmation is of less than the first, which must not count again.
     for number in range(10, 15):
+        bucket.clock += 1
         bucket.push("r", image(f"{number}".encode()), f"v{number}")
     bucket.clock += 2 * DAY
     assert maintain(bucket, Retention())
