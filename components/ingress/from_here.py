@@ -50,7 +50,10 @@ def report_ingress(url: str, tls: TlsSettings, why_no_certificate: Callable[[], 
             waiting = True
             pulumi.log.info(f"waiting up to {CERTIFICATE_SECONDS} s for the certificate: {problem}")
         if time.monotonic() >= deadline:
-            reason = why_no_certificate() if _unserved(cause) else ""
+            # cert-manager serves a temporary one, which nobody trusts, where it edits an Ingress:
+            # https://cert-manager.io/docs/usage/ingress/#supported-annotations
+            temporary = tls.mode == "certManager" and isinstance(cause, ssl.SSLError)
+            reason = why_no_certificate() if temporary or _unserved(cause) else ""
             shown = f"there is no certificate yet: {reason}" if reason else problem
             pulumi.log.warn(
                 f"{url} was not reached from this machine: {shown}\n"

@@ -11,7 +11,7 @@ import pytest
 
 from components.ingress import from_here, report_ingress
 from scripts.shared import registry_client
-from settings.tls import TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
+from settings.tls import TlsCertManager, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
 from tests.unit.odd_servers import ODD, OddServer
 from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
@@ -142,18 +142,22 @@ NGINX = """\
 def test_the_reason_of_a_missing_certificate_is_in_the_warning(
     messages: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def warning(problem: OSError, reason: str) -> str:
+    def warning(problem: OSError, reason: str, tls: TlsSettings = LETS_ENCRYPT) -> str:
         def refuse(*_: object, **__: object) -> None:
             raise registry_client.RegistryError(str(problem)) from problem
 
         monkeypatch.setattr(registry_client, "send", refuse)
-        report_ingress(URL, LETS_ENCRYPT, lambda: reason)
+        report_ingress(URL, tls, lambda: reason)
         return messages["warn"].pop().partition("\n")[0]
 
     start = f"{URL} was not reached from this machine: "
     assert warning(NONE, "HTTP 403") == f"{start}there is no certificate yet: HTTP 403"
     assert warning(NONE, "") == f"{start}{NONE}"
     assert warning(WRONG, "HTTP 403") == f"{start}{WRONG}"
+    cert_manager = TlsCertManager(issuer="x")
+    temporary = warning(WRONG, "HTTP 403", cert_manager)
+    assert temporary == f"{start}there is no certificate yet: HTTP 403"
+    assert warning(OSError("no route"), "HTTP 403", cert_manager) == f"{start}no route"
     assert warning(OSError("no route"), "HTTP 403") == f"{start}no route"
 
 
