@@ -34,7 +34,8 @@ def why_missing(
     """
     if mode not in ("letsEncrypt", "certManager"):
         return ""
-    if _redirects(hostname, port):
+    # cert-manager's path is there only while it waits: the registry's own Ingress redirects others.
+    if mode == "letsEncrypt" and _redirects(hostname, port):
         return (
             f"http://{hostname} redirects all to HTTPS, also an ACME server's challenge: "
             "docs/ingress.md#a-traefik-that-redirects-port-80"

@@ -187,7 +187,7 @@ def test_of_cert_manager_behind_a_redirect_it_is_told_and_the_proposed_setting_h
     wait_for_registry(sandbox)
     told = certificate_of(ACME_ISSUER)
     assert 'tls.mode "certManager": Traefik redirects all of port 80 to HTTPS' in told
-    assert f"there is no certificate yet: http://{sandbox.registry} redirects all" in told
+    assert "there is no certificate yet: " in told
     traefik(*REDIRECT, PRIORITY)
     wait = ("wait", "--namespace=registry", "certificate/issued")
     sandbox.kubectl(*wait, "--for=condition=Ready", "--timeout=180s")

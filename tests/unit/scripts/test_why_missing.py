@@ -88,8 +88,7 @@ def test_who_asks_nobody_is_not_asked(mode: str) -> None:
     assert not why_missing(mode, "localhost", "registry", ask, port=1)
 
 
-@pytest.mark.parametrize("mode", ["letsEncrypt", "certManager"])
-def test_a_redirected_challenge_is_the_reason(serve: Serve, mode: str) -> None:
+def test_a_redirected_challenge_is_the_reason(serve: Serve) -> None:
     """The client's log says what became of it at port 443 only: "unrecognized name"."""
     paths: list[str] = []
 
@@ -98,10 +97,12 @@ def test_a_redirected_challenge_is_the_reason(serve: Serve, mode: str) -> None:
         return 308, {"Location": f"https://localhost{request.path}"}, ""
 
     port = int(serve(respond).rpartition(":")[2])
-    found = why_missing(mode, "localhost", "registry", cluster(CLIENT, {LOG: LINES}), port)
+    tells = cluster(CLIENT, {LOG: LINES})
+    found = why_missing("letsEncrypt", "localhost", "registry", tells, port)
     assert found.startswith("http://localhost redirects all to HTTPS")
     assert found.endswith("docs/ingress.md#a-traefik-that-redirects-port-80")
     assert paths == ["/.well-known/acme-challenge/is-it-redirected"]
+    assert not why_missing("certManager", "localhost", "registry", tells, port)
 
 
 @pytest.mark.parametrize("response", [(404, {}, ""), (302, {"Location": "/elsewhere"}, "")])
