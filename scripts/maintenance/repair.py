@@ -1,4 +1,4 @@
-"""Give back what is needed and is not there, and list what is lost.
+"""Restore what is needed and is not there, and list what is lost.
 
 A push that is under way can refer to a blob or link that was deleted just after it asked for it,
 and a client can delete what an image still needs. What an image needs and the bucket has is given
@@ -54,7 +54,7 @@ class Health(NamedTuple):
 def repair(
     objects: Objects, walk: Walk, state: State, decide: Callable[[], Mapping[str, Decision]]
 ) -> Health:
-    """Give back what is needed and was deleted.
+    """Restore what is needed and was deleted.
 
     Args:
         objects: The bucket.
