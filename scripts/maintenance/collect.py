@@ -135,6 +135,8 @@ class Collection:
         state, now = self._state, self._walk.now
         for name, expired in actions.tags.items():
             state.retired.setdefault(name, {}).update(dict.fromkeys(expired, now))
+        for name, digest in actions.unlink_manifests:
+            state.dropped.setdefault(name, {})[digest] = now
         for name, digest in actions.unlink_layers:
             unlinked = state.unlinked.setdefault(digest, Unlinked([]))
             unlinked.forgotten = 0

@@ -134,9 +134,14 @@ def plan(walk: Walk, state: State, decisions: Mapping[str, Decision], times: Tim
         if digest in walk.swept
         or digest in state.unneeded
         or digest in named
-        or not _past(unlinked.forgotten, state.clock, times.grace)
+        or not _past(unlinked.forgotten, state.clock, times.keep + times.grace)
         # A link that is there again was pushed again.
         if (names := [x for x in unlinked.repositories if not _links(walk, x, digest)])
+    }
+    state.dropped = {
+        name: {x: moment for x, moment in dropped.items() if age(moment) < times.keep + times.grace}
+        for name, dropped in state.dropped.items()
+        if name in walk.repositories
     }
     busy = _busy(walk, state.clock)
     due = {x: since for x, since in state.unneeded.items() if age(since) >= times.keep}

@@ -55,6 +55,8 @@ class Manifest(NamedTuple):
         others: All further ones in its text but the subject's: what they are is not known.
         subject: That of the manifest that it describes; empty if it is none of its own.
         odd: Why the text is not understood; empty if it is. Then all of its digests are `others`.
+        checked: Whether the registry has taken it only since its repository had all `layers`: it
+            is an image. What an index has of layers is not looked for.
     """
 
     layers: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class Manifest(NamedTuple):
     others: tuple[str, ...] = ()
     subject: str = ""
     odd: str = ""
+    checked: bool = False
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -118,13 +121,9 @@ def read_manifest(content: bytes) -> Manifest:
 
 def _parse(content: bytes) -> Manifest:
     text = content.decode(errors="replace")
-    # As Go reads it: the case of a key does not matter, and the last one of a name counts. All else
-    # is dropped at once: it can take 100 times as much memory as the text.
     document = json.loads(
         text,
-        object_pairs_hook=lambda pairs: {
-            name: value for key, value in pairs if (name := key.casefold()) in _FIELDS
-        },
+        object_pairs_hook=_object,
         parse_int=str,
         parse_float=str,
         parse_constant=str,
@@ -155,7 +154,25 @@ def _parse(content: bytes) -> Manifest:
         children=tuple(dict.fromkeys(children)),
         foreign=tuple(dict.fromkeys(foreign)),
         subject=_digest(subject) if subject else "",
+        checked=bool(parts) and not _list(document, "fslayers"),
     )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields that count, as Go reads them: the case of a key does not matter.
+
+    All else is dropped at once: it can take 100 times as much memory as the text.
+    """
+    fields: dict[str, Any] = {}
+    for key, value in pairs:
+        name = key.casefold()
+        if name in fields:
+            # Go merges the elements of two lists, https://github.com/golang/go/issues/21092, so
+            # nobody knows which of them the registry has looked for.
+            raise _OddError(f"it has {name} twice")
+        if name in _FIELDS:
+            fields[name] = value
+    return fields
 
 
 def _list(document: Mapping[str, Any], name: str) -> list[Any]:
@@ -231,9 +248,9 @@ class References:
 
 def _manifests(text: bytes) -> Iterator[tuple[str, Manifest]]:
     for line in text.splitlines():
-        digest, *lists, subject, odd = json.loads(line)
+        digest, *lists, subject, odd, checked = json.loads(line)
         layers, children, foreign, others = (tuple(map(_digest, values)) for values in lists)
-        manifest = Manifest(layers, children, foreign, others, sys.intern(subject), odd)
+        manifest = Manifest(layers, children, foreign, others, sys.intern(subject), odd, checked)
         yield _digest(digest), manifest
 
 

@@ -77,7 +77,7 @@ def repair(
         links = {
             link: image for link, image in _missing_links(walk, decisions) if link not in foreign
         }
-        own = {link for link in links if _was_there(walk, state, link)}
+        own = {link for link in links if _was_there(walk, state, link)} | _checked(walk, links)
         if layers := {link for link in own if link[1] == LAYERS}:
             # No client deletes these.
             repaired += _write_links(objects, walk, layers)
@@ -173,16 +173,34 @@ def _was_there(walk: Walk, state: State, link: Link) -> bool:
     """Return whether there is proof that a repository had what an image in it refers to.
 
     Whoever may push can refer to anything, and could read it if it were linked for that: a layer
-    with URLs, or an entry of an index of layers, is not looked for when it is pushed. Of a layer,
-    the collection knows where it has deleted the link. A tag names nothing that was not pushed to
-    its repository. And of a manifest whose layers are there, nothing is left to be read.
+    with URLs, or an entry of an index of layers, is not looked for when it is pushed. But the
+    collection knows where it has deleted a link; a tag names nothing that was not pushed to its
+    repository; and of a manifest whose layers are there, nothing is left to be read.
     """
     name, kind, digest = link
     if kind == LAYERS:
         return digest in state.unlinked and name in state.unlinked[digest].repositories
     repository = walk.repositories[name]
-    tagged = any(tag.digest == digest for tag in repository.tags.values())
-    return tagged or _is_whole(walk, repository, digest)
+    return (
+        digest in state.dropped.get(name, {})
+        or any(tag.digest == digest for tag in repository.tags.values())
+        or _is_whole(walk, repository, digest)
+    )
+
+
+def _checked(walk: Walk, links: Iterable[Link]) -> set[Link]:
+    """Return the links of layers for which the registry has looked when it took an image.
+
+    That it has taken it in this repository is what the image's own link or tag shows.
+    """
+    wanted = {link for link in links if link[1] == LAYERS}
+    taken: dict[str, set[str]] = {}
+    for name in {name for name, _, _ in wanted}:
+        repository = walk.repositories[name]
+        manifests = {*repository.revisions, *(tag.digest for tag in repository.tags.values())}
+        known = (walk.manifests[x] for x in manifests if x in walk.manifests)
+        taken[name] = {layer for x in known if x.checked for layer in x.layers}
+    return {link for link in wanted if link[2] in taken[link[0]]}
 
 
 def _is_whole(walk: Walk, repository: Repository, digest: str) -> bool:

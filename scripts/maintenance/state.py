@@ -85,6 +85,7 @@ class State:
         subjects: Tags named after a digest that was in their repository, by repository.
         unneeded: Since when each blob was seen that nothing needs.
         unlinked: The layers whose links were deleted.
+        dropped: When links of manifests were deleted, by repository.
         retired: When tags were deleted by rules, by repository.
         seen: What there was in the last run.
         stopped: Why the last run stopped, if too much would have gone, or was; None if it did not.
@@ -101,6 +102,7 @@ class State:
     subjects: dict[str, list[str]] = field(default_factory=dict)
     unneeded: dict[str, float] = field(default_factory=dict)
     unlinked: dict[str, Unlinked] = field(default_factory=dict)
+    dropped: dict[str, dict[str, float]] = field(default_factory=dict)
     retired: dict[str, dict[str, float]] = field(default_factory=dict)
     seen: Sums = field(default_factory=Sums)
     stopped: Stopped | None = None

@@ -37,7 +37,8 @@ def layer(digest: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_an_image_refers_to_its_configuration_and_its_layers() -> None:
-    assert read_manifest(A.manifest) == Manifest(layers=tuple(map(digest_of, A.layers)))
+    layers = tuple(map(digest_of, A.layers))
+    assert read_manifest(A.manifest) == Manifest(layers=layers, checked=True)
 
 
 def test_an_index_refers_to_its_children() -> None:
@@ -102,17 +103,37 @@ def test_what_go_reads_is_understood(content: bytes) -> None:
 
 def test_an_image_with_an_empty_list_of_manifests_has_its_layers() -> None:
     manifest = read_manifest(document(config=layer(FIRST), layers=[layer(SECOND)], manifests=[]))
-    assert manifest == Manifest(layers=(FIRST, SECOND))
+    assert manifest == Manifest(layers=(FIRST, SECOND), checked=True)
 
 
-@pytest.mark.parametrize("key", ["LAYERS", "Layers", "layer\u017f", "\\u006cayers"])
-def test_the_case_of_a_key_does_not_matter_and_the_last_one_of_a_name_counts(key: str) -> None:
+KEYS = ["LAYERS", "Layers", "layer\u017f", "\\u006cayers"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_case_of_a_key_does_not_matter(key: str) -> None:
     """So Go's encoding/json reads it, which folds the long s, too."""
+    manifest = read_manifest(f'{{"{key}": [{{"Digest": "{FIRST}"}}]}}'.encode())
+    assert manifest == Manifest(layers=(FIRST,), checked=True)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_of_a_key_that_is_there_twice_nobody_knows_what_the_registry_has_looked_for(
+    key: str,
+) -> None:
     listed = f'[{{"Digest": "{FIRST}"}}]'
-    manifest = read_manifest(f'{{"layers": [], "{key}": {listed}}}'.encode())
-    assert manifest == Manifest(layers=(FIRST,))
-    manifest = read_manifest(f'{{"{key}": {listed}, "layers": []}}'.encode())
-    assert manifest == Manifest(others=(FIRST,)), "it stays, whoever reads it how"
+    for text in (f'"layers": [], "{key}": {listed}', f'"{key}": {listed}, "layers": []'):
+        manifest = read_manifest(f"{{{text}}}".encode())
+        assert manifest == Manifest(others=(FIRST,), odd="it has layers twice")
+
+
+def test_the_registry_looks_for_the_layers_of_images_only() -> None:
+    """Whoever may push anywhere could else have any layer linked, and read it."""
+    image = {"config": layer(FIRST), "layers": [layer(SECOND), layer(THIRD, urls=["https://x"])]}
+    assert read_manifest(document(**image)).checked
+    assert THIRD not in read_manifest(document(**image)).layers
+    assert not read_manifest(document(manifests=[layer(FIRST)])).checked
+    old = document(**image, fsLayers=[{"blobSum": THIRD}]).replace(b": 2", b": 1", 1)
+    assert not read_manifest(old).checked
 
 
 def nested(depth: int) -> bytes:

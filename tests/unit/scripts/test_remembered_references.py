@@ -46,7 +46,7 @@ def lines(*values: object) -> bytes:
     return packed("\n".join(map(json.dumps, values)).encode())
 
 
-WHOLE = [FIRST, [SECOND], [], [], [], "", ""]
+WHOLE = [FIRST, [SECOND], [], [], [], "", "", False]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ WHOLE = [FIRST, [SECOND], [], [], [], "", ""]
         lines(["hunter2", *WHOLE[1:]]),
         lines([FIRST, ["hunter2"], *WHOLE[2:]]),
         lines([FIRST, 5, *WHOLE[2:]]),
-        lines([FIRST, *WHOLE[1:5], None, ""]),
+        lines([FIRST, *WHOLE[1:5], None, "", False]),
     ],
 )
 def test_what_cannot_be_read_of_what_is_remembered_is_read_anew(content: bytes) -> None:
