@@ -37,6 +37,8 @@ LAYERS_IN_INDEX = (
 """A regular expression of an index that refers to layers: BuildKit's cache, as it was the default
 before 0.21: https://github.com/moby/buildkit/pull/5892"""
 
+BODY = "{http.request.body}"
+
 INDEX_LENGTH = r"\d{1,5}"
 """A regular expression of the length of an index that is looked into, in bytes; the auth proxy
 keeps it in its memory. BuildKit takes 300 bytes for a layer."""
@@ -48,19 +50,23 @@ def choose_registry(operation: Operation) -> list[dict[str, Any]]:
         return [use(REGISTRY_ADDRESS)]
     if "PUT" not in operation.methods:
         return [use(MANIFESTS_ADDRESS)]
-    header = "{http.request.header.%s}"
+    image = matches("{http.request.header.Content-Type}", IMAGE_MANIFEST)
+    length = matches("{http.request.header.Content-Length}", INDEX_LENGTH)
     return [
         use(MANIFESTS_ADDRESS),
-        _if(header % "Content-Type", IMAGE_MANIFEST, use(REGISTRY_ADDRESS)),
-        # One after the other: the matchers of one route have no order.
+        _if(image, use(REGISTRY_ADDRESS)),
         _if(
-            header % "Content-Length",
-            INDEX_LENGTH,
-            _if("{http.request.body}", LAYERS_IN_INDEX, use(REGISTRY_ADDRESS)),
+            {**length, "not": [image]},
+            # In a route of its own: the matchers of one have no order.
+            _if(matches(BODY, LAYERS_IN_INDEX), use(REGISTRY_ADDRESS)),
+            # That has taken the body from the request that came in, and put it back there. After an
+            # error, such as the one by which a previous password is found, Caddy works on a copy,
+            # which has none now:
+            # https://github.com/caddyserver/caddy/blob/v2.11.9/modules/caddyhttp/replacer.go
+            {"handler": "request_body", "set": BODY},
         ),
     ]
 
 
-def _if(placeholder: str, pattern: str, handler: dict[str, Any]) -> dict[str, Any]:
-    route = {"match": [matches(placeholder, pattern)], "handle": [handler]}
-    return {"handler": "subroute", "routes": [route]}
+def _if(match: dict[str, Any], *handlers: dict[str, Any]) -> dict[str, Any]:
+    return {"handler": "subroute", "routes": [{"match": [match], "handle": [*handlers]}]}

@@ -34,7 +34,7 @@ HOSTS = ("127.0.0.2", "127.0.0.3")
 """An address for each pod: they have one port, as the pods of a Service do."""
 
 
-PASSWORD = "of all users"
+PASSWORD, PREVIOUS_PASSWORD = "of all users", "before the rotation"
 
 PROCESSES = ("proxy", "manifests", "registry")
 """Of a pod, in the order in which they stop."""
@@ -115,9 +115,11 @@ class Servers:
 
     def proxy_config(self, host: str) -> Path:
         """Write the configuration of the auth proxy."""
-        hashed = hash_password(PASSWORD, "AAECAwQFBgcICQoLDA0ODw==")
+        current, previous = (
+            hash_password(x, "AAECAwQFBgcICQoLDA0ODw==") for x in (PASSWORD, PREVIOUS_PASSWORD)
+        )
         admin, maintenance = (
-            ProxyUser(name=x, password_hash=hashed, previous_hash="", push=["*"], pull=["*"])
+            ProxyUser(name=x, password_hash=current, previous_hash=previous, push=["*"], pull=["*"])
             for x in ("admin", "maintenance")
         )
         text = auth_proxy_config(

@@ -79,7 +79,12 @@ def test_nothing_that_can_be_pulled_is_called_broken(registry: Registry) -> None
     app.push("cache", INDEX, {"manifests": [app.blob(b"cached"), config]})
     app.image("without-layers", b"", layers=None)
     app.image("nothing", b"")
-    far = {"mediaType": ELSEWHERE, "digest": digest_of(b"far"), "size": 3, "urls": ["https://a.b"]}
+    far = {
+        "mediaType": ELSEWHERE,
+        "digest": digest_of(b"far"),
+        "size": 3,
+        "urls": ["https://example.com/far"],
+    }
     app.image("elsewhere", b"", layers=[far])
     for tag, more in (("bytes", b'"\xff": 1'), ("digits", b'"a": ' + b"9" * 5000)):
         app.push(tag, IMAGE, {"config": config, "layers": []}, b", " + more)

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from components.registry.side_servers import READY_PATH
+from scripts.shared.registry_client import Registry, basic
 from settings.schema import WebhookSettings
 from tests.soak.client import INDEX, Client, RefusedError, describe, digest_of, image, index
-from tests.soak.servers import HOSTS, Servers
+from tests.soak.servers import HOSTS, PREVIOUS_PASSWORD, Servers
 
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 QUIET_SECONDS = 1
@@ -166,3 +167,21 @@ def test_each_push_and_delete_sends_one_event(tools: Path, tmp_path: Path) -> No
             servers.stop_all()
             receiver.shutdown()
     assert Counter(receiver.events) == expected
+
+
+def test_whoever_logs_in_by_a_previous_password_pushes_the_same_manifests(servers: Servers) -> None:
+    """The auth proxy looks into some, and after a wrong password works on a copy of the request."""
+    registry = Registry(
+        f"http://{HOSTS[0]}:{servers.registry_port}", basic("admin", PREVIOUS_PASSWORD)
+    )
+    for media_type in (
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "application/vnd.oci.image.manifest.v1+json",
+    ):
+        entry = {"mediaType": media_type, "digest": f"sha256:{0:064}", "size": 1}
+        entries = [entry] if "rootfs" in media_type else []
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+        text = json.dumps({**index, "annotations": {"a": "{http.request.host}"}}).encode()
+        registry.call("PUT", "v2/a/manifests/index", [201], text, {"Content-Type": INDEX})
+        response = registry.call("GET", "v2/a/manifests/index", [200], headers={"Accept": INDEX})
+        assert response.body == text
