@@ -39,9 +39,10 @@ before 0.21: https://github.com/moby/buildkit/pull/5892"""
 
 BODY = "{http.request.body}"
 
-INDEX_LENGTH = r"\d{1,5}"
+INDEX_LENGTH = r"\d{1,4}|[12]\d{4}"
 """A regular expression of the length of an index that is looked into, in bytes; the auth proxy
-keeps it in its memory. BuildKit takes 300 bytes for a layer."""
+keeps it in its memory, twice, and may have 2,000 of them at a time. BuildKit takes 300 bytes for a
+layer, so a cache can have a hundred."""
 
 
 def choose_registry(operation: Operation) -> list[dict[str, Any]]:
