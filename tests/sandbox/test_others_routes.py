@@ -220,7 +220,8 @@ def test_without_a_tcp_route_a_wildcard_takes_nothing(
         sandbox.pulumi("up", "--yes", "--skip-preview")
         apply("Ingress", ingress(sandbox, "*"), priority=str(PRIORITY - 1))
         in_force(sandbox)
-        assert asks_for_a_login(sandbox, ssl_context)
+        # The Ingress in place of the TCP route may come later than the wildcard.
+        eventually("it asks for a login", lambda: asks_for_a_login(sandbox, ssl_context))
         assert "on port 443" not in sandbox.pulumi("preview").stdout
     finally:
         sandbox.pulumi("config", "rm", "--path", "ingress")
