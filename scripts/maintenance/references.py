@@ -121,9 +121,18 @@ def read_manifest(content: bytes) -> Manifest:
 
 def _parse(content: bytes) -> Manifest:
     text = content.decode(errors="replace")
+    twice: list[str] = []
+
+    def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        # As Go reads them: the case of a key does not matter, and the last one of a name counts.
+        # All else is dropped at once: it can take 100 times as much memory as the text.
+        known = [(name, value) for key, value in pairs if (name := key.casefold()) in _FIELDS]
+        twice.extend(["twice"] * (len(known) - len(dict(known))))
+        return dict(known)
+
     document = json.loads(
         text,
-        object_pairs_hook=_object,
+        object_pairs_hook=fields,
         parse_int=str,
         parse_float=str,
         parse_constant=str,
@@ -154,25 +163,10 @@ def _parse(content: bytes) -> Manifest:
         children=tuple(dict.fromkeys(children)),
         foreign=tuple(dict.fromkeys(foreign)),
         subject=_digest(subject) if subject else "",
-        checked=bool(parts) and not _list(document, "fslayers"),
+        # Go merges the elements of two lists of one name, so that nobody knows which of them the
+        # registry has looked for: https://github.com/golang/go/issues/21092
+        checked=bool(parts) and not _list(document, "fslayers") and not twice,
     )
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the fields that count, as Go reads them: the case of a key does not matter.
-
-    All else is dropped at once: it can take 100 times as much memory as the text.
-    """
-    fields: dict[str, Any] = {}
-    for key, value in pairs:
-        name = key.casefold()
-        if name in fields:
-            # Go merges the elements of two lists, https://github.com/golang/go/issues/21092, so
-            # nobody knows which of them the registry has looked for.
-            raise _OddError(f"it has {name} twice")
-        if name in _FIELDS:
-            fields[name] = value
-    return fields
 
 
 def _list(document: Mapping[str, Any], name: str) -> list[Any]:
