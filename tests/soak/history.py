@@ -81,6 +81,7 @@ class History:
         self.stopping = threading.Event()
         self._keys = [(f"team/r{r}", f"t{t}") for r in range(REPOSITORIES) for t in range(TAGS)]
         self._keys += [(ODD, f"t{tag}") for tag in range(6)]
+        self._tried: set[Key] = set()
         self._built: deque[Key] = deque(maxlen=LAST)
         self._work = [self.push] * 4 + [self.push_untagged, self.name, self.build_on]
         self._work += [self.push_slowly] + [self.delete] * 2 + [self.delete_child] + [self.pull] * 2
@@ -182,6 +183,7 @@ class History:
     def _push(self, key: Key, pushed: Image, push: Callable[[Image], None], kind: str) -> bool:
         """Push an image, note that it must be there, and pull it; return whether it was taken."""
         before = self.live.pop(key, None)
+        self._tried.add(key)
         try:
             push(pushed)
         except RefusedError as error:
@@ -299,10 +301,11 @@ class History:
     def settle(self) -> None:
         """Delete all of which nobody knows whether it is there, and what nothing else deletes.
 
-        That is what is odd, and signatures of what was deleted before any run has seen it.
+        That is what is odd, and signatures of what was deleted before any run has seen it. A build
+        whose push failed keeps an older one among the last that a rule keeps.
         """
         paths = []
-        for key in [*self._keys, *self._built]:
+        for key in {*self._keys, *self._tried}:
             if key[0] == ODD:
                 self.live.pop(key, None)
                 paths += [odd.path_of_digest for odd in self.variants(key)]
