@@ -20,6 +20,7 @@ from scripts.maintenance.keys import (
 )
 from scripts.maintenance.references import MANIFEST_BYTES, Manifest, matches, read_manifest
 from scripts.maintenance.remembered import write
+from scripts.maintenance.state import State
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.registry_client import Registry, RegistryError
 
@@ -65,10 +66,14 @@ class Parts:
 
 
 class _Finder:
-    """Finds the parts of one image."""
+    """Finds the parts of one image.
 
-    def __init__(self, objects: Objects, repository: str) -> None:
-        self._objects, self._repository = objects, repository
+    Whoever may push can refer to anything, and could read it if it were linked for that. So a link
+    is written only where something shows that the repository had it.
+    """
+
+    def __init__(self, objects: Objects, state: State, repository: str) -> None:
+        self._objects, self._state, self._repository = objects, state, repository
         self._sizes: dict[str, int | None] = {}
         self.parts = Parts()
 
@@ -95,12 +100,17 @@ class _Finder:
         manifest = read_manifest(content)
         if is_child and size <= MANIFEST_BYTES and not matches(content, digest):
             raise RestoreError(f"the manifest {digest} is damaged")
-        if manifest.odd and self.parts.manifests:
-            self.parts.layers[digest] = digest
-        elif manifest.odd:
+        is_root = not self.parts.manifests
+        is_manifest = is_root or (
+            size <= MANIFEST_BYTES
+            and (is_child or bool(manifest.names))
+            and self._was_manifest(digest, manifest)
+        )
+        if is_root:
             self.parts.odd = manifest.odd
-        if size > MANIFEST_BYTES or not (is_child or manifest.names):
-            self.parts.layers[digest] = digest
+        elif manifest.odd or not is_manifest:
+            self._add_layer(digest, digest, needed=is_child and not is_manifest)
+        if not is_manifest:
             return
         self.parts.manifests.add(digest)
         self._add_layers(manifest)
@@ -114,10 +124,47 @@ class _Finder:
         for layer in manifest.layers:
             blob = self._blob_of(layer)
             self._require("its layer", blob)
-            self.parts.layers[layer] = blob
+            if manifest.checked:
+                self.parts.layers[layer] = blob
+            else:
+                self._add_layer(layer, blob, needed=True)
         # A layer with URLs may be somewhere else.
         for layer in filter(self._is_there, manifest.foreign):
-            self.parts.layers[layer] = layer
+            self._add_layer(layer, layer, needed=False)
+
+    def _add_layer(self, layer: str, blob: str, *, needed: bool) -> None:
+        """Add a layer that the registry has not looked for when it took the manifest."""
+        if self._was_layer(layer):
+            self.parts.layers[layer] = blob
+        elif needed:
+            raise RestoreError(self._doubt(layer))
+
+    def _was_layer(self, digest: str) -> bool:
+        unlinked = self._state.unlinked.get(digest)
+        return bool(unlinked and self._repository in unlinked.repositories) or self._has_link(
+            LAYERS, digest
+        )
+
+    def _was_manifest(self, digest: str, manifest: Manifest) -> bool:
+        """Return whether a manifest was in the repository, or says nothing that was not."""
+        return self._was_linked(digest) or (
+            bool(manifest.layers or manifest.children)
+            and all(map(self._was_layer, manifest.layers))
+            and all(map(self._was_linked, manifest.children))
+        )
+
+    def _was_linked(self, digest: str) -> bool:
+        dropped = self._state.dropped.get(self._repository, {})
+        return digest in dropped or self._has_link(REVISIONS, digest)
+
+    def _has_link(self, kind: str, digest: str) -> bool:
+        return self._objects.head(link_key(self._repository, kind, digest)) is not None
+
+    def _doubt(self, digest: str) -> str:
+        return (
+            f"nothing shows that {digest}, which it refers to, was ever in {self._repository}; "
+            "if it may be read there, push the image again"
+        )
 
     def _blob_of(self, layer: str) -> str:
         """Return the digest of a layer's blob, which may be of another algorithm."""
@@ -150,18 +197,19 @@ class _Finder:
         return self._objects.get(key) or b""
 
 
-def find(objects: Objects, repository: str, digest: str) -> Parts:
+def find(objects: Objects, state: State, repository: str, digest: str) -> Parts:
     """Return what an image consists of.
 
     Args:
         objects: The bucket.
+        state: What the collection remembers.
         repository: Its repository.
         digest: Its manifest's digest.
 
     Raises:
-        RestoreError: Something that it needs is gone, or it is no manifest.
+        RestoreError: Something that it needs is gone, or was never there, or it is no manifest.
     """
-    return _Finder(objects, repository).find(digest)
+    return _Finder(objects, state, repository).find(digest)
 
 
 def bring_back(

@@ -22,7 +22,8 @@ from scripts.client.bring_back import Parts, RestoreError, bring_back, find, rea
 from scripts.maintenance import history, state
 from scripts.maintenance.history import Gone
 from scripts.maintenance.images import subject_of
-from scripts.maintenance.keys import DIGEST, tag_key
+from scripts.maintenance.keys import DIGEST, REVISIONS, blob_key, link_key, tag_key
+from scripts.maintenance.references import References
 from scripts.maintenance.remembered import date
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.registry_client import Registry, add_certificate, basic, ssl_context
@@ -44,14 +45,14 @@ class Restore:
 
     def __init__(self, objects: Objects, registry: Registry | None) -> None:
         self._objects, self._registry = objects, registry
-        self._history = history.load(objects)
+        self._history, self._state = history.load(objects), state.load(objects)
 
     def missing(self, repository: str) -> Iterator[str]:
         """Yield what is gone, of one repository or, if it is empty, of all."""
         known = gone.versions(self._objects, self._history, repository)
         missing = gone.missing(self._objects, known)
         if missing:
-            yield from gone.lines(self._objects, state.load(self._objects), missing)
+            yield from gone.lines(self._objects, self._state, missing)
         else:
             yield "nothing is known to be gone"
 
@@ -85,7 +86,7 @@ class Restore:
     def digest(self, repository: str, digest: str) -> Iterator[str]:
         """Bring back an image without a tag; otherwise as :meth:`tag`."""
         known = gone.versions(self._objects, self._history, repository)
-        yield from self._bring_back([Gone(repository, "", digest, 0, 0, 0, "", 0)], known)
+        yield from self._bring_back([_untagged(repository, digest)], known)
 
     def all(self, repository: str, since: float) -> Iterator[str]:
         """Bring back what tags named last that went since some time, and name nothing now.
@@ -106,10 +107,11 @@ class Restore:
         yield from self._bring_back(list(last.values()), known)
 
     def _bring_back(self, wanted: Sequence[Gone], known: Iterable[Gone]) -> Iterator[str]:
-        """Bring back images, and what is attached to them by tags, and say what was done."""
+        """Bring back images, and what is attached to them, and say what was done."""
         found: dict[Gone, Parts] = {}
         problems = []
         attached = self._attached(known)
+        describing = References(self._objects).describing()
         while wanted:
             results = self._objects.each(self._find, wanted)
             found.update(
@@ -120,6 +122,13 @@ class Restore:
                 (x.repository, digest) for x, parts in found.items() for digest in parts.manifests
             }
             wanted = [x for subject in held for x in attached.pop(subject, ())]
+            # Attached without a tag, such as a bill of materials.
+            wanted += [
+                _untagged(name, digest)
+                for name, subject in held
+                for digest in describing.pop(subject, ())
+                if self._is_gone(name, digest)
+            ]
         images = [(x.repository, parts) for x, parts in found.items()]
         named = [x for x in found if x.tag]
         bring_back(self._objects, self._history, images, named)
@@ -132,10 +141,17 @@ class Restore:
 
     def _find(self, wanted: Gone) -> Parts | str:
         try:
-            return find(self._objects, wanted.repository, wanted.digest)
+            return find(self._objects, self._state, wanted.repository, wanted.digest)
         except RestoreError as error:
             seen = f":{wanted.tag}, last seen on {date(wanted.seen)}," if wanted.tag else ""
             return f"{wanted.repository}{seen or '@' + wanted.digest} is not back: {error}"
+
+    def _is_gone(self, repository: str, digest: str) -> bool:
+        """Return whether a manifest was in a repository, and is not whole there."""
+        link = self._objects.head(link_key(repository, REVISIONS, digest))
+        if not link:
+            return digest in self._state.dropped.get(repository, {})
+        return not self._objects.head(blob_key(digest))
 
     def _attached(self, known: Iterable[Gone]) -> dict[tuple[str, str], list[Gone]]:
         """Return the tags that are named after a digest, such as a signature's, and are gone."""
@@ -146,6 +162,10 @@ class Restore:
                 subject = x.gone.repository, subject_of(x.gone.tag)
                 attached.setdefault(subject, []).append(x.gone)
         return attached
+
+
+def _untagged(repository: str, digest: str) -> Gone:
+    return Gone(repository, "", digest, 0, 0, 0, "", 0)
 
 
 def _line(image: Gone, parts: Parts, *, was_read: bool) -> str:

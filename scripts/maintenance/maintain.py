@@ -77,7 +77,7 @@ class Maintenance:
         skipped = sum(seconds for _, seconds in self._state.clock.skipped)
         young = max(task.times.keep, task.times.grace) + skipped
         self._walk = Walk(objects, references, self._history.pushed, young)
-        references.save(self._walk.blobs.keys())
+        references.save(self._walk.blobs.keys() | self._walk.swept.keys())
         self.problems: list[str] = []
         self.doubts: list[str] = []
 

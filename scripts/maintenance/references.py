@@ -12,6 +12,7 @@ import json
 import re
 import sys
 import zlib
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -221,6 +222,14 @@ class References:
     def get(self, digest: str) -> Manifest | None:
         """Return what a manifest refers to; None if it must be read."""
         return self._known.get(digest)
+
+    def describing(self) -> dict[str, list[str]]:
+        """Return the manifests that describe each one, as their subject."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for digest, manifest in self._known.items():
+            if manifest.subject:
+                found[manifest.subject].append(digest)
+        return found
 
     def add(self, digest: str, manifest: Manifest) -> None:
         """Remember what a manifest refers to."""

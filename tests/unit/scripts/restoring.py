@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from email.message import Message
 
 from scripts.client.restore import Restore
-from scripts.maintenance import history
+from scripts.maintenance import history, state
 from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, swept_key, tag_key
 from scripts.maintenance.references import References
+from scripts.maintenance.state import Unlinked
 from scripts.maintenance.walk import Walk
 from scripts.shared.registry_client import OCTETS, Registry, RegistryError, Response
 from tests.unit.scripts.fake_bucket import FakeBucket, Image
@@ -81,8 +82,12 @@ def restored(
 
 
 def sweep(bucket: FakeBucket, *digests: str) -> None:
-    """Leave only a copy of some blobs, and no link."""
+    """Leave only a copy of some blobs, and no link, as a collection does."""
+    remembered = state.load(bucket)
     for digest in digests:
         bucket.put(swept_key(digest), bucket.stored.pop(blob_key(digest)))
-        for kind in (LAYERS, REVISIONS):
-            bucket.stored.pop(link_key("r", kind, digest), None)
+        if bucket.stored.pop(link_key("r", LAYERS, digest), None):
+            remembered.unlinked[digest] = Unlinked(["r"])
+        if bucket.stored.pop(link_key("r", REVISIONS, digest), None):
+            remembered.dropped.setdefault("r", {})[digest] = bucket.clock
+    state.save(bucket, remembered)

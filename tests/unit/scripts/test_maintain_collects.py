@@ -9,7 +9,7 @@ import pytest
 from scripts.maintenance import history, state, usage_history
 from scripts.maintenance.keys import REVISIONS, ROOT, blob_key, link_key
 from scripts.maintenance.maintain import COLLECT, Maintenance, Task
-from scripts.maintenance.references import FOLDER
+from scripts.maintenance.references import FOLDER, References, read_manifest
 from scripts.maintenance.retention import Retention
 from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import A, B, Image, image
@@ -66,6 +66,20 @@ def test_without_collecting_nothing_is_written_but_what_was_seen_and_what_could_
     told = f"a collection would free {freed} B: {COLLECT}\n"
     assert told in capsys.readouterr().out
     assert world.objects.stored[usage_history.TABLE_KEY].decode().endswith(told)
+
+
+def test_what_is_in_a_copy_is_remembered_so_that_a_restore_knows_what_it_describes() -> None:
+    world = World()
+    for pushed in (A, B):
+        assert done(world.pods[0].push("r", pushed, "a"))
+    assert run(world)
+    assert done(world.pods[1].delete("r", REVISIONS, A.digest)) == 202
+    assert all(run(world) for _ in range(3))
+    assert not world.has(A.manifest)
+    for other in many(60):
+        assert done(world.pods[0].push("r", other, "b"))
+    assert run(world)
+    assert References(world.objects).get(A.digest) == read_manifest(A.manifest)
 
 
 def test_a_dry_run_shows_what_rules_would_delete(capsys: pytest.CaptureFixture[str]) -> None:

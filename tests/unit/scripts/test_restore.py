@@ -10,6 +10,7 @@ from scripts.client.bring_back import RestoreError
 from scripts.client.restore import Restore
 from scripts.maintenance.history import RESTORED
 from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, swept_key, tag_key
+from scripts.maintenance.references import References, read_manifest
 from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, Image, digest_of, image
 from tests.unit.scripts.restoring import BucketRegistry, look, push, restored, sweep
 
@@ -210,6 +211,30 @@ def test_an_image_comes_back_without_a_signature_that_is_gone_and_that_is_said(
     with pytest.raises(RestoreError, match=f"r:{tag}, last seen on .*, is not back: the manif"):
         restored(bucket, "a")
     assert bucket.pulls("r", A, "a")
+
+
+@pytest.mark.parametrize("unlinked", [True, False])
+def test_what_describes_an_image_without_a_tag_comes_back_with_it(
+    bucket: FakeBucket, unlinked: bool
+) -> None:
+    # Such as a bill of materials that a client attaches as a referrer. Its link goes last.
+    bill = image(b"bill of materials", subject=A.digest)
+    bucket.push("r", bill)
+    bucket.push("other", bill)
+    bucket.delete_manifest("r", A.digest)
+    assert len(restored(bucket, "a")) == 1, "it is there"
+    referrers = References(bucket)
+    referrers.add(bill.digest, read_manifest(bill.manifest))
+    referrers.save([bill.digest])
+    bucket.delete_manifest("r", A.digest)
+    sweep(bucket, bill.digest, *map(digest_of, bill.layers))
+    if not unlinked:
+        bucket.put(link_key("r", REVISIONS, bill.digest), bill.digest.encode())
+    assert restored(bucket, "a") == [
+        f"r:a@{A.digest} is back",
+        f"r@{bill.digest} is back",
+    ]
+    assert bucket.pulls("r", bill)
 
 
 def test_an_image_comes_back_by_its_digest(bucket: FakeBucket) -> None:

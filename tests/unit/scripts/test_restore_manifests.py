@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from scripts.client.bring_back import RestoreError
 from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, swept_key
 from scripts.maintenance.references import MANIFEST_BYTES
-from tests.unit.scripts.fake_bucket import A, B, FakeBucket, Image, digest_of, image
+from tests.unit.scripts.fake_bucket import MANIFEST, A, B, FakeBucket, Image, digest_of, image
 from tests.unit.scripts.restoring import look, push, restored, sweep
 
+Refers = Callable[[Image], dict[str, Any]]
+"""Returns the fields of a manifest that refers to another image's."""
+
+LAYER = "application/vnd.oci.image.layer.v1.tar"
 URLS = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+
+
+def index_of(entry: dict[str, str]) -> dict[str, Any]:
+    """Return the fields that make an index of an image."""
+    return {"config": None, "layers": None, "manifests": [entry]}
 
 
 def stored(bucket: FakeBucket, content: bytes) -> str:
@@ -97,6 +108,46 @@ def test_what_a_manifest_only_mentions_can_be_pulled_from_where_it_was_only() ->
     assert bucket.pulls("r", mentions, "b")
     assert link_key("r", REVISIONS, A.digest) not in bucket.stored
     assert blob_key(A.digest) in bucket.stored, "its content stays as long as it is mentioned"
+
+
+@pytest.mark.parametrize(
+    "refers",
+    [
+        lambda secret: index_of({"digest": digest_of(secret.layers[1]), "mediaType": LAYER}),
+        lambda secret: index_of({"digest": secret.digest, "mediaType": MANIFEST}),
+        lambda secret: {"layers": [], "Layers": [{"digest": digest_of(secret.layers[1])}]},
+    ],
+)
+def test_nothing_is_linked_that_was_never_in_the_repository(refers: Refers) -> None:
+    # Whoever may push there would read what somebody else has elsewhere, once it is restored.
+    bucket = FakeBucket()
+    bucket.push("secret", A, "a")
+    digest = stored(bucket, json.dumps({**json.loads(B.manifest), **refers(A)}).encode())
+    bucket.push("r", B)
+    bucket.delete_manifest("r", digest)
+    before = {*bucket.stored}
+    with pytest.raises(RestoreError, match=r"nothing shows that sha256:.* was ever in r; "):
+        restored(bucket, "odd")
+    assert {*bucket.stored} == before
+
+
+@pytest.mark.parametrize(
+    "refers",
+    [
+        lambda secret: {"layers": [{"digest": digest_of(secret.layers[1]), "urls": ["https://a"]}]},
+        lambda secret: {"layers": 7, "annotations": {"a": secret.digest}},
+        lambda secret: {"layers": 7, "annotations": {"a": digest_of(secret.layers[1])}},
+    ],
+)
+def test_an_image_comes_back_without_what_was_never_in_the_repository(refers: Refers) -> None:
+    bucket = FakeBucket()
+    bucket.push("secret", A, "a")
+    digest = stored(bucket, json.dumps({**json.loads(B.manifest), **refers(A)}).encode())
+    bucket.push("r", B)
+    bucket.delete_manifest("r", digest)
+    assert len(restored(bucket, "odd")) == 1
+    assert link_key("r", LAYERS, digest_of(A.layers[1])) not in bucket.stored
+    assert link_key("r", REVISIONS, A.digest) not in bucket.stored
 
 
 def test_what_is_no_manifest_is_refused() -> None:
