@@ -22,9 +22,9 @@ with explained_errors():
     # Imported now: the SDK of Kubernetes takes as long as the cluster's responses.
     import outputs
     from components import PrivateRegistry
-    from foundation import foundation
+    from prerequisites import prerequisites
 
-    args, opts = foundation(settings, access, cluster)
+    args, opts = prerequisites(settings, access, cluster)
 
 registry = PrivateRegistry("private-registry", args, opts)
 outputs.export(settings, registry)

@@ -11,18 +11,20 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
-from components.metadata import SKIP_AWAIT, labels
-from components.registry.network_policies import LABELS as REGISTRY_LABELS
-from components.registry.network_policies import dns_rule, policy, server_rules
-from components.registry.side_servers import MAINTENANCE_PORT
+from components.metadata import MAINTENANCE, SKIP_AWAIT, labels
+from components.network import (
+    MAINTENANCE_PORT,
+    REGISTRY_LABELS,
+    dns_rule,
+    policy,
+    server_rules,
+    tcp,
+)
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
 from settings.maintenance import MaintenanceSettings, RetentionSettings
 
-NAME = "maintenance"
-"""The name of the CronJob, and its component label."""
-
-LABELS = labels(NAME)
+LABELS = labels(MAINTENANCE)
 
 PODS_SERVICE = "registry-pods"
 """The name of the headless Service that leads to each pod of the registry."""
@@ -88,7 +90,7 @@ class Maintenance(pulumi.ComponentResource):
             opts=child,
         )
         script_cron_job(
-            NAME,
+            MAINTENANCE,
             ScriptJobArgs(
                 namespace=args.namespace,
                 labels=LABELS,
@@ -130,10 +132,7 @@ def report_usage(connection: Mapping[str, str]) -> None:
 
 def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions) -> None:
     """Allow the maintenance to connect to each of the registry's pods, and to the storage."""
-    port: kubernetes.networking.v1.NetworkPolicyPortArgsDict = {
-        "protocol": "TCP",
-        "port": MAINTENANCE_PORT,
-    }
+    port = tcp(MAINTENANCE_PORT)
     kubernetes.core.v1.Service(
         f"{name}-pods",
         metadata={
@@ -149,7 +148,7 @@ def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions)
             "publish_not_ready_addresses": True,
             "ports": [
                 {
-                    "name": NAME,
+                    "name": MAINTENANCE,
                     "port": MAINTENANCE_PORT,
                     "target_port": MAINTENANCE_PORT,
                     "protocol": "TCP",
@@ -160,7 +159,7 @@ def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions)
     )
     policy(
         f"{name}-policy",
-        NAME,
+        MAINTENANCE,
         args.namespace,
         {
             "pod_selector": {"match_labels": LABELS},
@@ -168,19 +167,27 @@ def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions)
             "egress": [
                 dns_rule(),
                 *server_rules(args.storage.endpoint),
-                {"to": [{"pod_selector": {"match_labels": REGISTRY_LABELS}}], "ports": [port]},
+                {
+                    "to": [{"pod_selector": {"match_labels": REGISTRY_LABELS}}],
+                    "ports": port,
+                },
             ],
         },
         opts,
     )
     policy(
         f"{name}-registry-policy",
-        f"{NAME}-registry",
+        f"{MAINTENANCE}-registry",
         args.namespace,
         {
             "pod_selector": {"match_labels": REGISTRY_LABELS},
             "policy_types": ["Ingress"],
-            "ingress": [{"from_": [{"pod_selector": {"match_labels": LABELS}}], "ports": [port]}],
+            "ingress": [
+                {
+                    "from_": [{"pod_selector": {"match_labels": LABELS}}],
+                    "ports": port,
+                }
+            ],
         },
         opts,
     )

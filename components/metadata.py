@@ -6,6 +6,9 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """Do not wait for an object to become ready: the smoke test shows more, and sooner.
 https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/"""
 
+MAINTENANCE = "maintenance"
+"""The name of the CronJob that looks after the storage, which alerts know."""
+
 
 def labels(component: str) -> dict[str, str]:
     """Return the recommended labels of one component of the registry.

@@ -21,7 +21,7 @@ from components.registry import Registry, RegistryArgs
 from components.smoke_test import SmokeTest, SmokeTestArgs
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
 from settings import Settings
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class PrivateRegistryArgs:
     namespace: kubernetes.core.v1.Namespace
     stack: str
     cluster: pulumi.Input[str]
-    access: Access
+    access: CloudAccess
     addresses: Sequence[str]
     prometheus_operator: bool
     why_no_certificate: Callable[[], str]
@@ -157,7 +157,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
         if not pulumi.runtime.is_dry_run():
-            smoke_test.job.apply(self._request_from_here)
+            smoke_test.job.apply(self._request_registry)
             if settings.maintenance.enabled:
                 pulumi.Output.all(storage.document, smoke_test.job).apply(self._report_usage)
         # A new password must not be used before every pod of the registry knows it.
@@ -199,7 +199,7 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         ).connection
 
-    def _request_from_here(self, _: str) -> pulumi.Input[bool]:
+    def _request_registry(self, _: str) -> pulumi.Input[bool]:
         settings = self._args.settings
         url = f"https://{settings.hostname}/v2/"
         return asyncio.to_thread(report_ingress, url, settings.tls, self._args.why_no_certificate)

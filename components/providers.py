@@ -9,10 +9,10 @@ import pulumi_digitalocean as digitalocean
 import pulumi_kubernetes as kubernetes
 
 from components.storage.new_key import report_others
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 
 
-def cluster_provider(access: Access, identifier: pulumi.Input[str]) -> kubernetes.Provider:
+def cluster_provider(access: CloudAccess, identifier: pulumi.Input[str]) -> kubernetes.Provider:
     """Create the provider of everything in the cluster.
 
     Secrets and ConfigMaps are updated in place; those that must not be are marked immutable.
@@ -47,7 +47,7 @@ def cluster_provider(access: Access, identifier: pulumi.Input[str]) -> kubernete
 
 
 def spaces_provider(
-    access: Access, namespace: kubernetes.core.v1.Namespace, rotation: int
+    access: CloudAccess, namespace: kubernetes.core.v1.Namespace, rotation: int
 ) -> digitalocean.Provider:
     """Create a provider that can create Spaces from a token alone.
 
@@ -84,7 +84,7 @@ def spaces_provider(
 
 
 def account_provider(
-    access: Access, namespace: kubernetes.core.v1.Namespace
+    access: CloudAccess, namespace: kubernetes.core.v1.Namespace
 ) -> digitalocean.Provider:
     """Create a provider that can do what the token can, which is all but creating Spaces.
 
@@ -96,7 +96,7 @@ def account_provider(
     return digitalocean.Provider("account", **_digitalocean(access), opts=after)
 
 
-def _digitalocean(access: Access) -> dict[str, Any]:
+def _digitalocean(access: CloudAccess) -> dict[str, Any]:
     configured: dict[str, Any] = dict(access.digitalocean)
     if "spaces_secret_key" in configured:
         configured["spaces_secret_key"] = pulumi.Output.secret(configured["spaces_secret_key"])

@@ -8,11 +8,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
-from components.metadata import labels
+from components.network import SMOKE_TEST_LABELS
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_job
-
-LABELS = labels("smoke-test")
-"""The labels of the smoke test's pod, which may connect to the registry."""
 
 DEADLINE_SECONDS = 150
 """Longer than the kubelet may take to update a mounted Secret with a new password, about 90 s:
@@ -58,7 +55,7 @@ class SmokeTest(pulumi.ComponentResource):
         # Immutable and auto-named: a change replaces it, and with it the Job.
         login = kubernetes.core.v1.Secret(
             f"{name}-login",
-            metadata={"namespace": args.namespace, "labels": LABELS},
+            metadata={"namespace": args.namespace, "labels": SMOKE_TEST_LABELS},
             immutable=True,
             string_data={"password": args.user.password},
             opts=pulumi.ResourceOptions(parent=self),
@@ -68,7 +65,7 @@ class SmokeTest(pulumi.ComponentResource):
             name,
             ScriptJobArgs(
                 namespace=args.namespace,
-                labels=LABELS,
+                labels=SMOKE_TEST_LABELS,
                 image=args.image,
                 script="client.smoke_test",
                 arguments=[

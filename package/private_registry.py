@@ -11,7 +11,7 @@ from pulumi.runtime.config import CONFIG
 
 import components
 import preflight
-from foundation import foundation
+from prerequisites import prerequisites
 from settings import Settings, load
 from settings.section import Section
 
@@ -200,5 +200,5 @@ class PrivateRegistry(components.PrivateRegistry):
         for key, value in nested(Settings, args).items():
             config[f"{PACKAGE}:{key}"] = as_configured(value)
         settings, access = load(config, frozenset(secret_keys), os.environ, PACKAGE)
-        registry_args, own = foundation(settings, access, preflight.ask(settings, access))
+        registry_args, own = prerequisites(settings, access, preflight.ask(settings, access))
         super().__init__(name, registry_args, pulumi.ResourceOptions.merge(opts, own))

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.registry.network_policies import LINK_LOCAL
+from components.network import LINK_LOCAL
 from policy.pods import pod_spec
 from policy.reading import UNKNOWN, at, elements, fits, keys
 from scripts.client.why_missing import CHALLENGE_PATH

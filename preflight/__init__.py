@@ -15,12 +15,12 @@ from preflight.cloud import check_token, check_zone
 from preflight.cluster import INGRESSES, KUBE_SYSTEM, Cluster
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
-from preflight.ownership import guard
+from preflight.ownership import refuse_existing
 from preflight.port_80 import by_http_01, redirected, traefik_pods
 from preflight.record import record
 from preflight.routers import Router, Served
 from settings import Settings
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 from settings.problems import Problem, SettingsError
 from settings.tls import TlsCertManager
 
@@ -32,7 +32,7 @@ PROMETHEUS_OPERATOR = "/apis/monitoring.coreos.com/v1"
 _Result = TypeVar("_Result")
 
 
-def ask(settings: Settings, access: Access) -> Cluster:
+def ask(settings: Settings, access: CloudAccess) -> Cluster:
     """Return the cluster, and start the requests that :func:`run` and `dns_addresses` wait for.
 
     They take as long as the import of the SDK of Kubernetes: call this before it.
@@ -54,7 +54,7 @@ def ask(settings: Settings, access: Access) -> Cluster:
 
 
 def run(
-    settings: Settings, access: Access, cluster: Cluster, stack: str
+    settings: Settings, access: CloudAccess, cluster: Cluster, stack: str
 ) -> tuple[pulumi.Output[str], pulumi.ResourceTransformation]:
     """Check cluster and cloud.
 
@@ -75,7 +75,7 @@ def run(
     uid, own = check(settings, access, cluster, stack)
     outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster, own))
     identifier = outputs.apply(lambda known: str(known[0]))
-    return identifier, guard(settings, cluster, stack)
+    return identifier, refuse_existing(settings, cluster, stack)
 
 
 def knows_prometheus_operator(settings: Settings, cluster: Cluster) -> bool:
@@ -104,7 +104,7 @@ def knows_prometheus_operator(settings: Settings, cluster: Cluster) -> bool:
 
 
 def check(
-    settings: Settings, access: Access, cluster: Cluster, stack: str
+    settings: Settings, access: CloudAccess, cluster: Cluster, stack: str
 ) -> tuple[str | None, list[Served]]:
     """Ask cluster and cloud all that can be asked before the state is known.
 
@@ -189,7 +189,7 @@ def _routers(
 
 
 def _checks(
-    settings: Settings, access: Access, cluster: Cluster
+    settings: Settings, access: CloudAccess, cluster: Cluster
 ) -> list[Callable[[], list[Problem] | None]]:
     checks: list[Callable[[], list[Problem] | None]] = []
     if settings.pull_secrets.namespaces:

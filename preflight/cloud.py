@@ -8,7 +8,7 @@ import urllib.request
 from urllib.parse import urljoin
 
 from preflight.errors import NotReadyError
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 from settings.problems import Problem
 
 TIMEOUT_SECONDS = 10
@@ -48,7 +48,7 @@ _ZONE_REFUSALS = {
 """What a refusal to show a domain means, and the fix, by HTTP status."""
 
 
-def check_token(access: Access) -> None:
+def check_token(access: CloudAccess) -> None:
     """Check that the API knows the token, and lets it read storage keys.
 
     Whether the token may create keys shows only when one is created.
@@ -66,7 +66,7 @@ def check_token(access: Access) -> None:
         raise NotReadyError(refusal) from None
 
 
-def check_zone(access: Access, zone: str) -> list[Problem]:
+def check_zone(access: CloudAccess, zone: str) -> list[Problem]:
     """Check that the zone is a domain of the account: this program creates records only.
 
     Args:
@@ -88,7 +88,7 @@ def check_zone(access: Access, zone: str) -> list[Problem]:
     return []
 
 
-def _get(access: Access, path: str) -> None:
+def _get(access: CloudAccess, path: str) -> None:
     """Ask the API for what is at a path.
 
     Raises:
@@ -113,7 +113,7 @@ def _get(access: Access, path: str) -> None:
         raise NotReadyError(_REFUSALS[401]) from None
 
 
-def _no_response(access: Access, reason: object) -> Problem:
+def _no_response(access: CloudAccess, reason: object) -> Problem:
     return Problem(
         "digitalocean:apiEndpoint",
         access.api_endpoint,

@@ -15,7 +15,7 @@ import yaml
 
 from preflight.errors import NotReadyError
 from preflight.proxy import fetch
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 from settings.names import STACK_ANNOTATION
 from settings.problems import Problem
 
@@ -44,7 +44,7 @@ class Cluster:
     _asked: dict[str, Future[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, access: Access) -> Cluster:
+    def of(cls, access: CloudAccess) -> Cluster:
         """Return the cluster that the provider's arguments name."""
         arguments = access.kubernetes
         flags = [f"--{key}={arguments[key]}" for key in ("context", "cluster") if key in arguments]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from settings.problems import Problem, SettingsError, explained_errors
+from settings.problems import Problem, SettingsError, explained
 
 
 def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
@@ -20,7 +20,7 @@ def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
     recorded = pulumi.Stash(
         "cluster-uid", input=uid or "", opts=pulumi.ResourceOptions(ignore_changes=["input"])
     ).output
-    return recorded.apply(explained_errors()(lambda recorded: same_cluster(recorded, uid)))
+    return recorded.apply(explained(lambda recorded: same_cluster(recorded, uid)))
 
 
 def same_cluster(recorded: str, uid: str | None) -> str:

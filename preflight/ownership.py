@@ -14,7 +14,9 @@ from settings.commands import set_command
 from settings.names import STACK_ANNOTATION
 
 
-def guard(settings: Settings, cluster: Cluster, stack: str) -> pulumi.ResourceTransformation:
+def refuse_existing(
+    settings: Settings, cluster: Cluster, stack: str
+) -> pulumi.ResourceTransformation:
     """Return a transformation that refuses to create an object that exists, before it is created.
 
     Only the engine knows whether an object is in the state, and it asks here when one is not. The
@@ -51,7 +53,7 @@ def guard(settings: Settings, cluster: Cluster, stack: str) -> pulumi.ResourceTr
         "must-not-exist", must_not_exist, pulumi.ResourceHookOptions(on_dry_run=True)
     )
 
-    def watch(
+    def add_hook(
         args: pulumi.ResourceTransformationArgs,
     ) -> pulumi.ResourceTransformationResult | None:
         # A patch is for what exists.
@@ -61,7 +63,7 @@ def guard(settings: Settings, cluster: Cluster, stack: str) -> pulumi.ResourceTr
         opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
         return pulumi.ResourceTransformationResult(args.props, opts)
 
-    return watch
+    return add_hook
 
 
 def _refusal(

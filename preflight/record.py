@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -14,10 +15,10 @@ from preflight.errors import NotReadyError
 from preflight.routers import Served
 from settings import Settings
 from settings.commands import set_command
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 from settings.names import ACME_SECRET
-from settings.place import place, require_same_place
-from settings.problems import Problem, SettingsError, explained_errors
+from settings.problems import Problem, SettingsError, explained
+from settings.storage_place import place, require_same_place
 
 _KINDS = (
     "secrets,configmaps,persistentvolumeclaims,services,deployments.apps,statefulsets.apps,"
@@ -32,7 +33,7 @@ _ENTRIES = "docs/nodes.md#remove-the-entries"
 
 
 def record(
-    settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
+    settings: Settings, access: CloudAccess, cluster: Cluster, served: Sequence[Served]
 ) -> pulumi.Output[None]:
     """Record where images and registry are, and refuse settings that would leave something there.
 
@@ -47,15 +48,15 @@ def record(
     Returns:
         An output that is known only if nothing would be lost.
     """
-    compare = comparison(settings, access, cluster, served)
+    refuse = partial(refuse_losses, settings, access, cluster, served)
 
-    async def compare_record(args: pulumi.ResourceHookArgs) -> None:
+    async def refuse_before(args: pulumi.ResourceHookArgs) -> None:
         old = args.old_inputs
         # The cluster may be asked, and the engine is waiting for other resources meanwhile.
-        await asyncio.to_thread(compare, old["input"] if old else None)
+        await asyncio.to_thread(refuse, old["input"] if old else None)
 
     hook = pulumi.ResourceHook(
-        "compare-record", compare_record, pulumi.ResourceHookOptions(on_dry_run=True)
+        "compare-record", refuse_before, pulumi.ResourceHookOptions(on_dry_run=True)
     )
     hooks = pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
     stash = pulumi.Stash(
@@ -71,34 +72,27 @@ def record(
     )
     # `pulumi up --target` of something else neither updates the stash nor runs its hook: then this
     # is what the state had, and the settings otherwise.
-    return stash.input.apply(explained_errors()(compare))
+    return stash.input.apply(explained(refuse))
 
 
-def comparison(
-    settings: Settings, access: Access, cluster: Cluster, served: Sequence[Served]
-) -> Callable[[dict[str, Any] | None], None]:
-    """Return a function that raises if settings would lose what is recorded.
-
-    Args:
-        settings: All settings.
-        access: The URL of Spaces.
-        cluster: The cluster.
-        served: What serves the hostname from other namespaces of a stack with this name.
-    """
+def refuse_losses(
+    settings: Settings,
+    access: CloudAccess,
+    cluster: Cluster,
+    served: Sequence[Served],
+    recorded: dict[str, Any] | None,
+) -> None:
+    """Raise if settings would lose what is recorded; arguments are those of :func:`record`."""
+    _require_free(served, recorded, settings)
+    if recorded is None:
+        return
     wanted = place(settings.storage, access.spaces_endpoint)
     moved_from = settings.storage.moved_from if settings.storage.kind == "s3" else None
-
-    def compare(recorded: dict[str, Any] | None) -> None:
-        _require_free(served, recorded, settings)
-        if recorded is None:
-            return
-        require_same_place(recorded["storage"], wanted, moved_from)
-        _require_no_older(recorded["rotation"], settings.rotation)
-        if recorded["namespace"] != settings.namespace:
-            _require_no_entries(recorded, settings.namespace)
-            _require_empty(recorded["namespace"], settings.namespace, cluster)
-
-    return compare
+    require_same_place(recorded["storage"], wanted, moved_from)
+    _require_no_older(recorded["rotation"], settings.rotation)
+    if recorded["namespace"] != settings.namespace:
+        _require_no_entries(recorded, settings.namespace)
+        _require_empty(recorded["namespace"], settings.namespace, cluster)
 
 
 def _require_free(

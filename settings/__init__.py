@@ -29,10 +29,10 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from settings.commands import KeyPath, dotted, leaves, secret_command
-from settings.credentials import Access, find_access, missing_access
+from settings.credentials import CloudAccess, find_access, missing_access
 from settings.keys import Keys
+from settings.misplaced import Misplaced
 from settings.model import Settings
-from settings.placement import Placement
 from settings.problems import SECRET, Problem, SettingsError, problems_of
 
 __all__ = ["Settings", "SettingsError", "load"]
@@ -45,7 +45,7 @@ def load(
     secret_keys: frozenset[str],
     environment: Mapping[str, str],
     project: str,
-) -> tuple[Settings, Access]:
+) -> tuple[Settings, CloudAccess]:
     """Read and check everything.
 
     Args:
@@ -65,7 +65,7 @@ def load(
     # Not "missing", but refused with what is expected of a hostname.
     values = {"hostname": ""} | {key: _value(text) for key, text in texts.items()}
     encrypted = {key.removeprefix(prefix) for key in secret_keys}
-    problems = Placement(texts, values, encrypted, _KEYS).problems()
+    problems = Misplaced(texts, values, encrypted, _KEYS).problems()
     problems += _plaintext_secrets(values, encrypted)
     problems += _plaintext_credentials(config, secret_keys)
     access, refused = find_access(config, environment)

@@ -33,7 +33,7 @@ DECIDED_HERE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
+class CloudAccess:
     """What reaches the cloud and the cluster.
 
     What is configured becomes part of the state. What is in the environment does not, except the
@@ -72,7 +72,7 @@ class Access:
 
 def find_access(
     config: Mapping[str, str], environment: Mapping[str, str]
-) -> tuple[Access, list[Problem]]:
+) -> tuple[CloudAccess, list[Problem]]:
     """Read the providers' configuration keys; they come before the environment.
 
     Args:
@@ -101,11 +101,11 @@ def find_access(
         or environment.get("DIGITALOCEAN_TOKEN")
         or environment.get("DIGITALOCEAN_ACCESS_TOKEN")
     )
-    access = Access(digitalocean=cloud, kubernetes=arguments["kubernetes"], token=token or "")
+    access = CloudAccess(digitalocean=cloud, kubernetes=arguments["kubernetes"], token=token or "")
     return access, problems
 
 
-def missing_access(access: Access, environment: Mapping[str, str]) -> list[Problem]:
+def missing_access(access: CloudAccess, environment: Mapping[str, str]) -> list[Problem]:
     """Return what is missing to create a Space.
 
     Args:

@@ -6,11 +6,11 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pulumi
 from pydantic import ValidationError
@@ -19,6 +19,9 @@ from pydantic_core import ErrorDetails
 from settings.commands import Ask, KeyPath, dotted, fix_command, leaves, secret_command
 from settings.keys import Keys
 from settings.section import FixableError
+
+_Args = ParamSpec("_Args")
+_Result = TypeVar("_Result")
 
 SECRET = "[secret]"  # noqa: S105 - what is shown instead of one
 
@@ -66,8 +69,8 @@ ENDS_PROGRAM = ContextVar("ENDS_PROGRAM", default=False)
 def explained_errors() -> Iterator[None]:
     """End the program after a refusal, without the engine's own "an unhandled error occurred".
 
-    Also decorates functions whose errors nobody can catch, such as those of `Output.apply`. In the
-    host of a component the refusal is raised, as an error that the SDK shows without a traceback.
+    In the host of a component the refusal is raised, as an error that the SDK shows without a
+    traceback.
 
     The engine adds that to every error but those that are said to be explained, by the code 32:
     https://github.com/pulumi/pulumi/blob/v3.259.0/sdk/python/cmd/pulumi-language-python-exec
@@ -79,6 +82,11 @@ def explained_errors() -> Iterator[None]:
             raise
         pulumi.log.error(str(error))
         sys.exit(32)
+
+
+def explained(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
+    """Return a function for `Output.apply`, whose errors nobody can catch, that explains them."""
+    return explained_errors()(function)
 
 
 def shown(value: object) -> str:

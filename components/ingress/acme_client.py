@@ -20,7 +20,7 @@ from components.ingress.acme_pod import (
 )
 from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
-from components.registry.network_policies import ANYWHERE, controller_peers, dns_rule
+from components.network import ANYWHERE, controller_peers, dns_rule, tcp
 from components.script_files import script_files
 from scripts.client.why_missing import CHALLENGE_PATH
 from settings.names import ACME_SECRET
@@ -67,12 +67,7 @@ class AcmeClient(pulumi.ComponentResource):
             spec={
                 "pod_selector": {"match_labels": LABELS},
                 "policy_types": ["Ingress", "Egress"],
-                "ingress": [
-                    {
-                        "from_": controller_peers(self._args.ingress),
-                        "ports": [{"protocol": "TCP", "port": PORT}],
-                    }
-                ],
+                "ingress": [{"from_": controller_peers(self._args.ingress), "ports": tcp(PORT)}],
                 "egress": [
                     dns_rule(),
                     # The ACME server, and the cluster's API server, whose port policies see after

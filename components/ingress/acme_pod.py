@@ -9,9 +9,9 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.caddy import respond
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
-from components.registry.caddy import respond
 from components.script_files import script_volume
 from scripts.certificates.keep_certificate import CONFIG, START
 from settings.names import ACME_SECRET

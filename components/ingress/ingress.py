@@ -18,12 +18,11 @@ from components.ingress.tls import (
     ingress_tls,
     route_tls,
 )
-from components.metadata import SKIP_AWAIT, labels
+from components.metadata import SKIP_AWAIT
+from components.network import REGISTRY_LABELS
 from settings.names import ROUTE_PRIORITY
 from settings.schema import IngressSettings
 from settings.tls import TlsNone, TlsSettings
-
-LABELS = labels("registry")
 
 CONNECTIONS = 2000
 """How many connections an address may have to one Traefik: the auth proxy has memory for as many of
@@ -87,7 +86,7 @@ class Ingress(pulumi.ComponentResource):
             metadata={
                 "name": TLS_OPTION,
                 "namespace": self._args.namespace,
-                "labels": LABELS,
+                "labels": REGISTRY_LABELS,
                 # A Traefik with a class of its own takes no other; one without takes traefik.
                 "annotations": {"kubernetes.io/ingress.class": self._args.settings.class_name},
             },
@@ -98,7 +97,11 @@ class Ingress(pulumi.ComponentResource):
     def _client_ca(self, certificates: str) -> None:
         kubernetes.core.v1.Secret(
             f"{self._name}-{CLIENT_CA}",
-            metadata={"name": CLIENT_CA, "namespace": self._args.namespace, "labels": LABELS},
+            metadata={
+                "name": CLIENT_CA,
+                "namespace": self._args.namespace,
+                "labels": REGISTRY_LABELS,
+            },
             string_data={"ca.crt": certificates},
             opts=self._child,
         )
@@ -185,7 +188,7 @@ class Ingress(pulumi.ComponentResource):
             metadata={
                 "name": "registry",
                 "namespace": args.namespace,
-                "labels": LABELS,
+                "labels": REGISTRY_LABELS,
                 "annotations": annotations,
             },
             spec={

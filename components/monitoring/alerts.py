@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.maintenance import NAME as MAINTENANCE
+from components.metadata import MAINTENANCE
 
 REGISTRY, MANIFESTS, AUTH_PROXY = "registry", "manifests", "auth-proxy"
 """What the label ``component`` of metrics holds."""

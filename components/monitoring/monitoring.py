@@ -11,12 +11,10 @@ import pulumi_kubernetes as kubernetes
 from components.metadata import labels
 from components.monitoring.alerts import AUTH_PROXY, MANIFESTS, REGISTRY, alert_groups
 from components.monitoring.dashboard import dashboard
-from components.registry.network_policies import LABELS as REGISTRY_LABELS
-from components.registry.network_policies import policy
+from components.network import METRICS_PORT, REGISTRY_LABELS, in_namespace, policy, tcp
 from components.registry.side_servers import (
     MANIFESTS_METRICS_PATH,
     METRICS_PATH,
-    METRICS_PORT,
     PROXY_METRICS_PATH,
 )
 from settings.monitoring import MonitoringSettings
@@ -58,7 +56,6 @@ class Monitoring(pulumi.ComponentResource):
         super().__init__("registry:index:Monitoring", name, None, opts)
         self._name, self._namespace = name, args.namespace
         child = pulumi.ResourceOptions(parent=self)
-        prometheus = {"kubernetes.io/metadata.name": args.settings.namespace}
         policy(
             f"{name}-policy",
             NAME,
@@ -68,8 +65,8 @@ class Monitoring(pulumi.ComponentResource):
                 "policy_types": ["Ingress"],
                 "ingress": [
                     {
-                        "from_": [{"namespace_selector": {"match_labels": prometheus}}],
-                        "ports": [{"protocol": "TCP", "port": METRICS_PORT}],
+                        "from_": [{"namespace_selector": in_namespace(args.settings.namespace)}],
+                        "ports": tcp(METRICS_PORT),
                     }
                 ],
             },

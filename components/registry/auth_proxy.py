@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.registry.caddy import (
+from components.caddy import (
     AUDIT_LOG,
     BODY,
     READ_ONLY,
@@ -20,6 +20,7 @@ from components.registry.caddy import (
     logging,
     matches,
 )
+from components.network import PORT
 from components.registry.oci_routes import (
     CONTENT_RANGE,
     LONG_NAME,
@@ -47,9 +48,6 @@ from components.registry.user_rules import (
     authorize,
 )
 from settings.names import SMOKE_TEST_USER
-
-PORT = 5000
-"""The port for clients."""
 
 SHUTDOWN_DELAY_SECONDS = 5
 """How long a stopping pod still takes requests, until every ingress controller knows of it."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from components.registry.caddy import matches
+from components.caddy import matches
 from components.registry.oci_routes import Pool
 from components.registry.side_servers import REGISTRY, to_registry
 from components.registry.user_rules import ProxyUser

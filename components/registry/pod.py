@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.network import METRICS_PORT, PORT, PROBE_PORT, REDIRECT_PORT, REGISTRY_LABELS
 from components.pod_security import restricted_container, restricted_pod
-from components.registry.auth_proxy import PORT, SHUTDOWN_DELAY_SECONDS
-from components.registry.network_policies import LABELS
-from components.registry.side_servers import METRICS_PORT, PROBE_PORT, READY_PATH, REDIRECT_PORT
+from components.registry.auth_proxy import SHUTDOWN_DELAY_SECONDS
+from components.registry.side_servers import READY_PATH
 from settings.schema import RegistrySettings
 
 NAME = "registry"
@@ -84,7 +84,7 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
                 "max_skew": 1,
                 "topology_key": "kubernetes.io/hostname",
                 "when_unsatisfiable": "ScheduleAnyway",
-                "label_selector": {"match_labels": LABELS},
+                "label_selector": {"match_labels": REGISTRY_LABELS},
             }
         ],
         "init_containers": [

@@ -11,10 +11,10 @@ import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
 from components.metadata import SKIP_AWAIT
-from components.registry.auth_proxy import PORT, auth_proxy_config
+from components.network import PORT, REDIRECT_PORT, REGISTRY_LABELS
+from components.registry.auth_proxy import auth_proxy_config
 from components.registry.config import credentials_file, registry_config
 from components.registry.network_policies import (
-    LABELS,
     NetworkPoliciesArgs,
     network_policies,
     registry_policy,
@@ -26,7 +26,6 @@ from components.registry.pod import (
     PodArgs,
     pod_spec,
 )
-from components.registry.side_servers import REDIRECT_PORT
 from components.registry.user_rules import ProxyUser
 from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
 from settings.schema import IngressSettings, RegistrySettings, WebhookSettings
@@ -144,7 +143,7 @@ class Registry(pulumi.ComponentResource):
                 metadata=kubernetes.meta.v1.ObjectMetaArgs(
                     name=f"{NAME}-{purpose}" if mutable else None,
                     namespace=self.namespace,
-                    labels=LABELS,
+                    labels=REGISTRY_LABELS,
                 ),
                 immutable=not mutable,
                 string_data=files,
@@ -231,14 +230,14 @@ class Registry(pulumi.ComponentResource):
         policies = [*policies, registry_policy(self._name, connections, checked)]
         return kubernetes.apps.v1.Deployment(
             f"{self._name}-deployment",
-            metadata={"name": NAME, "namespace": self.namespace, "labels": LABELS},
+            metadata={"name": NAME, "namespace": self.namespace, "labels": REGISTRY_LABELS},
             spec={
                 "replicas": args.settings.replicas,
-                "selector": {"match_labels": LABELS},
+                "selector": {"match_labels": REGISTRY_LABELS},
                 "strategy": {"rolling_update": {"max_surge": 1, "max_unavailable": 0}},
                 "template": {
                     "metadata": {
-                        "labels": LABELS,
+                        "labels": REGISTRY_LABELS,
                         "annotations": {"registry/auth-proxy": self._proxy_checksum()},
                     },
                     "spec": pod_spec(
@@ -269,12 +268,12 @@ class Registry(pulumi.ComponentResource):
             metadata={
                 "name": NAME,
                 "namespace": self.namespace,
-                "labels": LABELS,
+                "labels": REGISTRY_LABELS,
                 # The awaiter sleeps 10 s after the pods are ready.
                 "annotations": SKIP_AWAIT,
             },
             spec={
-                "selector": LABELS,
+                "selector": REGISTRY_LABELS,
                 "ports": [
                     {"name": name, "port": port, "target_port": name, "protocol": "TCP"}
                     for name, port in (("http", PORT), ("redirect", REDIRECT_PORT))
@@ -286,7 +285,7 @@ class Registry(pulumi.ComponentResource):
     def _disruption_budget(self) -> None:
         kubernetes.policy.v1.PodDisruptionBudget(
             f"{self._name}-disruption-budget",
-            metadata={"name": NAME, "namespace": self.namespace, "labels": LABELS},
-            spec={"max_unavailable": 1, "selector": {"match_labels": LABELS}},
+            metadata={"name": NAME, "namespace": self.namespace, "labels": REGISTRY_LABELS},
+            spec={"max_unavailable": 1, "selector": {"match_labels": REGISTRY_LABELS}},
             opts=self._child,
         )

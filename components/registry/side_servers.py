@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.registry.caddy import BODY, error, error_routes, matches, respond
+from components.caddy import BODY, error, error_routes, matches, respond
+from components.network import MAINTENANCE_PORT, METRICS_PORT, PROBE_PORT, REDIRECT_PORT
 from components.registry.oci_routes import FORGET_PATH
 from components.registry.user_rules import ProxyUser, authenticate
-
-REDIRECT_PORT = 5080
-"""The port that redirects every request to HTTPS."""
-
-PROBE_PORT = 5081
-"""The port for the kubelet."""
-
-MAINTENANCE_PORT = 5082
-"""The port for the maintenance, which deletes what no image needs."""
-
-METRICS_PORT = 5083
-"""The port for Prometheus."""
 
 METRICS_PATH = "/metrics"
 """The path of the registry's metrics, here and where it serves them."""

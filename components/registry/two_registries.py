@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.registry.caddy import matches
+from components.caddy import matches
 from components.registry.oci_routes import Operation
 from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS, use
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.caddy import error, matches
 from components.credentials import PASSWORD_HASH_PARAMETERS
-from components.registry.caddy import error, matches
 from components.registry.oci_routes import NAME
 
 REPOSITORY = "{http.regexp.route.repository}"

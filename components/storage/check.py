@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.metadata import labels
+from components.network import STORAGE_CHECK_LABELS
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_job
 from components.storage.storage import StorageConnection
 from scripts.storage.check_storage import TOTAL_SECONDS
 from scripts.storage.storage_errors import NEW_SECONDS
-
-LABELS = labels("storage-check")
-"""The labels of the check's pod, which may reach the storage as the registry may."""
 
 PULL_SECONDS = 70
 """How long the pull of the script's image may take."""
@@ -54,7 +51,7 @@ class StorageCheck(pulumi.ComponentResource):
             name,
             ScriptJobArgs(
                 namespace=args.namespace,
-                labels=LABELS,
+                labels=STORAGE_CHECK_LABELS,
                 image=args.image,
                 script="storage.check_storage",
                 arguments=[

@@ -15,7 +15,7 @@ import pulumi_digitalocean as digitalocean
 
 from scripts.shared.s3 import Bucket, Key
 from scripts.storage.storage_errors import NEW_SECONDS
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 
 Hook = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 """What the engine calls before it creates a resource."""
@@ -71,7 +71,7 @@ def _accepts(spaces: Bucket) -> bool:
         return True
 
 
-def report_others(access: Access) -> Hook:
+def report_others(access: CloudAccess) -> Hook:
     """Return a hook that reports the keys that have the same name as a new one.
 
     Only the response to its creation has a key's secret, so an update that is killed at that moment
@@ -101,7 +101,7 @@ def report_others(access: Access) -> Hook:
     return report
 
 
-def _keys(access: Access, name: str) -> list[tuple[str, str]]:
+def _keys(access: CloudAccess, name: str) -> list[tuple[str, str]]:
     """Return the access keys of the account's storage keys of a name, and when they were created.
 
     https://docs.digitalocean.com/reference/api/reference/spaces-keys/

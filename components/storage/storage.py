@@ -10,10 +10,10 @@ import pulumi_digitalocean as digitalocean
 import pulumi_random as random
 
 from components.storage.new_key import report_others, wait_for_key
-from settings.credentials import Access
-from settings.place import place, require_same_place
-from settings.problems import explained_errors
+from settings.credentials import CloudAccess
+from settings.problems import explained
 from settings.storage import S3Settings, SpacesSettings
+from settings.storage_place import place, require_same_place
 
 ABORT_UPLOADS_AFTER_DAYS = 1
 """The registry's own purge deletes objects, not the open parts of an upload."""
@@ -89,7 +89,7 @@ class SpaceArgs:
     """
 
     settings: SpacesSettings
-    access: Access
+    access: CloudAccess
     key_name: str
     rotation: int
 
@@ -138,7 +138,7 @@ class Space(pulumi.ComponentResource):
         )
         record = pulumi.create_urn("record", "pulumi:index:Stash")
         self.bucket = pulumi.Output.all(space.name, space.region, record).apply(
-            explained_errors()(lambda actual: self._same(args, *actual))
+            explained(lambda actual: self._same(args, *actual))
         )
         key = digitalocean.SpacesKey(
             f"{name}-key",

@@ -26,7 +26,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.cloud.delays import Delays
 from sandbox.cloud.domains import Domains
-from sandbox.cloud.keys import ApiError, Body, Keys, NotFoundError
+from sandbox.cloud.key import Body
+from sandbox.cloud.keys import ApiError, Keys, NotFoundError
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.cloud.key import Key
+
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-
-    from sandbox.cloud.keys import Key
 
 
 class Delays:

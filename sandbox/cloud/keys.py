@@ -15,16 +15,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.cloud.delays import Delays
+from sandbox.cloud.key import Body, Key
 from sandbox.cloud.policies import FULL_ACCESS, SCOPED, Grant, has_full_access, policy
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-
-Body = dict[str, Any]
-"""A JSON object of the API."""
 
 LIMIT = 200
 """Keys of one account: https://docs.digitalocean.com/products/spaces/details/limits/"""
@@ -67,29 +65,6 @@ class NotFoundError(ApiError):
     def __init__(self) -> None:
         message = "The resource you were accessing could not be found."
         super().__init__(HTTPStatus.NOT_FOUND, message)
-
-
-@dataclass
-class Key:
-    """One storage key; only the IAM server has its secret.
-
-    Attributes:
-        user: The IAM user behind it.
-        name: Chosen by its owner.
-        access_key: Its public half.
-        grants: Buckets with a permission each, in their original order.
-        created_at: UTC, in the format of RFC 3339.
-    """
-
-    user: str
-    name: str
-    access_key: str
-    grants: list[Grant]
-    created_at: str
-
-    def public(self) -> Body:
-        """Return the key as the API shows it."""
-        return {key: value for key, value in asdict(self).items() if key != "user"}
 
 
 @dataclass

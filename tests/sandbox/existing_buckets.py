@@ -24,7 +24,7 @@ from components.registry.config import credentials_file
 from sandbox.build import toolchain
 from sandbox.enclosure.enclosure import enter
 from sandbox.layout import REGION
-from settings.place import Place, url
+from settings.storage_place import Place, url
 from tests.pinned_tools import MINIO
 from tests.sandbox.helpers import ROOT, Result, Sandbox, eventually
 

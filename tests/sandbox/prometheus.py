@@ -11,7 +11,7 @@ from urllib.parse import quote
 import yaml
 
 from components.monitoring.monitoring import METRICS_PATHS
-from components.registry.side_servers import METRICS_PORT
+from components.network import METRICS_PORT
 from sandbox.build import images, toolchain
 from tests.pinned_tools import KUBE_STATE_METRICS, PROMETHEUS, PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox.helpers import Sandbox, eventually

@@ -11,7 +11,7 @@ import pytest
 
 from components.monitoring.alerts import alert_groups
 from components.monitoring.monitoring import METRICS_PATHS
-from components.registry.side_servers import METRICS_PORT
+from components.network import METRICS_PORT
 from sandbox.build import images
 from tests.pinned_tools import PROMETHEUS_OPERATOR_CRDS
 from tests.sandbox import prometheus

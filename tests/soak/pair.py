@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from components.credentials import hash_password
-from components.registry.auth_proxy import PORT, auth_proxy_config
+from components.network import PORT
+from components.registry.auth_proxy import auth_proxy_config
 from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS
 from components.registry.user_rules import ProxyUser
 from tests.soak.servers import START_SECONDS, free_port

@@ -29,7 +29,7 @@ def test_an_archive_holds_the_program_and_its_documentation_only(files: dict[str
     assert {name.split("/")[0] for name in files} == {
         *(".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Pulumi.yaml"),
         *("README.md", "SECURITY.md"),
-        *("__main__.py", "components", "docs", "examples", "foundation.py", "outputs.py"),
+        *("__main__.py", "components", "docs", "examples", "prerequisites.py", "outputs.py"),
         *("policy", "preflight", "requirements-policy.txt", "requirements.txt", "scripts"),
         "settings",
     }

@@ -24,7 +24,7 @@ from components import private_registry
 from preflight.cluster import Cluster
 from preflight.routers import Served
 from settings import Settings
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 from tests.unit.program.engine import Engine
 
 ROOT = Path(__file__).parents[3]
@@ -158,10 +158,10 @@ def _run(
 
 
 def _check(
-    settings: Settings, access: Access, cluster: Cluster, stack: str
+    settings: Settings, access: CloudAccess, cluster: Cluster, stack: str
 ) -> tuple[str, list[Served]]:
     assert isinstance(settings, Settings)
-    assert isinstance(access, Access)
+    assert isinstance(access, CloudAccess)
     assert isinstance(cluster, Cluster)
     assert stack == f"organization/{PROJECT}/dev"
     return CLUSTER_UID, []

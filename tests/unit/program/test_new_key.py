@@ -18,7 +18,7 @@ from components import providers
 from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
 from scripts.shared.s3 import Key, sign
-from settings.credentials import Access, find_access
+from settings.credentials import CloudAccess, find_access
 from tests.unit.odd_servers import ODD, OddServer
 from tests.unit.program.clock import Clock
 from tests.unit.program.conftest import CONFIG, Run
@@ -197,7 +197,7 @@ def test_keys_are_reported_before_each_creation_of_one(
 ) -> None:
     tokens: list[str] = []
 
-    def report(access: Access) -> Hook:
+    def report(access: CloudAccess) -> Hook:
         tokens.append(access.token)
         return report_others(access)
 

@@ -12,7 +12,7 @@ import pytest
 
 from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
-from preflight.ownership import guard
+from preflight.ownership import refuse_existing
 from settings import Settings
 from settings.problems import Problem
 
@@ -33,7 +33,7 @@ def create(monkeypatch: pytest.MonkeyPatch) -> Create:
         callbacks.append(callback)
 
     monkeypatch.setattr(pulumi, "ResourceHook", hook)
-    guard(SETTINGS, CLUSTER, STACK)
+    refuse_existing(SETTINGS, CLUSTER, STACK)
 
     def create(kind: str = "Namespace", api_version: str = "v1", **metadata: Any) -> None:
         args = pulumi.ResourceHookArgs(
@@ -141,7 +141,7 @@ def test_objects_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten namespaces with pull Secrets would be ten pauses, in which nothing else goes on."""
     hooks: list[Any] = []
     monkeypatch.setattr(pulumi, "ResourceHook", lambda _name, hook, _opts: hooks.append(hook))
-    guard(SETTINGS, CLUSTER, STACK)
+    refuse_existing(SETTINGS, CLUSTER, STACK)
     together = threading.Barrier(3, timeout=60)
 
     def metadata(*_: object) -> None:
@@ -163,13 +163,13 @@ def test_objects_are_watched_but_patches_and_other_providers_resources(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pulumi, "ResourceHook", lambda *_: "hook")
-    watch = guard(SETTINGS, CLUSTER, STACK)
+    add_hook = refuse_existing(SETTINGS, CLUSTER, STACK)
 
     def hooks(type_: str) -> Any:
         resource: Any = None
         opts = pulumi.ResourceOptions(protect=True)
         args = pulumi.ResourceTransformationArgs(resource, type_, "x", {}, opts)
-        result = watch(args)
+        result = add_hook(args)
         assert result is None or result.opts.protect, "other options stay"
         return result.opts.hooks if result else None
 

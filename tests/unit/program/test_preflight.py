@@ -16,7 +16,7 @@ from preflight.cluster import INGRESSES, Cluster
 from preflight.errors import NotReadyError
 from preflight.routers import Served
 from settings import Settings
-from settings.credentials import Access, find_access
+from settings.credentials import CloudAccess, find_access
 from settings.problems import Problem, SettingsError
 
 S3 = {
@@ -83,7 +83,7 @@ def in_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
 
 
-def access(**kubernetes: str) -> Access:
+def access(**kubernetes: str) -> CloudAccess:
     config = {f"kubernetes:{key}": value for key, value in kubernetes.items()}
     access, problems = find_access(config, {})
     assert not problems
@@ -232,7 +232,7 @@ def test_an_object_that_does_not_exist_has_no_metadata(kubectl: Kubectl) -> None
 
 @pytest.mark.usefixtures("kubectl")
 def test_a_token_that_is_not_ready_stops_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Access) -> None:
+    def refuse(_: CloudAccess) -> None:
         raise NotReadyError(Problem("digitalocean:token", "", "unknown token", "another"))
 
     monkeypatch.setattr(preflight, "check_token", refuse)

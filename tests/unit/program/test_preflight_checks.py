@@ -15,7 +15,7 @@ from preflight import check
 from preflight.cluster import Cluster
 from preflight.routers import Served
 from settings import Settings
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 from settings.problems import Problem, SettingsError
 from tests.unit.program.conftest import ROOT
 from tests.unit.program.test_preflight import (
@@ -75,7 +75,7 @@ def test_a_preview_says_all_that_would_stop_an_update(
 @pytest.mark.usefixtures("kubectl")
 def test_the_token_that_is_checked_is_the_configured_one(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = access()
-    tokens: list[Access] = []
+    tokens: list[CloudAccess] = []
     monkeypatch.setattr(preflight, "check_token", tokens.append)
     check(Settings.model_validate({"hostname": "a.b"}), reached, Cluster.of(reached), "a/b/c")
     assert tokens == [reached]
@@ -83,7 +83,7 @@ def test_the_token_that_is_checked_is_the_configured_one(monkeypatch: pytest.Mon
 
 @pytest.mark.usefixtures("kubectl")
 def test_the_zone_that_is_checked_is_the_configured_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(reached: Access, zone: str) -> list[Problem]:
+    def refuse(reached: CloudAccess, zone: str) -> list[Problem]:
         return [Problem("dns.zone", zone, f"{type(reached).__name__} {zone}", "another")]
 
     monkeypatch.setattr(preflight, "check_zone", refuse)
@@ -110,14 +110,14 @@ def test_identity_record_and_guard_are_of_what_was_checked(
     stub("cluster_identifier", "an identifier")
     stub("record", "a record")
     monkeypatch.setattr(pulumi.Output, "all", both := mock.Mock())
-    stub("guard", guarded := mock.Mock())
+    stub("refuse_existing", guarded := mock.Mock())
     assert preflight.run(settings, reached, cluster, "a/b/c")[1] is guarded
     both.assert_called_once_with("an identifier", "a record")
     assert calls == {
         "check": (settings, reached, cluster, "a/b/c"),
         "cluster_identifier": ("1234",),
         "record": (settings, reached, cluster, own),
-        "guard": (settings, cluster, "a/b/c"),
+        "refuse_existing": (settings, cluster, "a/b/c"),
     }
 
 

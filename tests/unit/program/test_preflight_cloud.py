@@ -12,7 +12,7 @@ import pytest
 
 from preflight.cloud import check_token, check_zone
 from preflight.errors import NotReadyError
-from settings.credentials import Access, find_access
+from settings.credentials import CloudAccess, find_access
 from settings.problems import Problem
 from tests.unit.conftest import Golden
 
@@ -31,7 +31,7 @@ class Api:
     def ask_for_zone(self) -> list[Problem]:
         return check_zone(self._access("hunter2"), "example.com")
 
-    def _access(self, token: str) -> Access:
+    def _access(self, token: str) -> CloudAccess:
         config = {
             "digitalocean:apiEndpoint": f"http://127.0.0.1:{self.port}/",
             "digitalocean:token": token,

@@ -12,11 +12,11 @@ import pytest
 
 from preflight.cluster import Cluster
 from preflight.errors import NotReadyError
-from preflight.record import comparison
+from preflight.record import refuse_losses
 from preflight.routers import Served
 from settings import Settings, load
-from settings.place import place
 from settings.problems import Problem, SettingsError
+from settings.storage_place import place
 from tests.unit.conftest import Golden
 from tests.unit.program import conftest
 from tests.unit.program.conftest import CLUSTER_UID, CONFIG, PROJECT, Run, refusal
@@ -47,7 +47,7 @@ def compare(
     old: dict[str, Any] | None, namespace: str = "registry", served: Sequence[str] = ()
 ) -> None:
     settings = Settings.model_validate({**CONFIG, "namespace": namespace})
-    comparison(settings, ACCESS, Cluster("", ()), serving(*served))(old)
+    refuse_losses(settings, ACCESS, Cluster("", ()), serving(*served), old)
 
 
 def serving(*namespaces: str) -> list[Served]:
@@ -106,7 +106,7 @@ def test_images_that_were_copied_may_be_left_where_they_were() -> None:
     moved = "https://nyc3.digitaloceanspaces.com/registry-*"
     settings = Settings.model_validate({**CONFIG, "storage": {**S3, "movedFrom": moved}})
     before = {**RECORDED, "storage": {**SPACE, "onDestroy": "retain"}}
-    comparison(settings, ACCESS, Cluster("", ()), [])(before)
+    refuse_losses(settings, ACCESS, Cluster("", ()), [], before)
 
 
 def test_a_namespace_with_what_people_created_is_not_replaced(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from settings import Settings, SettingsError, load
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 from settings.problems import Problem
 from tests.unit.program.conftest import PROJECT
 from tests.unit.settings.pulumi_config import PulumiConfig, Secret
@@ -26,14 +26,14 @@ S3 = {
 
 def load_stack(
     config: PulumiConfig, environment: Mapping[str, str] | None = None
-) -> tuple[Settings, Access]:
+) -> tuple[Settings, CloudAccess]:
     environment = TOKEN if environment is None else environment
     return load(config.texts(), config.secret_keys(), environment, PROJECT)
 
 
 def loaded(
     values: Mapping[str, Any], environment: Mapping[str, str] | None = None
-) -> tuple[Settings, Access]:
+) -> tuple[Settings, CloudAccess]:
     return load_stack(PulumiConfig(values), environment)
 
 

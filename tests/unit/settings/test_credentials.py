@@ -11,14 +11,14 @@ import pytest
 from pydantic.alias_generators import to_camel
 
 from settings import load
-from settings.credentials import DECIDED_HERE, Access, find_access, missing_access
+from settings.credentials import DECIDED_HERE, CloudAccess, find_access, missing_access
 from settings.problems import Problem, SettingsError
 from tests.unit.conftest import Golden
 
 KUBECONFIG = "apiVersion: v1\nkind: Config\n"
 
 
-def reached(**config: str) -> Access:
+def reached(**config: str) -> CloudAccess:
     access, problems = find_access(keys(config), {})
     assert not problems
     return access

@@ -13,11 +13,11 @@ from components.providers import account_provider, cluster_provider, spaces_prov
 from preflight.cluster import Cluster
 from scripts.client.why_missing import why_missing
 from settings import Settings
-from settings.credentials import Access
+from settings.credentials import CloudAccess
 
 
-def foundation(
-    settings: Settings, access: Access, cluster: Cluster
+def prerequisites(
+    settings: Settings, access: CloudAccess, cluster: Cluster
 ) -> tuple[PrivateRegistryArgs, pulumi.ResourceOptions]:
     """Check and create what comes before the registry; return what it is made of.
 
@@ -30,13 +30,13 @@ def foundation(
         SettingsError: With everything that is in the way.
     """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    identifier, guard = preflight.run(settings, access, cluster, stack)
+    identifier, refuse_existing = preflight.run(settings, access, cluster, stack)
     addresses = preflight.dns_addresses(settings, cluster)
     kubernetes = cluster_provider(access, identifier)
     namespace = registry_namespace(
         settings.namespace,
         stack,
-        pulumi.ResourceOptions(provider=kubernetes, transformations=[guard]),
+        pulumi.ResourceOptions(provider=kubernetes, transformations=[refuse_existing]),
     )
     providers: list[pulumi.ProviderResource] = [kubernetes]
     if settings.storage.kind == "spaces":
@@ -55,4 +55,4 @@ def foundation(
             why_missing, settings.tls.mode, settings.hostname, settings.namespace, cluster.told
         ),
     )
-    return args, pulumi.ResourceOptions(providers=providers, transformations=[guard])
+    return args, pulumi.ResourceOptions(providers=providers, transformations=[refuse_existing])

@@ -9,7 +9,7 @@ from urllib.request import Request as Sent
 import pulumi
 import pytest
 
-from components.ingress import from_here, report_ingress
+from components.ingress import reachability, report_ingress
 from scripts.shared import registry_client
 from settings.tls import TlsCertManager, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
 from tests.unit.odd_servers import ODD, OddServer
@@ -20,7 +20,7 @@ from tests.unit.servers import Request, Result, Serve
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(from_here, "time", clock := Clock())
+    monkeypatch.setattr(reachability, "time", clock := Clock())
     return clock
 
 
@@ -82,7 +82,7 @@ def test_a_registry_that_does_not_respond_is_a_warning(
         done.wait()
         return REGISTRY
 
-    monkeypatch.setattr(from_here, "TIMEOUT_SECONDS", 0.02)
+    monkeypatch.setattr(reachability, "TIMEOUT_SECONDS", 0.02)
     url = serve(respond)
     report_ingress(f"{url}/v2/", TlsNone(), str)
     done.set()

@@ -12,7 +12,7 @@ from settings.keys import Keys
 from settings.problems import SECRET, Problem, shown
 
 
-class Placement:
+class Misplaced:
     """Puts values where they were meant to be, so that they are checked there too.
 
     Args:

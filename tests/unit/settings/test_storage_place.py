@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from settings.place import place, require_same_place, url
 from settings.problems import SettingsError
 from settings.storage import S3Settings, SpacesSettings
+from settings.storage_place import place, require_same_place, url
 from tests.unit.conftest import Golden
 from tests.unit.program.modes import S3
 
