@@ -53,64 +53,63 @@ def check_token(access: CloudAccess) -> None:
 
     Whether the token may create keys shows only when one is created.
 
-    Args:
-        access: The token.
-
     Raises:
         NotReadyError: The token is refused, or the API does not respond.
     """
-    try:
-        _get(access, "v2/spaces/keys?per_page=1")
-    except urllib.error.HTTPError as error:
-        refusal = _REFUSALS.get(error.code) or _no_response(access, f"HTTP status {error.code}")
-        raise NotReadyError(refusal) from None
+    status = _status(access, "v2/spaces/keys?per_page=1")
+    if status != 200:
+        raise NotReadyError(_refusal(access, status))
 
 
 def check_zone(access: CloudAccess, zone: str) -> list[Problem]:
     """Check that the zone is a domain of the account: this program creates records only.
 
-    Args:
-        access: The token.
-        zone: The domain.
-
     Raises:
-        NotReadyError: The API does not respond.
+        NotReadyError: The token is unknown, or the API does not respond.
     """
-    try:
-        _get(access, f"v2/domains/{zone}")
-    except urllib.error.HTTPError as error:
-        if error.code in _ZONE_REFUSALS:
-            expected, fix = _ZONE_REFUSALS[error.code]
-            return [Problem("dns.zone", f'"{zone}"', expected, fix.format(zone=zone))]
-        if error.code == 401:
-            raise NotReadyError(_REFUSALS[401]) from None
-        raise NotReadyError(_no_response(access, f"HTTP status {error.code}")) from None
+    status = _status(access, f"v2/domains/{zone}")
+    if status in _ZONE_REFUSALS:
+        expected, fix = _ZONE_REFUSALS[status]
+        return [Problem("dns.zone", f'"{zone}"', expected, fix.format(zone=zone))]
+    if status != 200:
+        raise NotReadyError(_refusal(access, status))
     return []
 
 
-def _get(access: CloudAccess, path: str) -> None:
-    """Ask the API for what is at a path.
+def get(access: CloudAccess, path: str) -> bytes:
+    """Return what DigitalOcean's API has at a path.
 
     Raises:
-        NotReadyError: The API does not respond.
-        urllib.error.HTTPError: It refuses; closed.
+        urllib.error.HTTPError: It refuses.
+        OSError, http.client.HTTPException: It does not respond.
+        ValueError: The token cannot be sent, which is in the error's text.
     """
     # Joined as the provider joins it: https://github.com/digitalocean/godo/blob/main/godo.go
-    url = urljoin(access.api_endpoint, path)
+    request = urllib.request.Request(urljoin(access.api_endpoint, path))  # noqa: S310 (the user's own setting)
+    # Not sent to where a redirect leads.
+    request.add_unredirected_header("Authorization", f"Bearer {access.token}")
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 (likewise)
+        body: bytes = response.read()
+    return body
+
+
+def _status(access: CloudAccess, path: str) -> int:
+    """Return the status of the API's response; raises NotReadyError if there is none."""
     try:
-        request = urllib.request.Request(url)  # noqa: S310 (the user's own setting)
-        # Not sent to where a redirect leads.
-        request.add_unredirected_header("Authorization", f"Bearer {access.token}")
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 (likewise)
-            pass
+        get(access, path)
     except urllib.error.HTTPError as error:
-        error.close()
-        raise
+        with error:
+            return error.code
     except (OSError, http.client.HTTPException) as error:
         raise NotReadyError(_no_response(access, getattr(error, "reason", error))) from None
     except ValueError:
-        # The error's own text has the token in it, which holds a line break.
+        # The token holds a line break.
         raise NotReadyError(_REFUSALS[401]) from None
+    return 200
+
+
+def _refusal(access: CloudAccess, status: int) -> Problem:
+    return _REFUSALS.get(status) or _no_response(access, f"HTTP status {status}")
 
 
 def _no_response(access: CloudAccess, reason: object) -> Problem:

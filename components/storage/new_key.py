@@ -6,13 +6,13 @@ import asyncio
 import http.client
 import json
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode, urljoin
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from preflight.cloud import get
 from scripts.shared.s3 import Bucket, Key
 from scripts.storage.storage_errors import NEW_SECONDS
 from settings.credentials import CloudAccess
@@ -21,9 +21,6 @@ Hook = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 """What the engine calls before it creates a resource."""
 
 POLL_SECONDS = 2
-
-API_SECONDS = 10
-"""How long the API may take to respond; it usually does within a second."""
 
 
 def wait_for_key(spaces: digitalocean.Provider, region: str) -> Hook:
@@ -109,15 +106,10 @@ def _keys(access: CloudAccess, name: str) -> list[tuple[str, str]]:
     Raises:
         OSError, http.client.HTTPException, ValueError: They cannot be listed.
     """
-    query = urlencode({"name": name, "per_page": 200})
-    url = urljoin(access.api_endpoint, f"v2/spaces/keys?{query}")
-    request = urllib.request.Request(url)  # noqa: S310 - the user's own setting
-    # Not sent to where a redirect leads.
-    request.add_unredirected_header("Authorization", f"Bearer {access.token}")
-    with urllib.request.urlopen(request, timeout=API_SECONDS) as response:  # noqa: S310 - likewise
-        listed = response.read()
+    path = f"v2/spaces/keys?{urlencode({'name': name, 'per_page': 200})}"
+    listed = get(access, path)
     try:
         keys = [key for key in json.loads(listed)["keys"] if key["name"] == name]
         return [(key["access_key"], key["created_at"]) for key in keys]
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise ValueError(f"{url} is no list of keys") from None
+        raise ValueError(f"{urljoin(access.api_endpoint, path)} is no list of keys") from None

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple, TypeVar
-from urllib.parse import quote, urlsplit
-from xml.etree import ElementTree
+from typing import TypeVar
+from urllib.parse import quote
 
 from scripts.shared.listing import Entry, ListingError, parse_page
-from scripts.shared.s3 import NOTHING, Bucket
+from scripts.shared.response import Response
+from scripts.shared.s3 import NOTHING, Bucket, connect, exchange
 
 REQUEST_SECONDS = 60
 """How long the storage may be silent."""
@@ -38,26 +38,11 @@ BATCH = 2000
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Read = Callable[[http.client.HTTPResponse], bytes]
 
 
 class StorageError(Exception):
     """The storage did not do what it was asked for."""
-
-
-class Response(NamedTuple):
-    """The response to one request.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Names in small letters.
-        body: All of it; empty where it was hashed instead.
-        sha256: The body's hash, in hexadecimal.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    sha256: str
 
 
 class Objects:
@@ -130,15 +115,15 @@ class Objects:
 
     def sha256(self, key: str) -> str | None:
         """Return the hash of an object's content, which may be large; None if there is none."""
-        response = self._call("GET", key, accepted=(200, 404), keep=False)
-        return response.sha256 if response.status == 200 else None
+        response = self._call("GET", key, accepted=(200, 404), read=_hash)
+        return response.body.decode() if response.status == 200 else None
 
     def head(self, key: str) -> Entry | None:
         """Return what a listing says of an object, in whole seconds; None if there is none."""
         response = self._call("HEAD", key, accepted=(200, 404))
         if response.status == 404:
             return None
-        headers = response.headers
+        headers = {name.lower(): value for name, value in response.headers.items()}
         try:
             size, modified = int(headers["content-length"]), _seconds(headers["last-modified"])
             return Entry(key, size, modified, headers["etag"].strip('"'))
@@ -165,7 +150,9 @@ class Objects:
         if size <= PART_BYTES:
             self._finish("PUT", target, headers=headers)
             return
-        upload = {"uploadId": _text(self._call("POST", target, query={"uploads": ""}), "UploadId")}
+        upload = {
+            "uploadId": _element(self._call("POST", target, query={"uploads": ""}), "UploadId")
+        }
         parts = []
         for number, start in enumerate(range(0, size, PART_BYTES), 1):
             last = min(start + PART_BYTES, size) - 1
@@ -175,7 +162,7 @@ class Objects:
                 headers={**headers, "x-amz-copy-source-range": f"bytes={start}-{last}"},
                 query={**upload, "partNumber": str(number)},
             )
-            etag = _text(part, "ETag")
+            etag = _element(part, "ETag")
             parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
         body = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
         self._finish("POST", target, query=upload, body=body)
@@ -184,7 +171,7 @@ class Objects:
         """Send a request that may fail although its status is 200."""
         response = self._call(method, key, **request)  # type: ignore[arg-type] # passed through
         if re.search(rb"<Error[\s>]", response.body):
-            raise StorageError(f"{method} {key}: {response.body[:300].decode(errors='replace')}")
+            raise StorageError(f"{method} {key}: {response.excerpt()}")
         return response
 
     def _call(
@@ -196,7 +183,7 @@ class Objects:
         headers: Mapping[str, str] = NOTHING,
         body: bytes = b"",
         accepted: tuple[int, ...] = (200, 204),
-        keep: bool = True,
+        read: Read = http.client.HTTPResponse.read,
     ) -> Response:
         """Send one signed request, again while the server is busy or the connection breaks.
 
@@ -207,7 +194,7 @@ class Objects:
             headers: Names in small letters.
             body: What to send.
             accepted: The accepted statuses.
-            keep: Whether to return the body.
+            read: Returns what the response has as its body.
 
         Raises:
             StorageError: On another status, or if there was no response.
@@ -215,11 +202,10 @@ class Objects:
         url = self._bucket.url("" if key is None else self._prefix + key, query)
         for pause in (*RETRY_SECONDS, None):
             try:
-                response = self._send(method, url, headers, body, keep)
+                response = self._send(method, url, headers, body, read)
                 if response.status in accepted and not _says_nothing(method, response):
                     return response
-                excerpt = response.body[:300].decode(errors="replace")
-                message = f"{method} {url}: {response.status} {excerpt}"
+                message = f"{method} {url}: {response.status} {response.excerpt()}"
                 if response.status < 500 and response.status != 429:
                     break
             except (OSError, http.client.HTTPException) as error:
@@ -230,30 +216,16 @@ class Objects:
         raise StorageError(message)
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, keep: bool
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, read: Read
     ) -> Response:
-        parts = urlsplit(url)
         if not hasattr(self._local, "connection"):
-            secure = parts.scheme == "https"
-            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            self._local.connection = kind(parts.hostname or "", parts.port, timeout=REQUEST_SECONDS)
+            self._local.connection = connect(url, REQUEST_SECONDS)
             self._connections.append(self._local.connection)
-        connection: http.client.HTTPConnection = self._local.connection
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, target, body, self._bucket.signed(method, url, body, headers))
-        stream = connection.getresponse()
-        content, hashed = [], hashlib.sha256()
-        while chunk := stream.read(2**20):
-            hashed.update(chunk)
-            if keep or stream.status != 200:
-                content.append(chunk)
-        if stream.length:
-            # Read in pieces, a body that was cut short raises nothing.
-            raise http.client.IncompleteRead(b"", stream.length)
-        received = {name.lower(): value for name, value in stream.getheaders()}
-        if "date" in received:
-            self.now = _seconds(received["date"])
-        return Response(stream.status, received, b"".join(content), hashed.hexdigest())
+        signed = self._bucket.signed(method, url, body, headers)
+        response = exchange(self._local.connection, method, url, signed, body, read)
+        if "date" in response.headers:
+            self.now = _seconds(response.headers["date"])
+        return response
 
 
 def _says_nothing(method: str, response: Response) -> bool:
@@ -265,13 +237,23 @@ def _says_nothing(method: str, response: Response) -> bool:
     return method == "GET" and response.status == 404 and not said
 
 
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
+def _element(response: Response, name: str) -> str:
+    if not (text := response.element(name)):
+        raise StorageError(f"expected an element {name} from the storage: {response.excerpt()}")
+    return text
 
 
-def _text(response: Response, name: str) -> str:
-    root = ElementTree.fromstring(response.body)  # noqa: S314 - the storage is trusted
-    return next((child.text or "" for child in root.iter() if _name(child) == name), "")
+def _hash(stream: http.client.HTTPResponse) -> bytes:
+    """Return the hash of a response's content, or all of another response."""
+    if stream.status != 200:
+        return stream.read()
+    hashed = hashlib.sha256()
+    while chunk := stream.read(2**20):
+        hashed.update(chunk)
+    if stream.length:
+        # Read in pieces, a body that was cut short raises nothing.
+        raise http.client.IncompleteRead(b"", stream.length)
+    return hashed.hexdigest().encode()
 
 
 def _seconds(date: str) -> float:

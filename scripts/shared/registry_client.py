@@ -17,9 +17,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping
-from email.message import Message
 from types import MappingProxyType
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
+
+from scripts.shared.response import EXCERPT, Response
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 MANIFESTS = (
@@ -45,33 +46,12 @@ PAGE_SIZE = 1000
 """Names in a page of a list; the registry's own limit of repositories:
 https://distribution.github.io/distribution/about/configuration/#catalog"""
 
-EXCERPT = 300
-"""How much of a response is shown, in characters."""
-
 
 class RegistryError(Exception):
     """The registry did not work; says which request failed, and its response.
 
     Its cause, if it has one, is the error that came instead of a response.
     """
-
-
-class Response(NamedTuple):
-    """A response of the registry.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Their names in any case.
-        body: All of it.
-    """
-
-    status: int
-    headers: Message
-    body: bytes
-
-    def excerpt(self) -> str:
-        """Return the beginning of the body, as text."""
-        return self.body[:EXCERPT].decode(errors="replace").strip()
 
 
 def send(

@@ -9,15 +9,17 @@ import configparser
 import hashlib
 import hmac
 import http.client
-import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote, urlencode, urlsplit
+
+from scripts.shared.response import Response
 
 REQUEST_SECONDS = 10
 """How long one response may take."""
@@ -38,26 +40,6 @@ class Key:
 
     access: str
     secret: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Response:
-    """A server's response.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The headers, with names in lower case.
-        body: The whole body.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def element(self, name: str) -> str:
-        """Return the text of the body's first XML element of a name; empty if there is none."""
-        match = re.search(rf"<{name}>([^<]*)</{name}>", self.body.decode(errors="replace"))
-        return match[1] if match else ""
 
 
 def sign(
@@ -91,32 +73,48 @@ def sign(
     return {**sent, "authorization": f"{ALGORITHM} {fields}"}
 
 
-def send(
-    method: str, url: str, headers: Mapping[str, str] = NOTHING, body: bytes = b""
+def connect(url: str, seconds: float) -> http.client.HTTPConnection:
+    """Return a connection to a URL's server, which may be silent for so many seconds."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=seconds)
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] = NOTHING,
+    body: bytes = b"",
+    read: Callable[[http.client.HTTPResponse], bytes] = http.client.HTTPResponse.read,
 ) -> Response:
     """Send one request, and return its response, which may be a redirect.
 
     Args:
+        connection: A connection to the URL's server.
         method: The HTTP method.
         url: The quoted URL.
         headers: All headers; without a signature the request is anonymous.
         body: The body to send.
+        read: Returns what the response has as its body, from all that comes.
 
     Raises:
         OSError: If there was no response.
         http.client.HTTPException: If the response was not one of HTTP.
     """
     parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=REQUEST_SECONDS)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection.request(method, target, body, dict(headers))
-        response = connection.getresponse()
-        received = {name.lower(): value for name, value in response.getheaders()}
-        return Response(response.status, received, response.read())
-    finally:
-        connection.close()
+    connection.request(method, target, body, dict(headers))
+    response = connection.getresponse()
+    return Response(response.status, response.headers, read(response))
+
+
+def send(
+    method: str, url: str, headers: Mapping[str, str] = NOTHING, body: bytes = b""
+) -> Response:
+    """Send one request by a connection of its own; as :func:`exchange`."""
+    with closing(connect(url, REQUEST_SECONDS)) as connection:
+        return exchange(connection, method, url, headers, body)
 
 
 def read_key(path: Path) -> Key:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from scripts.shared.listing import ListingError, Page, parse_page
-from scripts.shared.s3 import NOTHING, Bucket, Response, read_key, send
+from scripts.shared.response import Response
+from scripts.shared.s3 import NOTHING, Bucket, read_key, send
 from scripts.storage.storage_errors import NEW_SECONDS, Diagnosis, UnusableStorageError
 
 TOTAL_SECONDS = 50

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from scripts.shared.s3 import Bucket, Response, speaks_other_scheme
+from scripts.shared.response import Response
+from scripts.shared.s3 import Bucket, speaks_other_scheme
 
 NETWORK_SECONDS = 10
 """How long to retry what may pass by itself: DNS and network policies follow a new pod with a

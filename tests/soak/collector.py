@@ -15,7 +15,8 @@ from scripts.maintenance import fuse, repair, sample, walk
 from scripts.maintenance.maintain import Maintenance, Task
 from scripts.maintenance.plan import Times
 from scripts.maintenance.registry_pods import Pods
-from scripts.shared.objects import Objects, Response, StorageError
+from scripts.shared.objects import Objects, StorageError
+from scripts.shared.response import Response
 from scripts.shared.s3 import NOTHING, Bucket, read_key
 from tests.soak.rules import RETENTION, TIMES
 from tests.soak.servers import BUCKET, PASSWORD, REGION, LoopbackPods

@@ -11,7 +11,8 @@ from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, swep
 from scripts.maintenance.references import References
 from scripts.maintenance.state import Unlinked
 from scripts.maintenance.walk import Walk
-from scripts.shared.registry_client import OCTETS, Registry, RegistryError, Response
+from scripts.shared.registry_client import OCTETS, Registry, RegistryError
+from scripts.shared.response import Response
 from tests.unit.scripts.fake_bucket import FakeBucket, Image
 
 HOUR = 3600

@@ -243,6 +243,17 @@ def test_a_large_object_is_copied_in_parts(
     assert server.stored["k3s/b"].count(b"<PartNumber>") == 3
 
 
+def test_an_upload_without_an_id_is_not_gone_on_with(
+    server: Server, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part for no upload is an object of its own to some servers: the target, cut short."""
+    monkeypatch.setattr("scripts.shared.objects.PART_BYTES", 3)
+    server.failures = ["<R></R>"]
+    with pytest.raises(StorageError, match="expected an element UploadId"):
+        objects.copy("a", "b", 7)
+    assert len(server.requests) == 1
+
+
 def test_a_small_object_is_copied_at_once(server: Server, objects: Objects) -> None:
     server.stored = {"k3s/a": b"content"}
     objects.copy("a", "b", 7)

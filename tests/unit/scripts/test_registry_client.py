@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scripts.shared.registry_client import EXCERPT, Registry, RegistryError, send
+from scripts.shared.registry_client import Registry, RegistryError, send
+from scripts.shared.response import EXCERPT
 from tests.unit.odd_servers import ENDLESS, ODD, PARKED, OddServer
 from tests.unit.program.conftest import ROOT
 from tests.unit.servers import Request, Result, Serve
