@@ -25,7 +25,7 @@ class MaintenanceSettings(Section):
 
     enabled: Flag = True
     schedule: Schedule = "17 * * * *"
-    collect: Flag = False
+    collect: Flag = True
     keep_days: Annotated[Positive, Field(le=365)] = 7
 
 

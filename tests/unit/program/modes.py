@@ -109,11 +109,10 @@ MODES: dict[str, dict[str, Any]] = {
         }
     },
     "maintenance-off": {"maintenance": {"enabled": False}},
-    "maintenance-collect": {
-        "maintenance": {"schedule": "0 3 * * *", "collect": True, "keepDays": 30}
+    "maintenance-looks": {
+        "maintenance": {"schedule": "0 3 * * *", "collect": False, "keepDays": 30}
     },
     "retention": {
-        "maintenance": {"collect": True},
         "retention": {
             "dryRun": False,
             "untaggedDays": 14,

@@ -10,12 +10,12 @@ from settings.problems import Problem
 from tests.unit.settings.helpers import GOOD, loaded, problems
 
 
-def test_by_default_nothing_is_ever_deleted() -> None:
+def test_by_default_only_what_clients_have_deleted_goes_after_a_week() -> None:
     settings, _ = loaded(GOOD)
     assert settings.retention.dry_run
     assert settings.retention.untagged_days is None
     assert settings.retention.rules == {}
-    assert not settings.maintenance.collect
+    assert settings.maintenance.collect
     assert settings.maintenance.keep_days == 7
 
 
@@ -34,8 +34,7 @@ def test_rules_are_read_by_name() -> None:
         "releases": {**RULE, "days": 30, "matching": ["^v[0-9]", "stable"]},
         "rest": {"repositories": ["*"], "days": 1},
     }
-    collect = {"maintenance": {"collect": True}}
-    settings, _ = loaded({**GOOD, **collect, "retention": {"dryRun": "false", "rules": rules}})
+    settings, _ = loaded({**GOOD, "retention": {"dryRun": "false", "rules": rules}})
     releases, rest = settings.retention.rules.values()
     assert (releases.last, releases.days, releases.matching) == (10, 30, ["^v[0-9]", "stable"])
     assert (rest.last, rest.days, rest.matching) == (None, 1, [])
@@ -125,7 +124,7 @@ def test_a_maintenance_that_is_refused_is_not_missed_as_well() -> None:
 
 @pytest.mark.parametrize("key", ["enabled", "collect"])
 def test_rules_that_delete_need_a_maintenance_that_does(key: str) -> None:
-    off = {**GOOD, "maintenance": {"collect": True, key: False}}
+    off = {**GOOD, "maintenance": {key: False}}
     assert loaded({**off, "retention": {"rules": {"a": RULE}}})[0].retention.dry_run
     (problem,) = problems({**off, "retention": {"dryRun": False, "rules": {"a": RULE}}})
     expected = "expected true: the maintenance deletes what retention lets go"
