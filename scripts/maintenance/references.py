@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import re
 import sys
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from scripts.maintenance.keys import DIGEST, OWN
@@ -81,6 +82,10 @@ class Manifest(NamedTuple):
 
 class _OddError(Exception):
     """A manifest is not understood; says why, without any of its content."""
+
+
+_UNREADABLE = (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError, _OddError)
+"""What reading raises of something that :class:`References` has not written."""
 
 
 def digests(content: bytes) -> list[str]:
@@ -205,19 +210,26 @@ class References:
         self._known: dict[str, Manifest] = {}
         self._changed: set[str] = set()
         self.unreadable: list[str] = []
-        for key, lines in objects.each(self._load, map(_key, _SHARDS)):
-            if lines is None:
+        # One after the other, line by line: all of their texts would take as much as the rest.
+        for key in map(_key, _SHARDS):
+            content = objects.get(key)
+            if content is None:
+                continue
+            try:
+                with gzip.open(io.BytesIO(content)) as lines:
+                    known = dict(map(_manifest, lines))
+            except (
+                OSError,
+                EOFError,
+                zlib.error,
+                ValueError,
+                TypeError,
+                RecursionError,
+                _OddError,
+            ):
                 self.unreadable.append(key)
-            self._known.update(lines or {})
-
-    def _load(self, key: str) -> tuple[str, dict[str, Manifest] | None]:
-        content = self._objects.get(key)
-        if content is None:
-            return key, {}
-        try:
-            return key, dict(_manifests(gzip.decompress(content)))
-        except (OSError, EOFError, zlib.error, ValueError, TypeError, RecursionError, _OddError):
-            return key, None
+            else:
+                self._known.update(known)
 
     def get(self, digest: str) -> Manifest | None:
         """Return what a manifest refers to; None if it must be read."""
@@ -249,12 +261,11 @@ class References:
         self._changed.clear()
 
 
-def _manifests(text: bytes) -> Iterator[tuple[str, Manifest]]:
-    for line in text.splitlines():
-        digest, *lists, subject, odd, checked = json.loads(line)
-        layers, children, foreign, others = (tuple(map(_digest, values)) for values in lists)
-        manifest = Manifest(layers, children, foreign, others, sys.intern(subject), odd, checked)
-        yield _digest(digest), manifest
+def _manifest(line: bytes) -> tuple[str, Manifest]:
+    digest, *lists, subject, odd, checked = json.loads(line)
+    layers, children, foreign, others = (tuple(map(_digest, values)) for values in lists)
+    manifest = Manifest(layers, children, foreign, others, sys.intern(subject), odd, checked)
+    return _digest(digest), manifest
 
 
 def _shard(digest: str) -> str:
