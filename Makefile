@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test test-long check reference mutation actionlint zizmor checkov dry-run conformance upgrade gate soak faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -28,6 +28,9 @@ check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff check --quiet .
 	$(VENV)/mypy .
 	$(VENV)/pytest tests/unit
+
+reference: venv ## write README's settings, Pulumi.yaml, the JSON schema and the package's inputs from settings/
+	@$(VENV)/python -m reference
 
 mutation: venv ## change the program in one place at a time; the unit tests must notice (BASE=<revision>: files changed since)
 	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement tests/mutation/requirements.txt

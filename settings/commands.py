@@ -52,12 +52,7 @@ def leaves(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, object]]:
 
 
 def fix_command(path: KeyPath, right: object) -> str:
-    """Return the command that gives a key the right value.
-
-    Args:
-        path: The key.
-        right: The value; None removes the key.
-    """
+    """Return the command that gives a key the right value; None removes it."""
     remove = _command("rm", path)
     if right is None:
         return remove
@@ -68,12 +63,7 @@ def fix_command(path: KeyPath, right: object) -> str:
 
 
 def set_command(path: Sequence[str | int], value: object = Ask.VALUE) -> str:
-    """Return the command that sets a key to one value.
-
-    Args:
-        path: The key.
-        value: The value, not a secret.
-    """
+    """Return the command that sets a key to one value, which is no secret."""
     if isinstance(value, Ask):
         return _command("set", path, value.value)
     text = value if isinstance(value, str) else json.dumps(value)
@@ -89,12 +79,7 @@ def set_command(path: Sequence[str | int], value: object = Ask.VALUE) -> str:
 
 
 def secret_command(path: KeyPath, source: KeyPath | None = None) -> str:
-    """Return the command that sets a secret key, without showing the value.
-
-    Args:
-        path: The key.
-        source: The key that holds the value; None asks for the value.
-    """
+    """Return the command that sets a secret key from another, or asks for it; it shows nothing."""
     command = _command("set", path, "--secret")
     return f"{_command('get', source)} | {command}" if source else command
 

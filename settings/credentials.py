@@ -21,7 +21,7 @@ API_ENDPOINT = "https://api.digitalocean.com"
 SPACES_ENDPOINT = "https://{{.Region}}.digitaloceanspaces.com"
 """Both from https://www.pulumi.com/registry/packages/digitalocean/installation-configuration/"""
 
-_PROVIDERS = {"digitalocean": digitalocean.ProviderArgs, "kubernetes": kubernetes.ProviderArgs}
+PROVIDERS = {"digitalocean": digitalocean.ProviderArgs, "kubernetes": kubernetes.ProviderArgs}
 
 DECIDED_HERE = {
     *("cluster_identifier", "enable_config_map_mutable", "enable_secret_mutable"),
@@ -30,6 +30,12 @@ DECIDED_HERE = {
     *("render_yaml_to_directory", "always_render"),
 }
 """Arguments of the Kubernetes provider that this program depends on, and sets itself."""
+
+SECRETS = ("digitalocean:token", "digitalocean:spacesSecretKey")
+"""The keys that must be encrypted; a kubeconfig must be, if it is no path."""
+
+CONTENTS = r"[\n{]"
+"""What the contents of a kubeconfig have, and no path of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,20 +79,15 @@ class CloudAccess:
 def find_access(
     config: Mapping[str, str], environment: Mapping[str, str]
 ) -> tuple[CloudAccess, list[Problem]]:
-    """Read the providers' configuration keys; they come before the environment.
+    """Read the providers' configuration keys, which come before the environment.
 
-    Args:
-        config: The stack's configuration: ``namespace:key`` to text.
-        environment: The process's environment.
-
-    Returns:
-        What was found, and the keys that no provider has or whose values no provider takes.
+    Return what was found, and the keys that no provider has or whose values no provider takes.
     """
     problems: list[Problem] = []
-    arguments: dict[str, dict[str, Any]] = {name: {} for name in _PROVIDERS}
+    arguments: dict[str, dict[str, Any]] = {name: {} for name in PROVIDERS}
     for key, text in config.items():
         package, _, name = key.partition(":")
-        if package in _PROVIDERS:
+        if package in PROVIDERS:
             value = _value(package, name, text)
             if isinstance(value, Problem):
                 problems.append(value)
@@ -106,50 +107,42 @@ def find_access(
 
 
 def missing_access(access: CloudAccess, environment: Mapping[str, str]) -> list[Problem]:
-    """Return what is missing to create a Space.
-
-    Args:
-        access: What was found.
-        environment: The process's environment.
-    """
+    """Return what is missing to create a Space."""
+    secret = access.digitalocean.get("spaces_secret_key")
+    somewhere = secret or environment.get("SPACES_SECRET_ACCESS_KEY")
     problems = []
     if not access.token:
-        problems.append(
-            Problem(
-                "digitalocean:token",
-                "(not set)",
-                "expected a DigitalOcean API token, here or as DIGITALOCEAN_TOKEN in the shell",
-                "pulumi config set --secret digitalocean:token",
-            )
+        expected = "expected a DigitalOcean API token, here or as DIGITALOCEAN_TOKEN in the shell"
+        problems.append(_unset("--secret digitalocean:token", expected))
+    if access.has_spaces_key and not somewhere:
+        expected = (
+            "expected the secret of the Spaces key digitalocean:spacesAccessId, here or as "
+            "SPACES_SECRET_ACCESS_KEY in the shell"
         )
-    secret = access.digitalocean.get("spaces_secret_key")
-    if access.has_spaces_key and not (secret or environment.get("SPACES_SECRET_ACCESS_KEY")):
-        problems.append(
-            Problem(
-                "digitalocean:spacesSecretKey",
-                "(not set)",
-                "expected the secret of the Spaces key digitalocean:spacesAccessId, here or as "
-                "SPACES_SECRET_ACCESS_KEY in the shell",
-                "pulumi config set --secret digitalocean:spacesSecretKey",
-            )
-        )
+        problems.append(_unset("--secret digitalocean:spacesSecretKey", expected))
     if secret and not access.has_spaces_key:
-        problems.append(
-            Problem(
-                "digitalocean:spacesAccessId",
-                "(not set)",
-                "expected the ID of the Spaces key whose secret is digitalocean:spacesSecretKey",
-                "pulumi config set digitalocean:spacesAccessId",
-            )
-        )
+        expected = "expected the ID of the Spaces key whose secret is digitalocean:spacesSecretKey"
+        problems.append(_unset("digitalocean:spacesAccessId", expected))
     return problems
+
+
+def _unset(arguments: str, expected: str) -> Problem:
+    fix = f"pulumi config set {arguments}"
+    return Problem(arguments.split()[-1], "(not set)", expected, fix)
+
+
+def provider_keys(package: str) -> dict[str, Any]:
+    """Return the keys that a provider has, with the type of each."""
+    return {
+        to_camel(name): get_args(parameter.annotation)[0]
+        for name, parameter in inspect.signature(PROVIDERS[package]).parameters.items()
+    }
 
 
 def _value(package: str, name: str, text: str) -> object:
     """Return a key's value as the provider takes it, or what is wrong with it."""
     key = f"{package}:{name}"
-    parameters = inspect.signature(_PROVIDERS[package]).parameters
-    known = [to_camel(parameter) for parameter in parameters]
+    known = provider_keys(package)
     remove = f"pulumi config rm {key}"
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
@@ -163,7 +156,7 @@ def _value(package: str, name: str, text: str) -> object:
         return Problem(key, text, "this program decides it", remove)
     if key == "kubernetes:kubeconfig":
         return _kubeconfig(text)
-    expected = get_args(parameters[to_snake(name)].annotation)[0]
+    expected = known[name]
     if expected is str:
         return text
     try:

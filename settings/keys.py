@@ -1,4 +1,4 @@
-"""Which keys there are."""
+"""Which keys there are, in all kinds of their sections."""
 
 from __future__ import annotations
 
@@ -10,107 +10,11 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from settings.commands import KeyPath, leaves
+from settings.model import Settings
 from settings.section import Section, kinds
 
 _ANY = "<name>"
 """Stands for the names that a user chooses."""
-
-
-class Keys:
-    """The keys of all settings, in all kinds of their sections.
-
-    Args:
-        model: The model of all settings.
-
-    Attributes:
-        kinds: The sections that have kinds: the name of the key that tells the kind, and the kinds
-            by what it holds.
-    """
-
-    kinds: dict[str, tuple[str, dict[str, type[Section]]]]
-
-    def __init__(self, model: type[Section]) -> None:
-        self._fields = list(_walk(model, ()))
-        self.kinds = {
-            name: (str(field.discriminator), kinds(field))
-            for name, field in model.aliases().items()
-            if field.discriminator
-        }
-
-    def below(self, path: Sequence[str | int]) -> list[str]:
-        """Return the names of the keys in a section; none for anything else."""
-        depth = len(path)
-        names = [
-            str(key[depth]) for key, _ in self._fields if len(key) > depth and _match(key, path)
-        ]
-        return list(dict.fromkeys(names))
-
-    def contains(self, path: KeyPath) -> bool:
-        """Return whether a key is known, in any kind of its section."""
-        return not {path[-1], _ANY}.isdisjoint(self.below(path[:-1]))
-
-    def nearest(self, path: KeyPath) -> KeyPath | None:
-        """Return the known key that a path resembles most, if any."""
-        # The name of a key without its section, if only one section has it.
-        matches = {key for key, _ in self._fields if key[-1:] == path and _ANY not in key}
-        if len(matches) == 1:
-            return matches.pop()
-        nearest: KeyPath = ()
-        for part in path:
-            names = {name.lower(): name for name in self.below(nearest)}
-            # Below a list there are indexes only.
-            if _ANY in names or (not names and isinstance(part, int)):
-                nearest = (*nearest, part)
-            elif close := difflib.get_close_matches(str(part).lower(), names, n=1):
-                nearest = (*nearest, names[close[0]])
-            else:
-                return None
-        return nearest
-
-    def of_word(self, path: KeyPath, word: str) -> dict[str, str]:
-        """Return the key of a section that takes a word, with its value; none if none does."""
-        return {
-            str(key[-1]): choice
-            for key, field in self._fields
-            for choice in get_args(field.annotation)
-            if _match(key, path) and len(key) == len(path) + 1
-            if isinstance(choice, str) and choice.lower() == word.lower()
-        }
-
-    def is_secret(self, path: KeyPath) -> bool:
-        """Return whether a key, or the one that it is part of, holds a secret."""
-        return any(
-            field.repr is False and len(key) <= len(path) and _match(key, path)
-            for key, field in self._fields
-        )
-
-    def hidden(self, values: Mapping[str, object], encrypted: Iterable[str]) -> set[str]:
-        """Return the top-level keys whose values must not be shown.
-
-        The engine does not tell which key of an encrypted section holds the secret. Where one is
-        set that always is a secret, it is taken to be that one.
-
-        Args:
-            values: The values by key, nested as they are configured.
-            encrypted: The top-level keys that hold secrets.
-        """
-        return {
-            key
-            for key in encrypted
-            if not any(self.is_secret(path) for path, _ in leaves((key,), values.get(key)))
-        }
-
-    def of_location(self, location: Sequence[str | int]) -> KeyPath:
-        """Return the key that pydantic locates.
-
-        It adds the kind of a section to the section's name, marks bad names in a mapping, and calls
-        a field whose default is refused by its name in Python.
-        """
-        first, *rest = [part for part in location if part != "[key]"]
-        top = to_camel(str(first))
-        if rest and top in self.kinds:
-            del rest[0]
-        return (top, *rest)
 
 
 def _walk(kind: Any, path: tuple[str, ...]) -> Iterator[tuple[KeyPath, FieldInfo]]:  # noqa: ANN401 - any annotation
@@ -123,6 +27,92 @@ def _walk(kind: Any, path: tuple[str, ...]) -> Iterator[tuple[KeyPath, FieldInfo
     else:
         for part in get_args(kind):
             yield from _walk(part, path)
+
+
+_FIELDS = list(_walk(Settings, ()))
+
+KINDS: dict[str, tuple[str, dict[str, type[Section]]]] = {
+    name: (str(field.discriminator), kinds(field))
+    for name, field in Settings.aliases().items()
+    if field.discriminator
+}
+"""The sections that have kinds: the key that tells the kind, and the kinds by what it holds."""
+
+
+def below(path: Sequence[str | int]) -> list[str]:
+    """Return the names of the keys in a section; none for anything else."""
+    depth = len(path)
+    names = [str(key[depth]) for key, _ in _FIELDS if len(key) > depth and _match(key, path)]
+    return list(dict.fromkeys(names))
+
+
+def is_known(path: KeyPath) -> bool:
+    """Return whether there is a key, in any kind of its section."""
+    return not {path[-1], _ANY}.isdisjoint(below(path[:-1]))
+
+
+def nearest(path: KeyPath) -> KeyPath | None:
+    """Return the known key that a path resembles most, if any."""
+    # The name of a key without its section, if only one section has it.
+    matches = {key for key, _ in _FIELDS if key[-1:] == path and _ANY not in key}
+    if len(matches) == 1:
+        return matches.pop()
+    found: KeyPath = ()
+    for part in path:
+        names = {name.lower(): name for name in below(found)}
+        # Below a list there are indexes only.
+        if _ANY in names or (not names and isinstance(part, int)):
+            found = (*found, part)
+        elif close := difflib.get_close_matches(str(part).lower(), names, n=1):
+            found = (*found, names[close[0]])
+        else:
+            return None
+    return found
+
+
+def of_word(path: KeyPath, word: str) -> dict[str, str]:
+    """Return the key of a section that takes a word, with its value; none if none does."""
+    return {
+        str(key[-1]): choice
+        for key, field in _FIELDS
+        for choice in get_args(field.annotation)
+        if _match(key, path) and len(key) == len(path) + 1
+        if isinstance(choice, str) and choice.lower() == word.lower()
+    }
+
+
+def is_secret(path: KeyPath) -> bool:
+    """Return whether a key, or the one that it is part of, holds a secret."""
+    return any(
+        field.repr is False and len(key) <= len(path) and _match(key, path)
+        for key, field in _FIELDS
+    )
+
+
+def hidden(values: Mapping[str, object], encrypted: Iterable[str]) -> set[str]:
+    """Return those of the encrypted top-level keys whose values must not be shown.
+
+    The engine does not tell which key of an encrypted section holds the secret. Where one is
+    set that always is a secret, it is taken to be that one.
+    """
+    return {
+        key
+        for key in encrypted
+        if not any(is_secret(path) for path, _ in leaves((key,), values.get(key)))
+    }
+
+
+def of_location(location: Sequence[str | int]) -> KeyPath:
+    """Return the key that pydantic locates.
+
+    It adds the kind of a section to the section's name, marks bad names in a mapping, and calls
+    a field whose default is refused by its name in Python.
+    """
+    first, *rest = [part for part in location if part != "[key]"]
+    top = to_camel(str(first))
+    if rest and top in KINDS:
+        del rest[0]
+    return (top, *rest)
 
 
 def _match(key: KeyPath, path: Sequence[str | int]) -> bool:

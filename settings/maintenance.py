@@ -13,36 +13,35 @@ from settings.types import Label, RepositoryPattern
 
 
 class MaintenanceSettings(Section):
-    """The CronJob that looks after the storage.
-
-    Attributes:
-        enabled: Whether there is one.
-        schedule: When it runs, in UTC:
-            https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
-        collect: Whether it deletes what no image needs.
-        keep_days: For how many days that is kept, and can be restored.
-    """
+    """The CronJob that looks after the storage."""
 
     enabled: Flag = True
+    """Show the storage's usage, [find lost images](docs/maintenance.md) and remember what tags
+    name."""
     schedule: Schedule = "17 * * * *"
+    """When, in UTC, as a [cron
+    schedule](https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#schedule-syntax)
+    such as `0 3 * * *` or `@daily`."""
     collect: Flag = True
+    """[Delete what no image has needed](docs/maintenance.md#collection) for `keepDays`; otherwise
+    the CronJob only looks."""
     keep_days: Annotated[Positive, Field(le=365)] = 7
+    """For how many days what no image needs is kept, and can be restored."""
 
 
 class RetentionRule(Section):
-    """Which tags of some repositories stay: those that any clause keeps.
-
-    Attributes:
-        repositories: The repositories.
-        last: How many images stay that were pushed last; None if that keeps none.
-        days: For how many days after its push a tag stays; None if that keeps none.
-        matching: Regular expressions of tags that stay, whatever precedes or follows the match.
-    """
+    """Which tags of some repositories stay: those that any clause keeps."""
 
     repositories: ListOf[RepositoryPattern]
+    """The repositories: `team/app`, all below `team/*`, or `*` for all. With one of the next three:
+    without one, no tag would stay."""
     last: Positive | None = None
+    """How many images stay that were pushed last."""
     days: Positive | None = None
+    """For how many days after its push a tag stays."""
     matching: ListOf[TagPattern] = []  # noqa: RUF012 - pydantic copies it
+    """Regular expressions of tags that stay, such as `^v[0-9]`, with anything before or after the
+    match; `.*` keeps all."""
 
     @field_validator("repositories")
     @classmethod
@@ -59,18 +58,15 @@ class RetentionRule(Section):
 
 
 class RetentionSettings(Section):
-    """Which tags and manifests stay.
-
-    Attributes:
-        dry_run: Whether the maintenance only shows which tags the rules would delete.
-        untagged_days: For how many days manifests stay that no tag holds; None for ever.
-        rules: The rules by name. The one with the most specific pattern decides; without one, all
-            tags stay.
-    """
+    """Which tags and manifests stay."""
 
     dry_run: Flag = True
+    """Only show what the [rules](docs/maintenance.md#retention) and `untaggedDays` would delete."""
     untagged_days: Positive | None = None
+    """For how many days manifests stay that no tag holds; forever, if it is not set."""
     rules: Annotated[dict[Label, RetentionRule], NAMED] = {}  # noqa: RUF012 - pydantic copies it
+    """Rules by name. The one with the most specific pattern for a repository decides; without one,
+    all its tags stay."""
 
     @field_validator("rules")
     @classmethod

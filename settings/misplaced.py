@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from settings import keys
 from settings.commands import KeyPath, dotted, fix_command, leaves, secret_command, set_command
-from settings.keys import Keys
 from settings.problems import SECRET, Problem, shown
 
 
@@ -19,17 +19,15 @@ class Misplaced:
         texts: The configuration by top-level key, as the engine passes it.
         values: What it stands for; changed.
         encrypted: The top-level keys that hold secrets; those that get one are added.
-        keys: The known keys.
     """
 
     def __init__(
-        self, texts: Mapping[str, str], values: dict[str, Any], encrypted: set[str], keys: Keys
+        self, texts: Mapping[str, str], values: dict[str, Any], encrypted: set[str]
     ) -> None:
         self._texts = texts
         self._values = values
         self._encrypted = encrypted
         self._hidden = keys.hidden(values, encrypted)
-        self._keys = keys
 
     def problems(self) -> list[Problem]:
         """Put all values in place, and return what was wrong."""
@@ -49,7 +47,7 @@ class Misplaced:
                 continue
             commands = [
                 secret_command(path)
-                if name in self._hidden or self._keys.is_secret(path)
+                if name in self._hidden or keys.is_secret(path)
                 else set_command(path, content)
                 for path, content in leaves((name,), value)
             ]
@@ -63,10 +61,10 @@ class Misplaced:
     def _words(self) -> Iterator[Problem]:
         """Find sections that are no objects; a word that only one key takes is meant for it."""
         for path, value in list(self._walk(())):
-            names = self._keys.below(path)
+            names = keys.below(path)
             if not names or isinstance(value, dict) or value in (None, ""):
                 continue
-            right = self._keys.of_word(path, str(value))
+            right = keys.of_word(path, str(value))
             self._at(path[:-1])[path[-1]] = right
             yield Problem(
                 dotted(path),
@@ -78,12 +76,12 @@ class Misplaced:
     def _misplaced(self) -> Iterator[Problem]:
         """Find unknown keys, and move their values to those that they were meant for."""
         for path, value in list(self._walk(())):
-            if not self._keys.contains(path):
+            if not keys.is_known(path):
                 yield self._move(path, value)
 
     def _kinds(self) -> Iterator[Problem]:
         """Find sections without a kind that have keys of another kind than the first."""
-        for name, (tag, kinds) in self._keys.kinds.items():
+        for name, (tag, kinds) in keys.KINDS.items():
             section = self._values.get(name) or {}
             first, *others = kinds
             strange = section.keys() - kinds[first].aliases().keys()
@@ -101,7 +99,7 @@ class Misplaced:
         """Yield all keys with their values, but those inside of unknown keys."""
         for name, value in self._at(path).items():
             yield (*path, name), value
-            if isinstance(value, dict) and self._keys.below((*path, name)):
+            if isinstance(value, dict) and keys.below((*path, name)):
                 yield from self._walk((*path, name))
 
     def _at(self, path: KeyPath) -> dict[str | int, Any]:
@@ -114,9 +112,9 @@ class Misplaced:
         moves = [
             (source, target, content)
             for source, content in leaves(path, value)
-            if (target := self._keys.nearest(_wanted(source)))
+            if (target := keys.nearest(_wanted(source)))
         ]
-        secret = path[0] in self._hidden or any(self._keys.is_secret(x) for _, x, _ in moves)
+        secret = path[0] in self._hidden or any(keys.is_secret(x) for _, x, _ in moves)
         commands = []
         for source, target, content in moves:
             if place := self._put(target, content):
@@ -129,7 +127,7 @@ class Misplaced:
         if moves:
             reason = f"{_reason(moves[0][0])} {', '.join(dotted(x) for _, x, _ in moves)}"
         else:
-            reason = f"unknown key; known are {', '.join(self._keys.below(path[:-1]))}"
+            reason = f"unknown key; known are {', '.join(keys.below(path[:-1]))}"
         # What resembles no key may be a secret under a wrong name.
         text = shown(value) if moves else "[not shown]"
         return Problem(

@@ -30,44 +30,32 @@ from settings.types import Label, NamedUser, Namespace, User
 
 
 class Settings(Section):
-    """All settings of this program; each is a key of the stack's configuration.
-
-    Attributes:
-        hostname: The name by which clients reach the registry.
-        namespace: The namespace that is created for the registry.
-        admin_user: The user who may push and pull everything.
-        pull_user: The user who may only pull, and everything.
-        users: More users by name, and what they may push and pull.
-        rotation: The generation of all passwords and keys; a greater one makes new ones. Passwords
-            of the generation before stay valid.
-        storage: Where images are kept.
-        registry: The workload.
-        ingress: How requests reach the registry.
-        tls: Who terminates TLS, and with which certificate.
-        dns: How the hostname leads to the ingress controller.
-        nodes: How the cluster's nodes pull.
-        pull_secrets: How pods pull on nodes that are not configured to.
-        webhooks: Who is notified of pushes and deletes, by name.
-        maintenance: The CronJob that looks after the storage.
-        retention: Which tags and manifests stay.
-        monitoring: Metrics for Prometheus.
-        scripts: The pods that run one of scripts/.
-    """
+    """All settings of this program; each is a key of the stack's configuration."""
 
     hostname: Hostname
+    """The name by which clients reach the registry, such as `registry.example.com`."""
     namespace: Namespace = "registry"
+    """The Kubernetes namespace that is created for the registry."""
     admin_user: User = "admin"
+    """The user who may push and pull everything."""
     pull_user: User = "pull"
-    users: Annotated[dict[NamedUser, UserSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
+    """The user who may only pull, and everything, such as the cluster's nodes."""
     rotation: Positive = 1
+    """The generation of all passwords and keys. A greater one makes [new
+    ones](docs/operations.md#change-every-secret); passwords of the generation before stay valid."""
+    users: Annotated[dict[NamedUser, UserSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
+    """More users by name, and [what they may do](docs/ingress.md#who-may-do-what)."""
     storage: Annotated[SpacesSettings | S3Settings, Field(discriminator="kind")] = SpacesSettings()
+    """Where images are kept."""
     registry: RegistrySettings = RegistrySettings()
     ingress: IngressSettings = IngressSettings()
     tls: Annotated[TlsSettings, Field(discriminator="mode")] = TlsSecret()
+    """Who terminates TLS, and with [which certificate](docs/ingress.md#who-terminates-tls)."""
     dns: DnsSettings = DnsSettings()
     nodes: NodesSettings = NodesSettings()
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
     webhooks: Annotated[dict[Label, WebhookSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
+    """Who is notified of [changes](docs/operations.md#webhooks), by name."""
     maintenance: MaintenanceSettings = MaintenanceSettings()
     retention: RetentionSettings = RetentionSettings()
     monitoring: MonitoringSettings = MonitoringSettings()

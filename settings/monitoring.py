@@ -7,12 +7,10 @@ from settings.types import Label
 
 
 class MonitoringSettings(Section):
-    """Metrics for Prometheus.
-
-    Attributes:
-        enabled: Whether pods serve metrics, and there are alerts and a dashboard.
-        namespace: The namespace of Prometheus's pods, which alone reach the metrics.
-    """
+    """Metrics for Prometheus."""
 
     enabled: Flag = False
+    """Serve metrics, and tell Prometheus's operator of them, of alerts and of [a
+    dashboard](docs/monitoring.md)."""
     namespace: Label = "monitoring"
+    """The namespace of Prometheus's pods, which alone reach the metrics."""

@@ -19,10 +19,6 @@ https://doc.traefik.io/traefik/reference/routing-configuration/http/routing/rule
 
 
 def parent_domain(hostname: str) -> str:
-    """Return the domain that a hostname is probably a name of; itself, if it is one.
-
-    Args:
-        hostname: Such as registry.example.com, or example.com, whose parent nobody has.
-    """
+    """Return the domain that a hostname is probably a name of; example.com is its own."""
     parent = hostname.partition(".")[2]
     return parent if "." in parent else hostname

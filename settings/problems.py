@@ -16,8 +16,8 @@ import pulumi
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from settings import keys
 from settings.commands import Ask, KeyPath, dotted, fix_command, leaves, secret_command
-from settings.keys import Keys
 from settings.section import FixableError
 
 _Args = ParamSpec("_Args")
@@ -105,21 +105,17 @@ def shown(value: object) -> str:
 
 
 def problems_of(
-    error: ValidationError, values: Mapping[str, Any], keys: Keys, hidden: set[str]
+    error: ValidationError, values: Mapping[str, Any], hidden: set[str]
 ) -> list[Problem]:
-    """Return what pydantic refuses, in terms of configuration keys.
+    """Return what pydantic refuses of some values, in terms of configuration keys.
 
-    Args:
-        error: What pydantic refuses.
-        values: The values by key, nested as they are configured.
-        keys: The known keys.
-        hidden: The top-level keys whose values must not be shown.
+    Values of the hidden ones among the top-level keys are not shown.
     """
     problems = []
     renamed: dict[KeyPath, KeyPath] = {}
     for detail in error.errors():
         path = keys.of_location(detail["loc"])
-        refused = _explained(detail, path, keys)
+        refused = _explained(detail, path)
         path = refused.key or path
         value = _configured(values, path)
         if detail["loc"][-1] == "[key]":
@@ -144,7 +140,7 @@ def problems_of(
     return problems
 
 
-def _explained(detail: ErrorDetails, path: KeyPath, keys: Keys) -> FixableError:
+def _explained(detail: ErrorDetails, path: KeyPath) -> FixableError:
     """Return what pydantic refuses as an error that knows the right value, if there is one."""
     context = detail.get("ctx", {})
     match detail["type"]:
@@ -154,7 +150,7 @@ def _explained(detail: ErrorDetails, path: KeyPath, keys: Keys) -> FixableError:
         case "missing":
             return FixableError("expected it to be set")
         case "extra_forbidden":
-            tag, kinds = keys.kinds[str(path[0])]
+            tag, kinds = keys.KINDS[str(path[0])]
             names = [name for name, kind in kinds.items() if path[1] in kind.aliases()]
             return FixableError(f"expected with {tag} {' or '.join(names)} only", None)
         case "literal_error":

@@ -25,15 +25,15 @@ from settings.types import (
 
 
 class Resources(Section):
-    """What the scheduler reserves for one registry pod.
-
-    Attributes:
-        cpu: Cores; a request only, there is no limit.
-        memory: Bytes, in binary units.
-    """
+    """What the scheduler reserves for one registry pod."""
 
     cpu: Cpu = "50m"
+    """What the scheduler reserves for the registry in each pod: cores, such as `1`, or thousandths
+    of one, such as `50m`. There is no limit; its process for manifests and the auth proxy have the
+    same each."""
     memory: Memory = "128Mi"
+    """The memory that is reserved for the registry in each pod, in bytes with a binary unit; the
+    two others have 32Mi each."""
 
 
 CHUNK_BYTES = 10 * 2**20
@@ -45,25 +45,23 @@ that it takes at a time (docs/performance.md); the rest is room for listings."""
 
 
 class RegistrySettings(Section):
-    """The registry's workload.
-
-    Attributes:
-        image: CNCF distribution, 3.1.2 or newer.
-        replicas: Pods; two or more are spread over nodes.
-        parallel_uploads: Layers that may be uploaded to one pod at a time; more wait. It sets the
-            registry's memory limit. Each user who may push has a place of its own.
-        redirect: Whether clients download layers from the S3 server itself, which they must reach.
-        read_only: Refuse pushes and deletes.
-        proxy_image: Caddy, 2.11.0 or newer, the auth proxy in the same pod.
-        resources: What the scheduler reserves for the registry in each pod.
-    """
+    """The registry's workload."""
 
     image: RegistryImage = "docker.io/library/registry:3.1.2"
+    """CNCF distribution, 3.1.2 or newer."""
     replicas: Annotated[Number, Field(ge=1, le=20)] = 1
+    """Pods; two or more are spread over nodes."""
     parallel_uploads: Annotated[Number, Field(ge=1, le=1000)] = 16
+    """Layers that may be uploaded to one pod at a time; more wait. It sets the registry's memory
+    limit, and is more than [the users who may push](docs/ingress.md#who-may-do-what), each of whom
+    has a place."""
     redirect: Flag = False
+    """Let clients [download layers from the storage
+    itself](docs/ingress.md#downloads-past-the-registry), which they must reach."""
     read_only: Flag = False
+    """Refuse pushes and deletes, such as [while images move](docs/storage.md#move-the-images)."""
     proxy_image: ProxyImage = "docker.io/library/caddy:2.11.9"
+    """Caddy, 2.11.0 or newer, the auth proxy in the same pod."""
     resources: Resources = Resources()
 
     @property
@@ -93,17 +91,14 @@ def _memory_limit_mib(parallel_uploads: int) -> int:
 
 
 class UserSettings(Section):
-    """What one more user may do.
-
-    Attributes:
-        push: The repositories that the user may push to and delete from: ``team-a/app`` is one,
-            ``team-a/*`` are all below ``team-a/``, ``*`` are all.
-        pull: The repositories that the user may pull from, written likewise. Those of `push` are
-            always among them.
-    """
+    """What one more user may do."""
 
     push: ListOf[RepositoryPattern] = []  # noqa: RUF012 - pydantic copies it
+    """The repositories that the user may push to, delete from and pull: `team-a/app`, all below
+    `team-a/*`, or `*` for all."""
     pull: ListOf[RepositoryPattern] = []  # noqa: RUF012
+    """The repositories that the user may pull from, written likewise. Each user needs one in `push`
+    or `pull`."""
 
     @field_validator("pull")
     @classmethod
@@ -120,23 +115,22 @@ class UserSettings(Section):
 
 
 class IngressSettings(Section):
-    """How requests reach the registry.
-
-    Attributes:
-        controller: What the ingress controller is.
-        class_name: Its IngressClass.
-        controller_namespace: The namespace of its pods, which alone may reach the registry's.
-        host_network: Whether its pods are in their nodes' network, where no network policy tells
-            them from others: then all may reach the registry's.
-        tcp_route: Whether Traefik terminates TLS and passes connections on, which may take any
-            time. Otherwise it passes requests on, and cuts those that take more than a minute.
-    """
+    """How requests reach the registry."""
 
     controller: Literal["traefik", "nginx", "haproxy"] = "traefik"
+    """The ingress controller. `nginx` and `haproxy`, which the sandbox does not run, require the
+    next two settings; `traefik` has defaults."""
     class_name: ObjectName = "traefik"
+    """Its IngressClass."""
     controller_namespace: Label = "kube-system"
+    """The namespace of its pods; only pods of that namespace reach the registry's."""
     host_network: Flag = False
+    """Its pods are in their nodes' network, where no network policy tells them from others: then
+    all pods reach the registry's."""
     tcp_route: Flag = True
+    """Traefik terminates TLS and passes connections on, which may take any time. `false` lets it
+    pass requests on, if [HTTP middlewares](docs/ingress.md#layers-of-any-size) are needed on port
+    443; it cuts those that take more than a minute."""
 
     @model_validator(mode="after")
     def _know_the_controller(self) -> Self:
@@ -159,35 +153,28 @@ class IngressSettings(Section):
 
 
 class DnsSettings(Section):
-    """How the hostname leads to the ingress controller.
-
-    Attributes:
-        zone: A domain of the DigitalOcean account, in which the hostname gets its DNS records. None
-            if somebody else makes them.
-        addresses: The addresses of the ingress controller for clients; empty for those that it
-            tells.
-    """
+    """How the hostname leads to the ingress controller."""
 
     zone: Hostname | None = None
+    """An existing domain of the DigitalOcean account, which gets the [DNS
+    records](docs/ingress.md#dns) of the hostname."""
     addresses: ListOf[IpAddress] = []  # noqa: RUF012 - pydantic copies it
+    """The ingress controller's addresses for clients, if not those that it reports."""
 
 
 class NodesSettings(Section):
-    """How the cluster's nodes pull from the registry.
-
-    Attributes:
-        mirror_prefix: A name that image references may start with instead of the hostname, such as
-            example.com for example.com/app. None for none.
-        override_docker_io: Pull images of docker.io from the registry, and only from there.
-        ca_file: The file on the nodes with the CA that signed the registry's certificate. None if
-            nodes trust it already.
-        configure: Let a DaemonSet write registries.yaml on all nodes, and restart k3s there.
-    """
+    """How the cluster's nodes pull from the registry."""
 
     mirror_prefix: Hostname | None = None
+    """A name that image references may start with instead of the hostname, such as `example.com`
+    for images called `example.com/app`."""
     override_docker_io: Flag = False
+    """Pull images of docker.io from the registry, and only from there."""
     ca_file: NodePath | None = None
+    """The file on the nodes with the CA that signed the registry's certificate, if they do not
+    trust it already."""
     configure: Flag = False
+    """Let a DaemonSet write `registries.yaml` on all nodes, and restart k3s there."""
 
     @field_validator("mirror_prefix")
     @classmethod
@@ -202,37 +189,27 @@ class NodesSettings(Section):
 
 
 class PullSecretsSettings(Section):
-    """Secrets that let pods pull on nodes that are not configured to.
-
-    Attributes:
-        namespaces: Existing namespaces that get one.
-        default_service_account: Let all pods of those namespaces use it, by their default service
-            account.
-    """
+    """Secrets that let pods pull on nodes that are not configured to."""
 
     namespaces: ListOf[Label] = []  # noqa: RUF012 - pydantic copies it
+    """Existing namespaces that get a pull Secret."""
     default_service_account: Flag = False
+    """Let all pods there use it, by their default service account."""
 
 
 class WebhookSettings(Section):
-    """Who is notified of changes.
-
-    Attributes:
-        url: Where events are posted to.
-        headers: Headers that are sent with them, such as a login.
-        actions: What they are notified of.
-    """
+    """Who is notified of changes."""
 
     url: WebhookUrl
+    """Where events are posted to."""
     headers: Annotated[dict[HeaderName, HeaderValue], Field(repr=False)] = {}  # noqa: RUF012 - pydantic copies it
+    """What is sent with each event, such as `Authorization`."""
     actions: ListOf[WebhookAction] = ["push", "delete"]  # noqa: RUF012
+    """Which events."""
 
 
 class ScriptsSettings(Section):
-    """The pods that run one of scripts/.
-
-    Attributes:
-        image: Has Python 3.9 or newer as ``python3``.
-    """
+    """The Jobs that check the storage, test the registry and look after it."""
 
     image: ScriptsImage = "docker.io/library/python:3.14.7-alpine"
+    """Has Python 3.9 or newer as `python3`."""

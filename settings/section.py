@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -95,17 +96,18 @@ def _positive(number: int) -> int:
     return number
 
 
-_WORDS = {
+WORDS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
+"""What is taken for a boolean, in any case."""
 
 
 def _flag(value: object) -> object:
     word = str(value).lower()
-    if word not in _WORDS:
+    if word not in WORDS:
         raise ValueError("expected true or false")
-    return _WORDS[word]
+    return WORDS[word]
 
 
 def _listed(value: object) -> object:
@@ -151,7 +153,15 @@ def hyphenate(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def matching(pattern: str, expected: str, correct: Callable[[str], str] = trim) -> AfterValidator:
+@dataclass(frozen=True)
+class Matching(AfterValidator):
+    """A validator of text, whose pattern is known."""
+
+    pattern: str
+    expected: str
+
+
+def matching(pattern: str, expected: str, correct: Callable[[str], str] = trim) -> Matching:
     """Return a validator that refuses what does not match a pattern as a whole.
 
     Args:
@@ -168,4 +178,4 @@ def matching(pattern: str, expected: str, correct: Callable[[str], str] = trim) 
             f"expected {expected}", right if re.fullmatch(pattern, right) else Ask.VALUE
         )
 
-    return AfterValidator(check)
+    return Matching(check, pattern, expected)

@@ -21,49 +21,41 @@ from settings.types import (
 
 
 class SpacesSettings(Section):
-    """A Space that this program creates.
-
-    Attributes:
-        kind: Names this kind of storage.
-        region: The datacenter region of the Space, best the cluster's.
-        name_prefix: The start of the Space's name. A random suffix follows it, since the name of a
-            deleted Space stays blocked:
-            https://docs.digitalocean.com/products/spaces/details/limits/
-        on_destroy: What `pulumi destroy` does to the Space: ``protect`` refuses to destroy it,
-            ``retain`` leaves the Space and its images in the account, ``delete`` deletes both.
-    """
+    """A Space that this program creates."""
 
     kind: Literal["spaces"] = "spaces"
     region: SpacesRegion = "nyc3"
+    """The datacenter region of the Space, best the cluster's."""
+    # The name of a deleted Space stays blocked:
+    # https://docs.digitalocean.com/products/spaces/details/limits/
     name_prefix: NamePrefix = "registry"
+    """The start of the Space's name; a random suffix follows."""
     on_destroy: Literal["protect", "retain", "delete"] = "protect"
+    """What `pulumi destroy` does to the Space: `protect` refuses to destroy it, `retain` leaves it
+    and its images in the account, `delete` deletes both."""
 
 
 class S3Settings(Section):
-    """An existing bucket on any S3 server: AWS, MinIO, another Space.
-
-    Attributes:
-        kind: Names this kind of storage.
-        bucket: The bucket's name.
-        endpoint: The server's URL, without the bucket.
-        region: The region that requests are signed for.
-        access_key: The storage key's access key ID.
-        secret_key: Its secret access key.
-        path_style: Whether requests name the bucket in the path instead of the host name.
-        root_directory: The folder of the bucket that holds the images; empty for its top.
-        moved_from: The URL of the place that the images were copied from, which allows `pulumi up`
-            to switch to this bucket. None keeps the registry where its images are.
-    """
+    """An existing bucket on any S3 server: AWS, MinIO, another Space."""
 
     kind: Literal["s3"] = "s3"
     bucket: Bucket
+    """The bucket's name."""
     endpoint: Endpoint
+    """The server's URL, without the bucket."""
     region: S3Region = "us-east-1"
+    """The region that requests are signed for."""
     access_key: AccessKey
+    """The storage key's access key ID."""
     secret_key: SecretKey
+    """Its secret access key."""
     path_style: Flag = True
+    """Requests name the bucket in the path instead of the host name."""
     root_directory: Folder = ""
+    """The folder of the bucket that holds the images; empty for its top."""
     moved_from: Text | None = None
+    """The URL of the place that the images were copied from, which allows `pulumi up` to [switch to
+    this bucket](docs/storage.md#move-the-images)."""
 
     @field_validator("endpoint")
     @classmethod

@@ -12,19 +12,14 @@ from settings.storage import S3Settings, SpacesSettings
 Place = Mapping[str, str]
 """The settings that say where the images are, by key, and the fate of a Space on destroy."""
 
-_KEYS = ("kind", "endpoint", "region", "namePrefix", "onDestroy", "bucket", "rootDirectory")
+_KEYS = [*SpacesSettings.aliases(), *S3Settings.aliases()]
 """The keys of both kinds, in the order in which commands set them; the state has none."""
 
 _PROCEDURE = "docs/storage.md#move-the-images"
 
 
 def place(settings: SpacesSettings | S3Settings, spaces_endpoint: str) -> Place:
-    """Return the place that the settings lead to.
-
-    Args:
-        settings: Where the images are to be.
-        spaces_endpoint: The URL of Spaces; ``{{.Region}}`` in it stands for the region.
-    """
+    """Return the place that the settings lead to; ``{{.Region}}`` stands for the region."""
     if settings.kind == "s3":
         return {
             "kind": "s3",
@@ -57,7 +52,7 @@ def require_same_place(
     Args:
         old: The place of the images.
         new: The place that the settings lead to.
-        moved_from: The URL of the place that the user has copied the images from, if any.
+        moved_from: The URL of the place that the images were copied from, if any.
         also: A command that is needed to stay, beyond those that change the settings back.
 
     Raises:

@@ -10,79 +10,56 @@ from settings.types import Certificates, ObjectName, Resolver
 
 
 class _Terminated(Section):
-    """TLS that the ingress controller terminates.
-
-    Attributes:
-        client_ca: The certificates, in PEM, of the CAs that sign clients' certificates; clients
-            without one are refused. None asks for none.
-    """
+    """TLS that the ingress controller terminates."""
 
     client_ca: Certificates | None = None
+    """Certificates, in PEM, of the CAs that sign clients' certificates; clients without one are
+    refused."""
 
 
 class TlsAcme(_Terminated):
-    """A certificate that Traefik gets itself.
-
-    Attributes:
-        mode: Names this way.
-        resolver: The name of a certificate resolver in Traefik's own configuration.
-    """
+    """A certificate that Traefik gets itself."""
 
     mode: Literal["acme"] = "acme"
     resolver: Resolver = "letsencrypt"
+    """The certificate resolver in Traefik's own configuration; k3s' [has
+    none](docs/ingress.md#who-terminates-tls)."""
 
 
 class TlsLetsEncrypt(_Terminated):
-    """A certificate that an ACME client of this program's own gets.
-
-    Attributes:
-        mode: Names this way.
-        email: The address of the account with Let's Encrypt.
-        ca_server: The URL of the directory of an ACME server, if not Let's Encrypt's.
-        ca_certificates: The certificates, in PEM, of the CA that signed that server's; None for
-            those that everybody trusts.
-    """
+    """A certificate that this program gets from Let's Encrypt, or another ACME server."""
 
     mode: Literal["letsEncrypt"] = "letsEncrypt"
     email: Email
+    """Your address, for the account with Let's Encrypt."""
     ca_server: AcmeServer = "https://acme-v02.api.letsencrypt.org/directory"
+    """The URL of the directory of an ACME server."""
     ca_certificates: Certificates | None = None
+    """Certificates, in PEM, of the CA that signed that server's, if it is not a public one."""
 
 
 class TlsCertManager(_Terminated):
-    """A certificate that cert-manager gets.
-
-    Attributes:
-        mode: Names this way.
-        issuer: The name of the issuer.
-        issuer_kind: Whether the issuer is the cluster's, or of the registry's namespace.
-        secret_name: The Secret that cert-manager keeps the certificate in.
-    """
+    """A certificate that cert-manager gets."""
 
     mode: Literal["certManager"] = "certManager"
     issuer: ObjectName
+    """The issuer's name."""
     issuer_kind: Literal["ClusterIssuer", "Issuer"] = "ClusterIssuer"
+    """Whether the issuer is the cluster's, or of the registry's namespace."""
     secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
+    """The Secret that cert-manager keeps the certificate in."""
 
 
 class TlsSecret(_Terminated):
-    """A certificate that somebody puts into a Secret.
-
-    Attributes:
-        mode: Names this way.
-        secret_name: The Secret of type kubernetes.io/tls in the registry's namespace.
-    """
+    """A certificate that somebody puts into a Secret."""
 
     mode: Literal["secret"] = "secret"
     secret_name: ObjectName = "registry-tls"  # noqa: S105 - the name of a Secret
+    """The Secret of type `kubernetes.io/tls` with the certificate, in the registry's namespace."""
 
 
 class TlsNone(Section):
-    """No TLS: something in front of the ingress terminates it.
-
-    Attributes:
-        mode: Names this way.
-    """
+    """No TLS: something in front of the ingress terminates it."""
 
     mode: Literal["none"] = "none"
 

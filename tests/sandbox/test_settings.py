@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
+from reference.json_schema import document
 from sandbox.build import images
 from tests.sandbox.helpers import ROOT, Sandbox
 from tests.unit.program.conftest import PROJECT
@@ -30,14 +32,14 @@ class Stack:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._folder = folder
-        self._file = folder / "Pulumi.slips.yaml"
+        self.file = folder / "Pulumi.slips.yaml"
         self._environment = environment | {
             "PULUMI_BACKEND_URL": f"file://{folder}",
             "PULUMI_STACK": "slips",
         }
         shutil.copy(ROOT / "Pulumi.yaml", folder)
         self.run("pulumi stack init slips")
-        self._salt = self._file.read_text()
+        self.salt = self.file.read_text()
 
     def run(self, command: str, typed: str = "") -> str:
         """Run a command in a shell, as a user does, and return what it prints."""
@@ -57,10 +59,10 @@ class Stack:
         config = {
             f"{PROJECT}:{key}": value for key, value in json.loads(json.dumps(values)).items()
         }
-        self._file.write_text(f"{self._salt.rstrip()}\n{yaml.safe_dump({'config': config})}")
+        self.file.write_text(f"{self.salt.rstrip()}\n{yaml.safe_dump({'config': config})}")
 
     def configured(self) -> dict[str, Any]:
-        config = yaml.safe_load(self._file.read_text())["config"]
+        config = yaml.safe_load(self.file.read_text())["config"]
         return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
 
 
@@ -110,6 +112,27 @@ def test_pulumi_encrypts_a_secret_that_was_set_in_plaintext(stack: Stack) -> Non
     assert set(storage.pop("secretKey")) == {"secure"}
     assert storage == {key: value for key, value in S3.items() if key != "secretKey"}
     assert stack.run("pulumi config get --path storage.secretKey") == "hunter2\\'\"\n"
+
+
+def test_editors_take_what_pulumi_writes_and_pulumi_keeps_the_line_that_they_need(
+    stack: Stack,
+) -> None:
+    line = "# yaml-language-server: $schema=stack.schema.json\n"
+    stack.file.write_text(f"{line}{stack.salt}\nconfig:\n  hostname: a.example.com\n")
+    for arguments in (
+        "hostname registry.example.com",
+        "rotation 2",
+        "--path storage.region fra1",
+        "--path nodes.configure true",
+        "--path 'users.ci.push[0]' 'team-a/*'",
+        "--path --secret webhooks.ci.headers.Authorization x",
+        "--path webhooks.ci.url https://ci.example.com",
+        "--secret digitalocean:token x",
+    ):
+        stack.run(f"pulumi config set {arguments}")
+    text = stack.file.read_text()
+    assert text.startswith(line)
+    assert [*Draft7Validator(document()).iter_errors(yaml.safe_load(text))] == []
 
 
 def test_pulumi_reads_the_contents_of_a_file(stack: Stack, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_an_archive_holds_the_program_and_its_documentation_only(files: dict[str
         *("README.md", "SECURITY.md"),
         *("__main__.py", "components", "docs", "examples", "prerequisites.py", "outputs.py"),
         *("policy", "preflight", "requirements-policy.txt", "requirements.txt", "scripts"),
-        "settings",
+        *("settings", "stack.schema.json"),
     }
 
 

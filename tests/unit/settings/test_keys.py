@@ -36,7 +36,7 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"storage": S3, "storage.zzz": "x"},
             "storage.zzz",
-            "unknown key; known are hostname, namespace, adminUser, pullUser, users, rotation, "
+            "unknown key; known are hostname, namespace, adminUser, pullUser, rotation, users, "
             "storage, "
             "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, "
             "retention, monitoring, scripts",

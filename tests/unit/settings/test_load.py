@@ -54,7 +54,7 @@ def test_the_message_has_every_problem_with_key_value_expectation_and_fix() -> N
         "3 problems in the configuration of this stack; nothing was changed.\n"
         "\n"
         "  zzz = [not shown]\n"
-        "      unknown key; known are hostname, namespace, adminUser, pullUser, users, rotation, "
+        "      unknown key; known are hostname, namespace, adminUser, pullUser, rotation, users, "
         "storage, "
         "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, "
         "retention, monitoring, scripts\n"

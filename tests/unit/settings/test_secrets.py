@@ -66,6 +66,13 @@ def test_a_secret_in_plaintext_is_refused_and_the_fix_encrypts_it(
     load_stack(config)
 
 
+def test_nothing_is_no_secret_in_plaintext() -> None:
+    (problem,) = problems({**GOOD, "storage": S3 | {"secretKey": None}})
+    assert problem.expected == "expected it to be set"
+    webhook = {"url": "https://ci.example.com", "headers": None}
+    assert loaded({**GOOD, "webhooks": {"ci": webhook}})[0].webhooks["ci"].headers == {}
+
+
 @pytest.mark.parametrize(
     ("slip", "fix"),
     [

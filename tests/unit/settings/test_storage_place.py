@@ -59,8 +59,8 @@ def test_what_does_not_lead_elsewhere_may_be_changed(
         (S3 | {"rootDirectory": ""}, {"rootDirectory": "k3s"},
          "pulumi config rm --path storage.rootDirectory\n"),
         (S3, {"endpoint": "https://minio.example.com", "bucket": "other"},
-         "pulumi config set --path storage.endpoint https://s3.eu-central-1.amazonaws.com && "
-         "pulumi config set --path storage.bucket images\n"),
+         "pulumi config set --path storage.bucket images && "
+         "pulumi config set --path storage.endpoint https://s3.eu-central-1.amazonaws.com\n"),
     ],
 )  # fmt: skip
 def test_another_place_is_refused_with_the_command_that_leads_back(
