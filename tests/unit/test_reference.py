@@ -18,8 +18,9 @@ def test_each_file_is_as_the_settings_are_described(path: str) -> None:
 def test_the_project_file_has_the_defaults_of_the_settings() -> None:
     config = yaml.safe_load(files()["Pulumi.yaml"])["config"]
     for name, field in Settings.aliases().items():
-        section = {} if not isinstance(field.default, str | int) else field.default
-        assert config[name]["default"] == ("" if field.is_required() else section), name
+        default = "" if field.is_required() else field.default
+        expected: object = default if isinstance(default, str | int) else {}
+        assert config[name]["default"] == expected, name
 
 
 def test_every_setting_is_described() -> None:
