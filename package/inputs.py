@@ -93,9 +93,9 @@ class PrivateRegistryArgs(TypedDict):
     sign clients' certificates; clients without one are refused."""
     tls_mode: NotRequired[str]
     """Who terminates TLS, and with which certificate. secret: A certificate that somebody puts into
-    a Secret. letsEncrypt: A certificate that this program gets from Let's Encrypt, or another ACME
-    server. acme: A certificate that Traefik gets itself. certManager: A certificate that
-    cert-manager gets. none: No TLS: something in front of the ingress terminates it."""
+    a Secret. letsEncrypt: A certificate from Let's Encrypt, or another ACME server; with Traefik
+    only. acme: A certificate that Traefik gets itself. certManager: A certificate that cert-manager
+    gets. none: No TLS: something in front of the ingress terminates it."""
     tls_secret_name: NotRequired[str]
     """With mode secret: The Secret of type kubernetes.io/tls with the certificate, in the
     registry's namespace. With mode certManager: The Secret that cert-manager keeps the certificate

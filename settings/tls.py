@@ -27,7 +27,7 @@ class TlsAcme(_Terminated):
 
 
 class TlsLetsEncrypt(_Terminated):
-    """A certificate that this program gets from Let's Encrypt, or another ACME server."""
+    """A certificate from Let's Encrypt, or another ACME server; with Traefik only."""
 
     mode: Literal["letsEncrypt"] = "letsEncrypt"
     email: Email
