@@ -127,7 +127,7 @@ def _require_no_older(recorded: int, wanted: int) -> None:
 
 
 def _require_no_entries(recorded: dict[str, Any], wanted: str) -> None:
-    """Refuse another namespace while nodes may have entries that are marked with this one's name.
+    """Refuse another namespace while nodes may have entries that are this one's.
 
     Args:
         recorded: What the state knows.

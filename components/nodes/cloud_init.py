@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from scripts.nodes.configure_node import ONLY_MIRRORS, REGISTRIES, only_mirrors_path
+from scripts.nodes.own_file import new_file
 
 
 class _BlockDumper(yaml.SafeDumper):
@@ -26,12 +27,12 @@ def cloud_init(registries: str, *, owner: str, only_mirrors: bool) -> str:
 
     Args:
         registries: The text of registries.yaml.
-        owner: The name in its marks.
+        owner: Whose files they are.
         only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
     """
     files = {REGISTRIES: registries}
     if only_mirrors:
-        files[only_mirrors_path(owner)] = ONLY_MIRRORS
+        files[only_mirrors_path(owner)] = new_file(ONLY_MIRRORS, owner)
     content = {
         "write_files": [
             {"path": f"/{path}", "permissions": "0600", "content": text}

@@ -21,7 +21,7 @@ class NodesArgs:
         settings: Mirror prefixes, the CA, and whether nodes are configured.
         hostname: The registry's hostname.
         user: The user to pull as.
-        namespace: The namespace to create for the node configurator; also the name in its marks.
+        namespace: The namespace to create for the node configurator; also the owner of its files.
         stack: The full name of the stack.
         image: The node configurator's image, with Python 3.9 or newer as ``python3``.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.nodes.marked_yaml import new_file
+from scripts.nodes.own_file import new_file
 
 
 def registries_yaml(
@@ -21,7 +21,7 @@ def registries_yaml(
 
     https://github.com/k3s-io/k3s/issues/11352
 
-    It is marked as the node configurator's, which so can change it later, however it got to a node.
+    It says that it is the node configurator's, which so can replace it, however it got to a node.
 
     Args:
         hostname: The registry's hostname.
@@ -31,7 +31,7 @@ def registries_yaml(
         override_docker_io: Whether images of docker.io are pulled from the registry.
         ca_file: The file on the nodes with the CA certificates of the registry's certificate; None
             if the nodes' system trusts them.
-        owner: The name in the marks.
+        owner: Whose file it is.
     """
     prefixes = [mirror_prefix] if mirror_prefix else []
     prefixes += ["docker.io"] if override_docker_io else []

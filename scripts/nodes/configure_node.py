@@ -1,7 +1,7 @@
-"""Configure one node: add the registry's entries to its registries.yaml, and restart k3s for them.
+"""Configure one node: write its registries.yaml, and restart k3s for it.
 
 It is the init container of the DaemonSet of the setting nodes.configure, so a pod that is ready
-means a node that is configured. What others wrote on the node stays to the byte. One node at a time
+means a node that is configured. A file that somebody else wrote stays as it is. One node at a time
 restarts k3s, the one that holds the lock. A node that does not come back keeps the lock, and so the
 others stay as they are.
 
@@ -15,13 +15,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from scripts.nodes.lease import Lease, LeaseError
-from scripts.nodes.marked_yaml import MAX_LENGTH, RefusedError, update
 from scripts.nodes.node_files import Change, on_node, read, require_replaceable, write
+from scripts.nodes.own_file import RefusedError, new_file, update
 from scripts.shared.api_server import ApiServerError
 
 K3S = Path("etc/rancher/k3s")
@@ -29,10 +28,7 @@ K3S = Path("etc/rancher/k3s")
 REGISTRIES = K3S / "registries.yaml"
 """https://docs.k3s.io/installation/private-registry"""
 
-ONLY_MIRRORS = """\
-# Written by Pulumi for a registry's nodes, and deleted again if it is unchanged.
-disable-default-registry-endpoint: true
-"""
+ONLY_MIRRORS = {"disable-default-registry-endpoint": True}
 """Without it, what a mirror does not have is pulled from docker.io after all:
 https://docs.k3s.io/installation/private-registry#default-endpoint-fallback"""
 
@@ -52,37 +48,37 @@ def only_mirrors_path(owner: str) -> Path:
     return K3S / "config.yaml.d" / f"90-{owner}.yaml"
 
 
-def changes(node: Path, entries: dict[str, Any], owner: str, *, only_mirrors: bool) -> list[Change]:
+def changes(
+    node: Path, registries: bytes | None, owner: str, *, only_mirrors: bool
+) -> list[Change]:
     """Return what has to be written on the node.
 
     Args:
         node: Where the node's root is mounted.
-        entries: What its registries.yaml must hold, among other things; nothing, to remove them.
-        owner: The name in the marks around the entries.
+        registries: Its registries.yaml; None to remove it.
+        owner: Whose file that is.
         only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
 
     Raises:
         RefusedError: Something would be lost, or is in the way.
     """
-    path, text = only_mirrors_path(owner), ONLY_MIRRORS.encode()
-    if entries:
+    path = only_mirrors_path(owner)
+    if registries is not None:
         require_effect(node, path if only_mirrors else None)
-    current = read(node, path)
-    if only_mirrors and current not in {None, text}:
-        raise RefusedError(f"/{path}: somebody else wrote or changed it: rename or delete it")
-    wanted = text if only_mirrors else None if current == text else current
-    registries = read(node, REGISTRIES)
-    try:
-        edited = update(registries, entries, owner)
-    except RefusedError as error:
-        raise RefusedError(f"/{REGISTRIES}: {error}") from None
-    every = [
-        Change(path, current, wanted),
-        Change(REGISTRIES, registries, edited),
-    ]
-    needed = [change for change in every if change.current != change.wanted]
-    for change in needed:
-        require_replaceable(node, change)
+    wanted = {
+        path: new_file(ONLY_MIRRORS, owner).encode() if only_mirrors else None,
+        REGISTRIES: registries,
+    }
+    needed = []
+    for path, content in wanted.items():
+        current = read(node, path)
+        try:
+            change = Change(path, current, update(current, content, owner))
+        except RefusedError as error:
+            raise RefusedError(f"/{path}: {error}") from None
+        if change.current != change.wanted:
+            require_replaceable(node, path)
+            needed.append(change)
     return needed
 
 
@@ -103,7 +99,7 @@ def require_effect(node: Path, only_mirrors: Path | None) -> None:
     files = [x.relative_to(node) for x in sorted((node / folder).glob("*.y*ml"))]
     for path in [K3S / "config.yaml", *files]:
         try:
-            config = yaml.safe_load((read(node, path) or b"")[:MAX_LENGTH])
+            config = yaml.safe_load(read(node, path) or b"")
         except (yaml.YAMLError, ValueError, RecursionError):
             continue  # k3s does not start with it.
         if not isinstance(config, dict):
@@ -150,16 +146,11 @@ def restart(node: Path, unit: str) -> None:
 
 
 def configure(
-    node: Path, entries: dict[str, Any], owner: str, lease: Lease, *, only_mirrors: bool
+    node: Path, registries: bytes | None, owner: str, lease: Lease, *, only_mirrors: bool
 ) -> str:
     """Configure the node unless it is configured already, and return what was done.
 
-    Args:
-        node: Where the node's root is mounted.
-        entries: What its registries.yaml must hold, among other things; nothing, to remove them.
-        owner: The name in the marks around the entries.
-        lease: The lock of the one node that restarts k3s.
-        only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
+    The arguments are those of :func:`changes`, and the lock of the one node that restarts k3s.
 
     Raises:
         ConfigureError: k3s does not run, or did not restart.
@@ -169,7 +160,7 @@ def configure(
     """
     # There while k3s may not know the files yet, or the lock may still be held for this node.
     pending = node / K3S / f".{owner}.restart-pending"
-    if not changes(node, entries, owner, only_mirrors=only_mirrors) and not pending.exists():
+    if not changes(node, registries, owner, only_mirrors=only_mirrors) and not pending.exists():
         return "this node is configured already"
     unit = running_unit(node)
     pending.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +168,7 @@ def configure(
     lease.take()
     try:
         # Once more, as the lock may have been long in coming.
-        for change in changes(node, entries, owner, only_mirrors=only_mirrors):
+        for change in changes(node, registries, owner, only_mirrors=only_mirrors):
             write(node, change)
             verb = "deleted" if change.wanted is None else "wrote"
             print(f"{verb} /{change.path}", flush=True)
@@ -192,16 +183,16 @@ def configure(
     return f"{unit} is back, and this node is configured"
 
 
-def by_hand(entries: dict[str, Any], owner: str, *, only_mirrors: bool) -> str:
+def by_hand(registries: bytes | None, owner: str, *, only_mirrors: bool) -> str:
     """Return what somebody can write on the node instead, without the password."""
-    if not entries:
-        return f"by hand: delete the lines from `# BEGIN {owner}` to `# END {owner}`"
-    configs = {
-        host: {**config, "auth": {**config["auth"], "password": "PASSWORD"}}
-        for host, config in entries["configs"].items()
-    }
-    text = yaml.safe_dump({**entries, "configs": configs}, sort_keys=False)
-    only = f"and /{only_mirrors_path(owner)}:\n{ONLY_MIRRORS}" if only_mirrors else ""
+    path = only_mirrors_path(owner)
+    if registries is None:
+        return f"by hand: delete what they have of this registry: /{REGISTRIES}, /{path}"
+    content = yaml.safe_load(registries)
+    for config in content["configs"].values():
+        config["auth"]["password"] = "PASSWORD"  # noqa: S105 - instead of one
+    text = yaml.safe_dump(content, sort_keys=False)
+    only = f"and /{path}:\n{yaml.safe_dump(ONLY_MIRRORS)}" if only_mirrors else ""
     return (
         f"by hand, /{REGISTRIES} must hold:\n{text}{only}"
         "PASSWORD: pulumi stack output pull_password --show-secrets\n"
@@ -211,23 +202,23 @@ def by_hand(entries: dict[str, Any], owner: str, *, only_mirrors: bool) -> str:
 
 def main() -> int:
     """Run in a pod, and return the exit status."""
-    parser = argparse.ArgumentParser(description="Add entries to a node's registries.yaml.")
-    parser.add_argument("entries", type=Path, help="what the node's file must hold")
+    parser = argparse.ArgumentParser(description="Write a node's registries.yaml.")
+    parser.add_argument("registries", type=Path, help="what the node's file must be")
     parser.add_argument("--node", type=Path, required=True, help="where the node's root is mounted")
-    parser.add_argument("--owner", required=True, help="the name in the marks around the entries")
+    parser.add_argument("--owner", required=True, help="the name in the files' first lines")
     parser.add_argument("--lease", required=True, help="namespace/name of the lock's Lease")
     parser.add_argument("--credentials", type=Path, required=True, help="token and ca.crt for it")
     parser.add_argument("--only-mirrors", action="store_true", help="do not ask docker.io")
-    parser.add_argument("--remove", action="store_true", help="remove the entries instead")
+    parser.add_argument("--remove", action="store_true", help="remove the files instead")
     args = parser.parse_args()
-    entries = {} if args.remove else yaml.safe_load(args.entries.read_text())
+    registries = None if args.remove else args.registries.read_bytes()
     only_mirrors = args.only_mirrors and not args.remove
     holder = f"{os.environ['NODE_NAME']}/{args.owner}"
     lease = Lease(args.lease, holder, args.credentials)
     try:
-        print(configure(args.node, entries, args.owner, lease, only_mirrors=only_mirrors))
+        print(configure(args.node, registries, args.owner, lease, only_mirrors=only_mirrors))
     except (RefusedError, OSError) as error:
-        print(f"FAILED: {error}\n{by_hand(entries, args.owner, only_mirrors=only_mirrors)}")
+        print(f"FAILED: {error}\n{by_hand(registries, args.owner, only_mirrors=only_mirrors)}")
         return 1
     except (ConfigureError, ApiServerError, LeaseError, subprocess.SubprocessError) as error:
         print(f"FAILED: {error}")

@@ -1,6 +1,6 @@
 """Read and write files of a node whose root is mounted in a pod.
 
-What is not a plain file, or would lose something by being replaced, is refused.
+What is not a plain file is refused.
 
 Plain Python 3.9.
 """
@@ -8,16 +8,16 @@ Plain Python 3.9.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.nodes.marked_yaml import RefusedError
+from scripts.nodes.own_file import RefusedError
 
-MAX_BYTES = 2**20
-"""Nobody's configuration is larger; the pod has 128 MiB of memory."""
+MAX_BYTES = 100_000
+"""Nobody's configuration is larger. PyYAML takes up to 400 bytes of memory for each byte, and the
+pod has 128 MiB."""
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -69,7 +69,7 @@ def read(node: Path, path: Path) -> bytes | None:
         path: The file's path below it.
 
     Raises:
-        RefusedError: There is something else, or it is too large to be edited.
+        RefusedError: There is something else, or it is too large to be parsed.
     """
     if is_linked(node, path):
         result = on_node(node, "cat", f"/{path}")
@@ -87,26 +87,24 @@ def read(node: Path, path: Path) -> bytes | None:
     return (node / path).read_bytes()
 
 
-def require_replaceable(node: Path, change: Change) -> None:
-    """Raise RefusedError if a file is more than what its path says."""
-    if is_linked(node, change.path):
-        raise RefusedError(f"/{change.path}: it is a symbolic link, or behind one")
-    if change.current is not None and (node / change.path).stat().st_nlink > 1:
-        raise RefusedError(f"/{change.path}: it has a second name, as a hard link")
+def require_replaceable(node: Path, path: Path) -> None:
+    """Raise RefusedError if a path is not that of the file itself."""
+    if is_linked(node, path):
+        raise RefusedError(f"/{path}: it is a symbolic link, or behind one")
 
 
 def write(node: Path, change: Change) -> None:
-    """Replace a file in one step, keeping its owner, times and labels; or delete it.
+    """Replace a file in one step, by one for root only; or delete it.
 
     Raises:
-        RefusedError: It changed meanwhile, or something of it cannot be kept.
+        RefusedError: It changed meanwhile.
     """
     path = node / change.path
     new = path.with_name(f".{path.name}.new")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if change.wanted is not None:
-            _prepare(new, change.wanted, path if change.current is not None else None)
+            _prepare(new, change.wanted)
         if read(node, change.path) != change.current:
             raise RefusedError(f"/{change.path}: somebody changed it just now")
         if change.wanted is None:
@@ -120,29 +118,9 @@ def write(node: Path, change: Change) -> None:
     os.close(folder)
 
 
-def _prepare(new: Path, content: bytes, replaced: Path | None) -> None:
+def _prepare(new: Path, content: bytes) -> None:
     new.unlink(missing_ok=True)  # of a run that was killed
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
         file.flush()
-        if replaced:
-            _keep_metadata(replaced, new)
         os.fsync(file.fileno())
-
-
-def _keep_metadata(path: Path, new: Path) -> None:
-    current, status = path.stat(), new.stat()
-    if (current.st_uid, current.st_gid) != (status.st_uid, status.st_gid):
-        os.chown(new, current.st_uid, current.st_gid)
-    shutil.copystat(path, new)
-    if _attributes(path) != _attributes(new):
-        raise RefusedError(f"{path}: its extended attributes, as of SELinux, cannot be kept")
-    # Only its owner's rights: there is a password in it now.
-    new.chmod(stat.S_IMODE(current.st_mode) & 0o700)
-
-
-def _attributes(path: Path) -> dict[str, bytes]:
-    try:
-        return {name: os.getxattr(path, name) for name in os.listxattr(path)}
-    except (AttributeError, OSError):  # Python on musl before 3.10, or such a file system
-        return {}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.nodes.configurator import LEASE, LEASE_NAMESPACE, NAME
 from sandbox.node import config
@@ -26,9 +26,6 @@ mirrors:
   # the office
   quay.io: {endpoint: ["https://quay-mirror.example.net"]}
 
-  old.example.com:   # leads to the registry, too
-    endpoint:
-      - https://REGISTRY
 configs:
   quay-mirror.example.net:
     auth: {username: yes, password: 0123}
@@ -38,9 +35,6 @@ configs:
 NAMESPACE = "--namespace=registry-nodes"
 LEASE_FLAG = f"--namespace={LEASE_NAMESPACE}"
 DAEMON_SET = f"daemonset/{NAME}"
-MARKED = re.compile(
-    r"^ *# BEGIN registry-nodes .*?# END registry-nodes\n", re.DOTALL | re.MULTILINE
-)
 RELEASE = (
     f"kubectl patch --namespace={LEASE_NAMESPACE} lease {LEASE} --type=merge "
     """--patch='{"metadata":{"finalizers":null}}'"""
@@ -66,17 +60,14 @@ def log(sandbox: Sandbox) -> str:
 
 
 @pytest.fixture(scope="module")
-def operators(sandbox: Sandbox, pulling: None) -> Iterator[str]:  # noqa: ARG001 (must run first)
-    """Configure the node, beside an operator's file; return that."""
-    text = OPERATORS.replace("REGISTRY", sandbox.registry)
-    on_node(sandbox, f"mkdir -p {Path(FILE).parent}; cat > {FILE}", stdin=text)
-    on_node(sandbox, "systemctl restart k3s")
+def configured(sandbox: Sandbox, pulling: None) -> Iterator[None]:  # noqa: ARG001 (must run first)
+    """Configure the node."""
     before = restarts(sandbox)
     try:
         sandbox.config(nodes__configure=True, nodes__overrideDockerIo=True)
         up(sandbox)
         assert restarts(sandbox) == before + 1, "one restart is enough"
-        yield text
+        yield
     finally:
         sandbox.config(nodes__configure=False)
         up(sandbox)
@@ -87,24 +78,15 @@ def file(sandbox: Sandbox) -> Path:
     return config.folder(sandbox.layout) / "rancher" / "k3s" / "registries.yaml"
 
 
-def test_the_operators_bytes_stay_and_k3s_understands_all_of_it(
-    sandbox: Sandbox, operators: str, tmp_path: Path
-) -> None:
-    text = file(sandbox).read_text()
-    assert MARKED.sub("", text) == operators
+@pytest.mark.usefixtures("configured")
+def test_the_file_is_the_one_of_the_output_for_root_only(sandbox: Sandbox) -> None:
+    assert file(sandbox).read_text() == output(sandbox, "registries_yaml")
     assert file(sandbox).stat().st_mode & 0o777 == 0o600, "there is a password in it"
-    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    ours.write_text(output(sandbox, "registries_yaml"))
-    theirs.write_text(operators)
-    expected, entries = parsed(sandbox, theirs), parsed(sandbox, ours)
-    for section in expected:
-        expected[section] |= entries[section]
-    assert parsed(sandbox, file(sandbox)) == expected
     leases = sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
     assert LEASE not in leases, "the next node would wait forever"
 
 
-@pytest.mark.usefixtures("operators")
+@pytest.mark.usefixtures("configured")
 def test_the_node_pulls_from_the_registry_and_from_nowhere_else(sandbox: Sandbox) -> None:
     sandbox.apply(
         pod("overridden", "containous/whoami:private"),
@@ -114,7 +96,7 @@ def test_the_node_pulls_from_the_registry_and_from_nowhere_else(sandbox: Sandbox
     eventually("not from docker.io", lambda: state(sandbox, "elsewhere") in REFUSED)
 
 
-@pytest.mark.usefixtures("operators")
+@pytest.mark.usefixtures("configured")
 def test_a_pod_that_restarts_finds_its_node_configured(sandbox: Sandbox) -> None:
     before = restarts(sandbox)
     on_node(sandbox, f"printf '\\n# news\\n' >> {FILE}")
@@ -124,7 +106,7 @@ def test_a_pod_that_restarts_finds_its_node_configured(sandbox: Sandbox) -> None
     sandbox.pulumi("up", "--yes", "--expect-no-changes")
 
 
-@pytest.mark.usefixtures("operators")
+@pytest.mark.usefixtures("configured")
 def test_what_lasts_has_no_token(sandbox: Sandbox) -> None:
     (running,) = sandbox.pods(NAME, "registry-nodes")
     (lasting,) = running["spec"]["containers"]
@@ -149,7 +131,7 @@ def added(inputs: Any, live: Any, path: str = "") -> Iterator[str]:
             yield from added(wanted, value, f"{path}[{number}]")
 
 
-@pytest.mark.usefixtures("operators")
+@pytest.mark.usefixtures("configured")
 def test_the_api_server_has_nothing_to_fill_in(sandbox: Sandbox) -> None:
     state = json.loads(sandbox.pulumi("stack", "export").stdout)["deployment"]["resources"]
     inputs = {item["urn"].split("::")[-1]: item.get("inputs") for item in state}
@@ -169,7 +151,7 @@ def test_the_api_server_has_nothing_to_fill_in(sandbox: Sandbox) -> None:
             assert defaulted <= ignored, f"{kind}: an interrupted `up` conflicts with itself"
 
 
-@pytest.mark.usefixtures("operators")
+@pytest.mark.usefixtures("configured")
 def test_its_service_account_may_hold_the_lock_and_only_its_own(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,9 +178,8 @@ def test_its_service_account_may_hold_the_lock_and_only_its_own(
     assert LEASE not in sandbox.kubectl("get", "leases", LEASE_FLAG).stdout
 
 
-def test_a_node_waits_for_another_one_until_its_lock_is_released(
-    sandbox: Sandbox, operators: str
-) -> None:
+@pytest.mark.usefixtures("configured")
+def test_a_node_waits_for_another_one_until_its_lock_is_released(sandbox: Sandbox) -> None:
     before = restarts(sandbox)
     sandbox.apply(
         {
@@ -213,8 +194,7 @@ def test_a_node_waits_for_another_one_until_its_lock_is_released(
         }
     )
     # As docs/nodes.md says, for a node without the DaemonSet.
-    on_node(sandbox, f"sed -i '/^ *# BEGIN registry-nodes /,/^ *# END registry-nodes/d' {FILE}")
-    assert file(sandbox).read_text().replace("\n# news\n", "") == operators
+    on_node(sandbox, f"rm {FILE}")
     sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
     eventually("it waits", lambda: "waiting for another-node/" in log(sandbox))
     assert RELEASE in log(sandbox)
@@ -229,37 +209,45 @@ def test_a_node_waits_for_another_one_until_its_lock_is_released(
     assert LEASE not in leases
 
 
-@pytest.mark.usefixtures("operators")
-def test_a_link_is_refused_until_somebody_adds_the_lines_that_are_printed(
-    sandbox: Sandbox,
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.usefixtures("configured")
+def test_a_file_of_the_operators_is_refused_until_it_has_what_is_printed(
+    sandbox: Sandbox, tmp_path: Path, *, linked: bool
 ) -> None:
-    before, store = restarts(sandbox), "/etc/rancher/store.yaml"
-    on_node(sandbox, f"mv {FILE} /etc/rancher/saved; echo '# ours' > {store}; ln -s {store} {FILE}")
+    before, store = restarts(sandbox), "/etc/rancher/store.yaml" if linked else FILE
+    on_node(sandbox, f"mv {FILE} /etc/rancher/saved; cat > {store}", stdin=OPERATORS)
+    if linked:
+        on_node(sandbox, f"ln -s {store} {FILE}")
     try:
         sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
         eventually("it refuses", lambda: "then: systemctl restart" in log(sandbox))
         lines = log(sandbox).partition("must hold:\n")[2].partition("and /etc")[0]
         password = output(sandbox, "pull_password").strip()
         assert password not in log(sandbox)
-        assert "it is a symbolic link" in log(sandbox)
-        assert on_node(sandbox, f"cat {store}").stdout == "# ours\n"
-        text = lines.replace("PASSWORD", password)
-        on_node(sandbox, f"cat >> {store}", stdin=text)
+        assert "somebody else wrote or changed it" in log(sandbox)
+        assert on_node(sandbox, f"cat {store}").stdout == OPERATORS
+        theirs, ours = (
+            yaml.safe_load(OPERATORS),
+            yaml.safe_load(lines.replace("PASSWORD", password)),
+        )
+        merged = {name: theirs[name] | ours[name] for name in theirs}
+        on_node(sandbox, f"cat > {store}", stdin=yaml.safe_dump(merged))
         roll_out(sandbox)
         assert log(sandbox) == "this node is configured already\n"
         assert restarts(sandbox) == before
+        (tmp_path / "merged").write_text(yaml.safe_dump(merged))
+        assert parsed(sandbox, tmp_path / "merged")["configs"].keys() == merged["configs"].keys()
     finally:
-        on_node(sandbox, f"rm {FILE} {store}; mv /etc/rancher/saved {FILE}")
+        on_node(sandbox, f"rm -f {FILE} {store}; mv /etc/rancher/saved {FILE}")
 
 
-def test_the_entries_are_removed_and_the_file_is_as_it_was(
-    sandbox: Sandbox, operators: str
-) -> None:
+@pytest.mark.usefixtures("configured")
+def test_the_files_are_removed(sandbox: Sandbox) -> None:
     before = restarts(sandbox)
     path = "/spec/template/spec/initContainers/0/command/-"
     patch = json.dumps([{"op": "add", "path": path, "value": "--remove"}])
     sandbox.kubectl(NAMESPACE, "patch", DAEMON_SET, "--type=json", f"--patch={patch}")
     sandbox.kubectl("rollout", "status", NAMESPACE, DAEMON_SET, "--timeout=60s")
-    assert file(sandbox).read_text() == f"{operators}\n# news\n"
+    assert not file(sandbox).exists()
     assert not list((file(sandbox).parent / "config.yaml.d").iterdir())
     assert restarts(sandbox) == before + 1

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.nodes.marked_yaml import update
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
 from tests.sandbox.nodes import FILE, REFUSED, on_node, output, parsed, pulling, up
-from tests.unit.scripts.odd_files import EDITED, ENTRIES
 
 __all__ = ["pulling"]
 
@@ -34,24 +32,6 @@ def test_k3s_own_parser_understands_the_whole_file(sandbox: Sandbox, tmp_path: P
             }
         },
     }, "it silently ignores a key in the wrong place"
-
-
-@pytest.mark.parametrize("name", EDITED)
-def test_k3s_own_parser_reads_odd_files_as_before_with_our_entries(
-    sandbox: Sandbox, tmp_path: Path, name: str
-) -> None:
-    before, after = tmp_path / "before", tmp_path / "after"
-    before.write_bytes(EDITED[name])
-    after.write_bytes(update(EDITED[name], ENTRIES, "registry-nodes") or b"")
-    theirs, merged = parsed(sandbox, before), parsed(sandbox, after)
-    mirror = merged["mirrors"].pop("example.com")
-    config = merged["configs"].pop("registry.example.com")
-    assert mirror["endpoint"] == ["https://registry.example.com"]
-    assert config["auth"] == {"username": "pull", "password": "0123"}
-    assert config["tls"]["ca_file"] == "/etc/ssl/ca.pem"
-    theirs["mirrors"].pop("example.com", None)
-    theirs["configs"].pop("registry.example.com", None)
-    assert merged == theirs
 
 
 @pytest.mark.usefixtures("pulling")

@@ -19,9 +19,9 @@ def test_nodes_configure_themselves_only_if_the_setting_says_so(run: Run) -> Non
     )
 
 
-def test_the_marks_name_the_registry_whose_entries_they_are(run: Run) -> None:
+def test_the_file_names_the_registry_whose_it_is(run: Run) -> None:
     outputs = run({**CONFIG, "namespace": "second"}).outputs
-    assert outputs["registries_yaml"].startswith("# BEGIN second-nodes ")
+    assert outputs["registries_yaml"].startswith("# Written by Pulumi for second-nodes, ")
 
 
 def test_it_is_root_on_the_node_and_nothing_beyond(run: Run) -> None:

@@ -9,7 +9,7 @@ import yaml
 from components.nodes.cloud_init import cloud_init
 from components.nodes.registries_yaml import registries_yaml
 from components.pull_secrets import docker_config
-from scripts.nodes.marked_yaml import update
+from scripts.nodes.own_file import update
 from tests.unit.conftest import Golden
 
 WHOLE = registries_yaml(
@@ -42,9 +42,8 @@ def test_without_settings_only_the_login_is_in_it() -> None:
     }, "docker.io must stay what it is unless it is overridden"
 
 
-def test_the_file_is_what_the_node_configurator_would_write() -> None:
-    content = yaml.safe_load(WHOLE)
-    assert update(None, content, "registry-nodes") == WHOLE.encode(), "or it could not change it"
+def test_the_file_is_the_node_configurators_own() -> None:
+    assert update(WHOLE.encode(), None, "registry-nodes") is None, "or it could not replace it"
 
 
 def test_cloud_init_is_the_golden_one(golden: Golden) -> None:

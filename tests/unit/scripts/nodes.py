@@ -10,13 +10,57 @@ from typing import Any
 import pytest
 
 from scripts.nodes import configure_node, node_files
+from scripts.nodes.own_file import new_file
 from tests.unit.scripts.leases import Leases, lock
-from tests.unit.scripts.odd_files import ENTRIES
 
 K3S = "etc/rancher/k3s"
 OWNER = "registry-nodes"
 DONE = "k3s is back, and this node is configured"
 ALREADY = "this node is configured already"
+
+ENTRIES: dict[str, Any] = {
+    "mirrors": {"example.com": {"endpoint": ["https://registry.example.com"]}},
+    "configs": {
+        "registry.example.com": {
+            "auth": {"username": "pull", "password": "0123"},
+            "tls": {"ca_file": "/etc/ssl/ca.pem"},
+        }
+    },
+}
+"""What the file must hold; the password is one that YAML takes for a number."""
+
+WANTED = new_file(ENTRIES, OWNER).encode()
+
+EVERYDAY = b"""\
+# ours since 2023
+mirrors:
+  "*":
+  quay.io: &quay
+    endpoint: [https://quay-mirror.example.net]
+configs:
+  registry.example.com:
+    auth: {username: admin, password: s3cr3t}
+"""
+
+OPERATORS = {
+    "everyday": EVERYDAY,
+    "everyday, Windows": EVERYDAY.replace(b"\n", b"\r\n"),
+    "a comment": b"# nothing yet",
+    "a part of it": b"mirrors:\n  example.com:\n    endpoint: [https://registry.example.com]\n",
+    "another registry's": new_file(ENTRIES["configs"], f"{OWNER}-2").encode(),
+    "no mapping": b"- a\n",
+    "a text": b"hello\n",
+    "a null in between": b"configs: ~\n",
+    "two documents": b"mirrors:\n---\nmirrors:\n",
+    "a tab": b"mirrors:\n\ta: {}\n",
+    "an unknown alias": b"configs:\n  a: *s3cr3t\n",
+    "a key that is a list": b"? [a]\n: b\n",
+    "a control character": b"mirrors:\0",
+    "depths": b"[" * 1500,
+    "Latin-1": "# für uns\n".encode("latin-1"),
+    "UTF-16": "mirrors:\n".encode("utf-16"),
+}
+"""Files that operators have as a node's registries.yaml."""
 
 
 class Node:
@@ -85,10 +129,10 @@ class Runs:
     def __init__(self, node: Node, folder: Path) -> None:
         self.node, self.folder = node, folder
 
-    def __call__(self, entries: dict[str, Any] = ENTRIES, *, only_mirrors: bool = False) -> str:
+    def __call__(self, wanted: bytes | None = WANTED, *, only_mirrors: bool = False) -> str:
         lease = lock(self.folder)
         return configure_node.configure(
-            self.node.root, entries, OWNER, lease, only_mirrors=only_mirrors
+            self.node.root, wanted, OWNER, lease, only_mirrors=only_mirrors
         )
 
 

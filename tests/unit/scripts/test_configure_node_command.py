@@ -10,11 +10,9 @@ import pytest
 
 from scripts.nodes import configure_node
 from scripts.nodes.lease import LeaseError
-from scripts.nodes.marked_yaml import new_file
 from scripts.shared.api_server import ApiServerError
 from tests.unit.scripts.leases import Leases, leases, lock
-from tests.unit.scripts.nodes import Node, node
-from tests.unit.scripts.odd_files import ENTRIES
+from tests.unit.scripts.nodes import EVERYDAY, WANTED, Node, node
 
 __all__ = ["leases", "node"]
 
@@ -25,7 +23,7 @@ class Command:
     def __init__(self, node: Node, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.node, self.folder, self.monkeypatch = node, folder, monkeypatch
         monkeypatch.setenv("NODE_NAME", "node-a")
-        (folder / "registries.yaml").write_text(new_file(ENTRIES, "registry-nodes"))
+        (folder / "registries.yaml").write_bytes(WANTED)
         lock(folder)
 
     def __call__(self, *args: str) -> int:
@@ -75,13 +73,14 @@ def test_the_holder_is_the_node_and_the_registry(
 def test_a_refusal_says_what_to_write_by_hand_without_the_password(
     node: Node, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node.registries.write_text("- a\n")
+    node.registries.write_bytes(EVERYDAY)
     assert command("--only-mirrors") == 1
     output = capsys.readouterr().out
     assert (
         output
         == """\
-FAILED: /etc/rancher/k3s/registries.yaml: the file is not a mapping: delete what it holds instead
+FAILED: /etc/rancher/k3s/registries.yaml: somebody else wrote or changed it, and k3s reads no \
+other: add what is missing, and delete the first line if it says `Written by Pulumi`
 by hand, /etc/rancher/k3s/registries.yaml must hold:
 mirrors:
   example.com:
@@ -95,7 +94,6 @@ configs:
     tls:
       ca_file: /etc/ssl/ca.pem
 and /etc/rancher/k3s/config.yaml.d/90-registry-nodes.yaml:
-# Written by Pulumi for a registry's nodes, and deleted again if it is unchanged.
 disable-default-registry-endpoint: true
 PASSWORD: pulumi stack output pull_password --show-secrets
 then: systemctl restart k3s, on agents k3s-agent
@@ -109,10 +107,12 @@ then: systemctl restart k3s, on agents k3s-agent
 def test_a_removal_that_is_refused_says_what_to_delete(
     node: Node, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node.registries.write_text("# BEGIN registry-nodes \n")
+    node.registries.write_bytes(WANTED + b"# mine\n")
     assert command("--remove") == 1
-    assert capsys.readouterr().out.endswith(
-        "by hand: delete the lines from `# BEGIN registry-nodes` to `# END registry-nodes`\n"
+    assert capsys.readouterr().out == (
+        "FAILED: /etc/rancher/k3s/registries.yaml: somebody changed it\n"
+        "by hand: delete what they have of this registry: /etc/rancher/k3s/registries.yaml, "
+        "/etc/rancher/k3s/config.yaml.d/90-registry-nodes.yaml\n"
     )
 
 

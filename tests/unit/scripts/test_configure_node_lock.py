@@ -9,11 +9,10 @@ import pytest
 from scripts.nodes import configure_node, node_files
 from scripts.nodes.configure_node import ConfigureError
 from scripts.nodes.lease import Lease, LeaseError
-from scripts.nodes.marked_yaml import RefusedError
 from scripts.nodes.node_files import Change
+from scripts.nodes.own_file import RefusedError
 from tests.unit.scripts.leases import Leases, leases
-from tests.unit.scripts.nodes import DONE, OWNER, Node, Runs, node, run
-from tests.unit.scripts.odd_files import REFUSED
+from tests.unit.scripts.nodes import DONE, EVERYDAY, OWNER, Node, Runs, node, run
 
 __all__ = ["leases", "node", "run"]
 
@@ -27,10 +26,10 @@ def test_the_file_is_read_again_once_the_lock_is_held(
 
     def later(lease: Lease) -> None:
         take(lease)
-        node.registries.write_bytes(REFUSED["flow style"][0])
+        node.registries.write_bytes(EVERYDAY)
 
     monkeypatch.setattr(Lease, "take", later)
-    with pytest.raises(RefusedError, match="flow style"):
+    with pytest.raises(RefusedError, match="somebody else wrote"):
         run()
     assert node.restarts == 0
     assert leases.free
@@ -98,6 +97,6 @@ def test_a_run_that_was_killed_while_it_waited_leaves_no_lock(
         patch.setattr(Lease, "take", killed)
         run()
     assert leases.held
-    run({})  # nothing to change any more
+    run(None)  # nothing to change any more
     assert leases.free
     assert not node.files()
