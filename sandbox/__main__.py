@@ -158,7 +158,7 @@ def _smoke_test(layout: Layout, outputs: Mapping[str, Any]) -> None:
 
 
 def doctor(layout: Layout) -> None:
-    """Show what has changed behind Pulumi's back, and the commands that fix it."""
+    """Show what is wrong with the registry, and the commands that fix it."""
     _become(layout, sys.executable, "-m", "scripts.client.doctor")
 
 
