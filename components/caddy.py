@@ -83,8 +83,7 @@ def logging() -> dict[str, Any]:
 def error_routes(port: int) -> list[dict[str, Any]]:
     """Return the routes that respond to what was refused, as the specification says.
 
-    Args:
-        port: Where clients connect to, by which Caddy's errors tell a client from the registry.
+    Caddy's errors tell a client from the registry by the port that clients connect to.
     """
     # Nothing is upstream: this waits, and fails.
     wait = {

@@ -196,12 +196,7 @@ def users_checksum(users: Sequence[RegistryUser], read_only: bool) -> pulumi.Out
 
 
 def hash_password(password: str, salt: str) -> str:
-    """Return a password's hash as a PHC string; equal arguments give the same hash.
-
-    Args:
-        password: The password.
-        salt: 16 random bytes in base64.
-    """
+    """Return a password's hash as a PHC string; the same for the same salt, in base64."""
     algorithm = Argon2id(
         salt=base64.b64decode(salt), length=32, iterations=1, lanes=1, memory_cost=8
     )

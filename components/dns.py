@@ -14,14 +14,7 @@ TTL_SECONDS = 300
 def dns_records(
     hostname: str, zone: str, addresses: Sequence[str], opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Create a record for each address; the zone is not this program's.
-
-    Args:
-        hostname: The registry's hostname, in the zone.
-        zone: The name of a domain of the DigitalOcean account.
-        addresses: IPv4 and IPv6 addresses.
-        opts: The options of each record.
-    """
+    """Create a record for each address; the zone is a domain of the account, not this program's."""
     return [
         digitalocean.DnsRecord(
             f"dns-{address.replace(':', '-')}",

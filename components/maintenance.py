@@ -108,11 +108,7 @@ class Maintenance(pulumi.ComponentResource):
 
 
 def report_usage(connection: Mapping[str, str]) -> None:
-    """Show what the last run has seen, if there was one and this machine reaches the storage.
-
-    Args:
-        connection: The output storage_connection.
-    """
+    """Show what the last run has seen, if there was one and this machine reaches the storage."""
     # Imported here: previews do without.
     from scripts.maintenance.usage_history import TABLE_KEY
     from scripts.shared.storage_arguments import bucket_of

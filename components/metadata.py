@@ -14,8 +14,5 @@ def labels(component: str) -> dict[str, str]:
     """Return the recommended labels of one component of the registry.
 
     https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
-
-    Args:
-        component: The component's role, such as ``registry`` or ``smoke-test``.
     """
     return {"app.kubernetes.io/name": "registry", "app.kubernetes.io/component": component}

@@ -14,11 +14,6 @@ def registry_namespace(
     """Create the namespace that holds all of the registry.
 
     It is no child of a component, so that ``pulumi import`` finds its place without more.
-
-    Args:
-        name: The namespace's name.
-        stack: The full name of the stack, for people who look at the cluster.
-        opts: The provider, and what guards the namespaces of others.
     """
     return kubernetes.core.v1.Namespace(
         "registry-namespace",

@@ -75,11 +75,6 @@ def docker_config(*, hostname: str, username: str, password: str) -> str:
     """Return a ``.dockerconfigjson``.
 
     https://kubernetes.io/docs/concepts/configuration/secret/#docker-config-secrets
-
-    Args:
-        hostname: The registry's hostname.
-        username: The user to log in as.
-        password: That user's password.
     """
     auth = base64.b64encode(f"{username}:{password}".encode()).decode()
     return json.dumps({"auths": {hostname: {"auth": auth}}})

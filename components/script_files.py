@@ -24,12 +24,7 @@ def script_files(folder: str) -> dict[str, str]:
 
 
 def script_volume(folder: str, config_map: pulumi.Input[str]) -> kubernetes.core.v1.VolumeArgsDict:
-    """Return the volume with a folder's scripts, to be mounted as ``scripts`` where Python starts.
-
-    Args:
-        folder: The folder.
-        config_map: The name of the ConfigMap with its :func:`script_files`.
-    """
+    """Return the volume with a folder's scripts, for a mount at ``scripts`` where Python starts."""
     return {
         "name": "code",
         "config_map": {

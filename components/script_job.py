@@ -48,11 +48,6 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
     """Create a Job that runs a script; the resource is ready when the script exits with 0.
 
     Its failure fails `pulumi up` with the end of the script's log.
-
-    Args:
-        name: The prefix of the resources' names.
-        args: What the Job runs.
-        parent: The component that the Job belongs to.
     """
     return kubernetes.batch.v1.Job(
         f"{name}-job",
@@ -73,14 +68,7 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
 def script_cron_job(
     name: str, args: ScriptJobArgs, schedule: str, parent: pulumi.Resource
 ) -> kubernetes.batch.v1.CronJob:
-    """Create a CronJob that runs a script, never twice at a time.
-
-    Args:
-        name: The CronJob's name, and the prefix of the resources' names.
-        args: What its Jobs run.
-        schedule: When, in UTC: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
-        parent: The component that the CronJob belongs to.
-    """
+    """Create a CronJob that runs a script, never twice at a time, at times in UTC."""
     return kubernetes.batch.v1.CronJob(
         f"{name}-cron-job",
         metadata={"name": name, "namespace": args.namespace, "labels": dict(args.labels)},

@@ -18,12 +18,7 @@ OPENINGS = (
 
 
 def public(kind: str, inputs: dict[str, Any]) -> Iterator[str]:
-    """Yield how others could read the images.
-
-    Args:
-        kind: The type of a resource.
-        inputs: Its inputs.
-    """
+    """Yield how others could read the images."""
     if kind in OPENINGS:
         yield "expected no such resource: it lets others read a Space"
     allowed = {BUCKET: ("private",), OBJECT: ("private", None)}.get(kind)
@@ -32,13 +27,7 @@ def public(kind: str, inputs: dict[str, Any]) -> Iterator[str]:
 
 
 def deletable(kind: str, inputs: dict[str, Any], *, protected: bool) -> Iterator[str]:
-    """Yield how images could be deleted with their Space, or by it.
-
-    Args:
-        kind: The type of a resource.
-        inputs: Its inputs.
-        protected: Whether the resource option `protect` is set.
-    """
+    """Yield how images could be deleted with their Space, or by it."""
     # Spaces does not delete one that holds images, unless the provider empties it first.
     if kind == BUCKET and not protected and not fits(at(inputs, "forceDestroy"), None, False):
         yield "forceDestroy: expected false, or the option protect"
@@ -49,12 +38,7 @@ def deletable(kind: str, inputs: dict[str, Any], *, protected: bool) -> Iterator
 
 
 def broad(kind: str, inputs: dict[str, Any]) -> Iterator[str]:
-    """Yield what a storage key opens beyond one bucket.
-
-    Args:
-        kind: The type of a resource.
-        inputs: Its inputs.
-    """
+    """Yield what a storage key opens beyond one bucket."""
     if kind != KEY or (grants := at(inputs, "grants")) is UNKNOWN:
         return
     if len(grants or []) != 1:

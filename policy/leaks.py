@@ -36,11 +36,7 @@ BOOTSTRAP = "bootstrap-key"
 
 
 def named_like_secrets(inputs: dict[str, Any]) -> Iterator[str]:
-    """Yield where an object other than a Secret has what sounds like a secret.
-
-    Args:
-        inputs: An object.
-    """
+    """Yield where an object other than a Secret has what sounds like a secret."""
     parts = {"metadata.annotations": at(inputs, "metadata", "annotations")}
     if inputs.get("kind") == "ConfigMap":
         parts |= {part: at(inputs, part) for part in ("data", "binaryData")}
@@ -58,33 +54,18 @@ def named_like_secrets(inputs: dict[str, Any]) -> Iterator[str]:
 
 
 def secrets(kind: str, outputs: dict[str, Any]) -> set[str]:
-    """Return the secrets that a resource generates.
-
-    Args:
-        kind: Its type.
-        outputs: Its outputs.
-    """
+    """Return the secrets that a resource generates."""
     values = (at(outputs, name) for name in _GENERATED.get(kind, ()))
     return {value for value in values if value and value is not UNKNOWN}
 
 
 def holds(outputs: dict[str, Any], generated: Iterable[str]) -> bool:
-    """Return whether an object other than a Secret, or a Secret's metadata, holds a secret.
-
-    Args:
-        outputs: The object.
-        generated: The secrets.
-    """
+    """Return whether an object other than a Secret, or a Secret's metadata, holds a secret."""
     return _contains(at(outputs, "metadata") if _is_secret(outputs) else outputs, generated)
 
 
 def holds_anywhere(outputs: dict[str, Any], generated: Iterable[str]) -> bool:
-    """Return whether an object, be it a Secret, holds a secret.
-
-    Args:
-        outputs: The object.
-        generated: The secrets.
-    """
+    """Return whether an object, be it a Secret, holds a secret."""
     decoded = _decoded(at(outputs, "data")) if _is_secret(outputs) else []
     return _contains([outputs, decoded], generated)
 

@@ -25,11 +25,7 @@ _ROUTER = "traefik.ingress.kubernetes.io/router"
 
 
 def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
-    """Yield how clients would send passwords without TLS.
-
-    Args:
-        inputs: An object.
-    """
+    """Yield how clients would send passwords without TLS."""
     spec = at(inputs, "spec")
     match inputs.get("kind"):
         case "IngressRoute" | "IngressRouteTCP":
@@ -82,11 +78,7 @@ def _takes_no_passwords(spec: Any) -> bool:
 
 
 def link_local(inputs: dict[str, Any]) -> Iterator[str]:
-    """Yield where a network policy lets pods ask a cloud for credentials.
-
-    Args:
-        inputs: An object.
-    """
+    """Yield where a network policy lets pods ask a cloud for credentials."""
     if inputs.get("kind") != "NetworkPolicy":
         return
     for rule in elements(at(inputs, "spec", "egress")):
@@ -133,11 +125,7 @@ def _covered(network: _Network, holes: list[_Network]) -> bool:
 
 
 def open_namespaces(objects: Iterable[dict[str, Any]]) -> set[str]:
-    """Return the namespaces of pods in which traffic is not denied by default.
-
-    Args:
-        objects: All objects of the stack.
-    """
+    """Return the namespaces of pods in which traffic is not denied by default."""
     objects = list(objects)
     closed = {at(x, "metadata", "namespace") for x in objects if _denies_all(x)}
     used = {at(x, "metadata", "namespace") or "default" for x in objects if pod_spec(x) is not None}

@@ -50,22 +50,14 @@ _ROOT = {
 
 
 def pod_spec(inputs: dict[str, Any]) -> Any:
-    """Return the spec of the pods that an object makes; None if it makes none.
-
-    Args:
-        inputs: The object.
-    """
+    """Return the spec of the pods that an object makes; None if it makes none."""
     if inputs.get("kind") == "Pod":
         return at(inputs, "spec")
     return next((spec for path in _PATHS if (spec := at(inputs, *path)) is not None), None)
 
 
 def containers(spec: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each container of a pod with its name.
-
-    Args:
-        spec: The pod's spec.
-    """
+    """Yield each container of a pod with its name."""
     for kind in ("initContainers", "containers", "ephemeralContainers"):
         for container in elements(at(spec, kind)):
             name = at(container, "name")
@@ -136,11 +128,7 @@ def _context(spec: Any, container: Any, *, configures_nodes: bool) -> Iterator[s
 
 
 def unpinned(inputs: dict[str, Any]) -> Iterator[str]:
-    """Yield each container whose image may be another one tomorrow.
-
-    Args:
-        inputs: An object.
-    """
+    """Yield each container whose image may be another one tomorrow."""
     for name, container in containers(pod_spec(inputs)):
         image = at(container, "image")
         if image is UNKNOWN:

@@ -16,11 +16,7 @@ UNKNOWN: Final = object()
 
 
 def known(value: object) -> Any:
-    """Return properties with :data:`UNKNOWN` for those that only `up` knows.
-
-    Args:
-        value: The SDK's properties, or a part of them.
-    """
+    """Return properties with :data:`UNKNOWN` for those that only `up` knows."""
     if isinstance(value, Mapping):
         return {key: _element(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -37,12 +33,7 @@ def _element(container: Any, key: Any) -> Any:
 
 
 def at(value: Any, *path: str) -> Any:
-    """Return what is at a path; None if nothing is, :data:`UNKNOWN` if only `up` knows.
-
-    Args:
-        value: Properties.
-        path: The names of nested properties.
-    """
+    """Return what is at a path; None if nothing is, :data:`UNKNOWN` if only `up` knows."""
     for name in path:
         if value is UNKNOWN:
             return value

@@ -12,11 +12,7 @@ _TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the type of a Sec
 
 
 def broad(inputs: dict[str, Any]) -> Iterator[str]:
-    """Yield what lets pods read Secrets that they do not need.
-
-    Args:
-        inputs: An object.
-    """
+    """Yield what lets pods read Secrets that they do not need."""
     match inputs.get("kind"):
         case "Role":
             for rule in elements(at(inputs, "rules")):

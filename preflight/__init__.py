@@ -36,10 +36,6 @@ def ask(settings: Settings, access: CloudAccess) -> Cluster:
     """Return the cluster, and start the requests that :func:`run` and `dns_addresses` wait for.
 
     They take as long as the import of the SDK of Kubernetes: call this before it.
-
-    Args:
-        settings: All settings.
-        access: What reaches the cluster.
     """
     paths = [KUBE_SYSTEM, INGRESSES, *ROUTES]
     if not settings.dns.addresses:
@@ -57,12 +53,6 @@ def run(
     settings: Settings, access: CloudAccess, cluster: Cluster, stack: str
 ) -> tuple[pulumi.Output[str], pulumi.ResourceTransformation]:
     """Check cluster and cloud.
-
-    Args:
-        settings: All settings.
-        access: What reaches the cloud.
-        cluster: The cluster.
-        stack: The full name of this stack.
 
     Returns:
         What identifies the cluster; whatever is made of it comes after the checks that this is the
@@ -110,12 +100,6 @@ def check(
 
     Each check stands alone: one that cannot be made hides no other. A preview needs neither cluster
     nor cloud, so what is not ready is a warning there.
-
-    Args:
-        settings: All settings.
-        access: What reaches the cloud.
-        cluster: The cluster.
-        stack: The full name of this stack.
 
     Returns:
         The cluster's UID, or None if a preview cannot reach it; and what serves the hostname from

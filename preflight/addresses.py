@@ -28,10 +28,6 @@ def services(ingress: IngressSettings) -> str:
 def dns_addresses(settings: Settings, cluster: Cluster) -> list[str]:
     """Return the addresses for DNS records; without a zone, warn if the hostname leads elsewhere.
 
-    Args:
-        settings: The hostname, the zone, and the addresses, if they are given.
-        cluster: The cluster, whose ingress controller tells its addresses otherwise.
-
     Returns:
         The addresses; none without a zone, or where a preview cannot know them.
 
@@ -64,10 +60,7 @@ def controller_addresses(
 ) -> list[str]:
     """Return the addresses that the ingress controller tells.
 
-    Args:
-        ingress: The ingress controller.
-        ingresses: All Ingresses, whose status has its addresses as soon as one has its class.
-        services: The Services in its namespace; those of type LoadBalancer have them before.
+    An Ingress has them in its status as soon as one has its class, a LoadBalancer before.
     """
     of_class = [x for x in ingresses if x["spec"].get("ingressClassName") == ingress.class_name]
     with_https = [

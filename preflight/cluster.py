@@ -51,11 +51,7 @@ class Cluster:
         return cls(arguments.get("kubeconfig", ""), tuple(flags))
 
     def ask(self, paths: Iterable[str]) -> None:
-        """Request objects or lists that are needed later, without waiting for them.
-
-        Args:
-            paths: Their paths in the API.
-        """
+        """Request objects or lists that are needed later, without waiting for them."""
         pool = ThreadPoolExecutor()
         wanted = list(paths)
         fetched = pool.submit(fetch, wanted, self._arguments, self.kubeconfig)
@@ -92,9 +88,6 @@ class Cluster:
     def items(self, path: str) -> list[dict[str, Any]]:
         """Return the objects of a list; none where the cluster does not know their kind.
 
-        Args:
-            path: The list's path in the API, which spares kubectl to look for it.
-
         Raises:
             NotReadyError: The cluster cannot be asked.
         """
@@ -111,9 +104,6 @@ class Cluster:
 
     def knows(self, path: str) -> bool:
         """Return whether the cluster has an API.
-
-        Args:
-            path: The path of the API's group and version, such as ``/apis/apps/v1``.
 
         Raises:
             NotReadyError: The cluster cannot be asked.
@@ -145,9 +135,6 @@ class Cluster:
     def owner(self, namespace: str) -> str | None:
         """Return the full name of the stack that manages a namespace; None if there is none.
 
-        Args:
-            namespace: The namespace.
-
         Raises:
             NotReadyError: The cluster cannot be asked.
         """
@@ -157,10 +144,6 @@ class Cluster:
 
     def contents(self, namespace: str, kinds: str) -> list[tuple[str, dict[str, Any]]]:
         """Return kind and metadata of the objects in a namespace; nothing else is read.
-
-        Args:
-            namespace: The namespace.
-            kinds: Their kinds, as kubectl takes them.
 
         Raises:
             NotReadyError: The cluster cannot be asked.

@@ -15,12 +15,7 @@ from settings.tls import TlsCertManager
 
 
 def missing_namespaces(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
-    """Return the namespaces that are to get a pull Secret, and do not exist.
-
-    Args:
-        settings: The namespaces that get one.
-        items: All namespaces.
-    """
+    """Return the namespaces that are to get a pull Secret, and do not exist."""
     names = {item["metadata"]["name"] for item in items}
     return [
         Problem(
@@ -35,12 +30,7 @@ def missing_namespaces(settings: Settings, items: Iterable[dict[str, Any]]) -> l
 
 
 def service_accounts(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Problem]:
-    """Return the default service accounts whose pull Secrets of others would be lost.
-
-    Args:
-        settings: The namespaces whose default service account is to use the pull Secret.
-        items: All service accounts.
-    """
+    """Return the default service accounts whose pull Secrets of others would be lost."""
     accounts = {
         item["metadata"]["namespace"]: {x["name"] for x in item.get("imagePullSecrets", [])}
         for item in items
@@ -67,12 +57,7 @@ def _others_pull_secrets(namespace: str, others: set[str]) -> Problem:
 
 
 def certificate(tls: TlsCertManager, metadata: dict[str, Any] | None) -> list[Problem]:
-    """Return whether cert-manager would overwrite a certificate that it did not get itself.
-
-    Args:
-        tls: The Secret that it is to write.
-        metadata: That Secret's metadata; None if there is none.
-    """
+    """Return whether cert-manager would overwrite a certificate that it did not get itself."""
     if metadata is None or "cert-manager.io/issuer-name" in metadata.get("annotations", {}):
         return []
     return [

@@ -6,11 +6,7 @@ from settings.problems import Problem
 
 
 class NotReadyError(Exception):
-    """Cluster or cloud cannot be used, so that something could not be checked.
-
-    Args:
-        problem: Why, and the command that helps.
-    """
+    """Cluster or cloud cannot be used, so that something could not be checked."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.expected)

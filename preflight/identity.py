@@ -12,10 +12,7 @@ def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
 
     The state keeps the UID of the first `pulumi up`, whatever the kubeconfig says later. In another
     cluster there would be nothing to update, and whatever has the same name there would be taken
-    for the stack's own.
-
-    Args:
-        uid: The UID of the cluster now; None if a preview cannot reach it.
+    for the stack's own. A preview that cannot reach the cluster knows no UID.
     """
     recorded = pulumi.Stash(
         "cluster-uid", input=uid or "", opts=pulumi.ResourceOptions(ignore_changes=["input"])
@@ -25,10 +22,6 @@ def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
 
 def same_cluster(recorded: str, uid: str | None) -> str:
     """Return the recorded UID.
-
-    Args:
-        recorded: The UID in the state.
-        uid: The UID of the cluster now, if it is known.
 
     Raises:
         SettingsError: They differ.

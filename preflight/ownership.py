@@ -22,11 +22,6 @@ def refuse_existing(
     Only the engine knows whether an object is in the state, and it asks here when one is not. The
     provider refuses, too, but not in a preview. What is in the registry's own namespaces is its
     own, since they are.
-
-    Args:
-        settings: The names of those namespaces.
-        cluster: The cluster.
-        stack: The full name of this stack.
     """
     own = {settings.namespace, settings.nodes_namespace}
 

@@ -32,10 +32,6 @@ def redirected(settings: Settings, cluster: Cluster) -> Problem | None:
     """Return whether Traefik redirects challenges before any Ingress gets them.
 
     A cluster that does not show Traefik's pods says nothing of it.
-
-    Args:
-        settings: The ingress controller, and who gets the certificate.
-        cluster: The cluster.
     """
     if not by_http_01(settings):
         return None

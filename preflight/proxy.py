@@ -15,13 +15,7 @@ SECONDS = 3
 
 
 def fetch(paths: Sequence[str], arguments: Sequence[str], kubeconfig: str) -> dict[str, str]:
-    """Return what the cluster has, by path; nothing is said of what cannot be had, or why.
-
-    Args:
-        paths: Paths in the API.
-        arguments: Arguments of kubectl that name the cluster.
-        kubeconfig: What kubectl reads from its standard input.
-    """
+    """Return what the cluster has, by path; nothing is said of what cannot be had, or why."""
     with suppress(OSError, http.client.HTTPException):
         return dict(_fetched(paths, arguments, kubeconfig))
     return {}
@@ -59,11 +53,7 @@ def _fetched(
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to a Unix socket.
-
-    Args:
-        address: The socket's path.
-    """
+    """A connection to a Unix socket."""
 
     def __init__(self, address: str) -> None:
         super().__init__("localhost", timeout=SECONDS)

@@ -37,13 +37,8 @@ def record(
 ) -> pulumi.Output[None]:
     """Record where images and registry are, and refuse settings that would leave something there.
 
-    The engine compares the state with the settings before anything else, in previews too.
-
-    Args:
-        settings: All settings.
-        access: The URL of Spaces.
-        cluster: The cluster.
-        served: What serves the hostname from other namespaces of a stack with this name.
+    The engine compares the state with the settings before anything else, in previews too. `served`
+    is what serves the hostname from other namespaces of a stack with this name.
 
     Returns:
         An output that is known only if nothing would be lost.
@@ -129,10 +124,6 @@ def _require_no_older(recorded: int, wanted: int) -> None:
 def _require_no_entries(recorded: dict[str, Any], wanted: str) -> None:
     """Refuse another namespace while nodes may have entries that are this one's.
 
-    Args:
-        recorded: What the state knows.
-        wanted: The namespace that the settings name.
-
     Raises:
         SettingsError: Nodes are configured.
     """
@@ -156,11 +147,6 @@ def _require_no_entries(recorded: dict[str, Any], wanted: str) -> None:
 
 def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
     """Refuse to replace a namespace with objects that nothing would create anew.
-
-    Args:
-        namespace: The namespace.
-        wanted: The one that the settings name.
-        cluster: The cluster.
 
     Raises:
         SettingsError: With the objects.

@@ -71,12 +71,7 @@ class Router:
 
 
 def of_ingresses(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Router]:
-    """Return what Ingresses say of hostnames.
-
-    Args:
-        settings: The IngressClass.
-        items: All Ingresses.
-    """
+    """Return what Ingresses say of hostnames."""
     routers = []
     for item in items:
         annotations = item["metadata"].get("annotations", {})
@@ -99,11 +94,7 @@ def of_ingresses(settings: Settings, items: Iterable[dict[str, Any]]) -> list[Ro
 
 
 def of_routes(_: Settings, items: Iterable[dict[str, Any]]) -> list[Router]:
-    """Return what routes of Traefik's say of hostnames.
-
-    Args:
-        items: All IngressRoutes or IngressRouteTCPs.
-    """
+    """Return what routes of Traefik's say of hostnames."""
     return [
         Router(
             item["kind"],
@@ -134,12 +125,7 @@ def _hosts(rule: str) -> tuple[frozenset[str], tuple[str, ...]]:
 
 
 def served(settings: Settings, routers: Iterable[Router]) -> list[Served]:
-    """Return what serves the very hostname from other namespaces.
-
-    Args:
-        settings: The hostname, and the registry's namespace.
-        routers: What the cluster has.
-    """
+    """Return what serves the very hostname from other namespaces."""
     objects = {
         router.object: router
         for router in routers
@@ -160,12 +146,7 @@ def served(settings: Settings, routers: Iterable[Router]) -> list[Served]:
 
 
 def warnings(settings: Settings, routers: Iterable[Router]) -> list[str]:
-    """Return what takes requests from the registry, or may take them, with the fix.
-
-    Args:
-        settings: The hostname, and how Traefik leads to the registry.
-        routers: What the cluster has.
-    """
+    """Return what takes requests from the registry, or may take them, with the fix."""
     texts: dict[str, None] = {}  # A set in order: several rules of one object.
     for router in routers if settings.ingress.controller == "traefik" else ():
         if _takes_from_tcp(settings, router):

@@ -57,12 +57,7 @@ class AcmeClientArgs:
 
 
 def acme_client_config(tls: TlsLetsEncrypt, hostname: str) -> dict[str, Any]:
-    """Return Caddy's configuration: https://caddyserver.com/docs/json/apps/tls/.
-
-    Args:
-        tls: The account and the ACME server.
-        hostname: The certificate's name.
-    """
+    """Return Caddy's configuration: https://caddyserver.com/docs/json/apps/tls/."""
     issuer: dict[str, Any] = {
         "module": "acme",
         "ca": tls.ca_server,
@@ -113,13 +108,7 @@ def config_files(args: AcmeClientArgs) -> dict[str, str]:
 def acme_pod(
     args: AcmeClientArgs, config: pulumi.Input[str], code: pulumi.Input[str]
 ) -> kubernetes.core.v1.PodSpecArgsDict:
-    """Return the spec of the pod.
-
-    Args:
-        args: What the client gets a certificate with.
-        config: The ConfigMap with :func:`config_files`.
-        code: The ConfigMap with the files of :data:`SCRIPTS`.
-    """
+    """Return the spec of the pod, with the ConfigMaps of its configuration and scripts."""
     return {
         "service_account_name": NAME,
         # Only the scripts' containers get a token: the ACME client talks to the outside.

@@ -31,11 +31,7 @@ def report_ingress(url: str, tls: TlsSettings, why_no_certificate: Callable[[], 
 
     The smoke test cannot: it runs in the cluster, behind the ingress. A failure is only a warning,
     as there may be no certificate or DNS record yet, or the registry may be for other networks.
-
-    Args:
-        url: The URL of the registry's API, such as https://registry.example.com/v2/
-        tls: Where the certificate comes from, and whether clients need one.
-        why_no_certificate: Returns what the cluster says of it; empty if it says nothing.
+    `why_no_certificate` returns what the cluster says of a missing one; empty if it says nothing.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     waiting = False

@@ -49,13 +49,7 @@ _STREAMING = {
 def ingress_annotations(
     ingress: IngressSettings, tls: TlsSettings, namespace: str
 ) -> dict[str, str]:
-    """Return the annotations of the Ingress.
-
-    Args:
-        ingress: The controller, and whether it passes connections on.
-        tls: Who terminates TLS.
-        namespace: The registry's namespace.
-    """
+    """Return the annotations of the Ingress."""
     annotations = dict(_STREAMING[ingress.controller])
     if isinstance(tls, TlsCertManager):
         kind = "cluster-issuer" if tls.issuer_kind == "ClusterIssuer" else "issuer"
@@ -102,12 +96,7 @@ def web_annotations() -> dict[str, str]:
 def ingress_tls(
     tls: TlsSettings, hostname: str
 ) -> list[kubernetes.networking.v1.IngressTLSArgsDict]:
-    """Return the ``tls`` of the Ingress: the Secret with the certificate, if there is one.
-
-    Args:
-        tls: Who terminates TLS.
-        hostname: The name that the certificate is for.
-    """
+    """Return the ``tls`` of the Ingress: the Secret with the certificate, if there is one."""
     if isinstance(tls, TlsAcme | TlsNone):
         return []
     return [{"hosts": [hostname], "secret_name": _secret_name(tls)}]
@@ -116,11 +105,7 @@ def ingress_tls(
 def route_tls(
     tls: TlsAcme | TlsCertManager | TlsLetsEncrypt | TlsSecret,
 ) -> dict[str, object]:
-    """Return the ``tls`` of the TCP route.
-
-    Args:
-        tls: Who terminates TLS.
-    """
+    """Return the ``tls`` of the TCP route."""
     certificate = (
         {"certResolver": tls.resolver}
         if isinstance(tls, TlsAcme)

@@ -26,9 +26,6 @@ def alert_groups(namespace: str) -> list[dict[str, Any]]:
     """Return the groups of alerts.
 
     Those of the maintenance need the metrics of kube-state-metrics.
-
-    Args:
-        namespace: The registry's namespace.
     """
     return [
         {

@@ -24,11 +24,6 @@ def cloud_init(registries: str, *, owner: str, only_mirrors: bool) -> str:
     """Return user data for cloud-init, which writes the files before k3s starts for the first time.
 
     https://cloudinit.readthedocs.io/en/latest/reference/modules.html#write-files
-
-    Args:
-        registries: The text of registries.yaml.
-        owner: Whose files they are.
-        only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
     """
     files = {REGISTRIES: registries}
     if only_mirrors:

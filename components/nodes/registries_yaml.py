@@ -22,16 +22,6 @@ def registries_yaml(
     https://github.com/k3s-io/k3s/issues/11352
 
     It says that it is the node configurator's, which so can replace it, however it got to a node.
-
-    Args:
-        hostname: The registry's hostname.
-        username: The user to pull as.
-        password: That user's password.
-        mirror_prefix: What image references may start with instead of the hostname; None for none.
-        override_docker_io: Whether images of docker.io are pulled from the registry.
-        ca_file: The file on the nodes with the CA certificates of the registry's certificate; None
-            if the nodes' system trusts them.
-        owner: Whose file it is.
     """
     prefixes = [mirror_prefix] if mirror_prefix else []
     prefixes += ["docker.io"] if override_docker_io else []

@@ -140,9 +140,5 @@ def credentials_file(access_key: str, secret_key: str) -> str:
 
     A file, since environment variables show in process listings and crash reports. The format:
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-files.html
-
-    Args:
-        access_key: The storage key's access key ID.
-        secret_key: Its secret access key.
     """
     return f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n"

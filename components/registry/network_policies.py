@@ -54,13 +54,7 @@ class NetworkPoliciesArgs:
 def network_policies(
     name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Deny all traffic in the namespace but what the registry's Jobs and cert-manager need.
-
-    Args:
-        name: The prefix of the resources' names.
-        args: What to allow.
-        opts: The options of each policy.
-    """
+    """Deny all traffic in the namespace but what the registry's Jobs and cert-manager need."""
     storage = server_rules(args.storage_endpoint)
     to_registry: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
         "to": [{"pod_selector": {"match_labels": REGISTRY_LABELS}}],
@@ -106,11 +100,7 @@ def registry_policy(
 ) -> pulumi.Resource:
     """Allow what the registry's pods need.
 
-    Args:
-        name: The prefix of the resource's name.
-        args: What to allow.
-        opts: The policy's options. A changed endpoint takes the storage from the pods that run, so
-            it comes after the storage check.
+    A changed endpoint takes the storage from pods that run, so it comes after the storage check.
     """
     urls = (args.storage_endpoint, *args.webhooks)
     # Most of them are on the same port.

@@ -28,10 +28,6 @@ def wait_for_key(spaces: digitalocean.Provider, region: str) -> Hook:
 
     The key may be brand-new. It is in the state already, so that nothing is lost if somebody
     interrupts the update because the wait takes too long.
-
-    Args:
-        spaces: The provider of the Space, with the key.
-        region: The region of the Space.
     """
 
     async def wait(_: pulumi.ResourceHookArgs) -> None:
@@ -73,9 +69,6 @@ def report_others(access: CloudAccess) -> Hook:
 
     Only the response to its creation has a key's secret, so an update that is killed at that moment
     leaves a key that nothing can use and no state names.
-
-    Args:
-        access: The API token.
     """
 
     async def report(args: pulumi.ResourceHookArgs) -> None:

@@ -60,11 +60,7 @@ class StorageConnection:
 
 
 def existing_bucket(settings: S3Settings) -> StorageConnection:
-    """Return the connection to a bucket that exists already.
-
-    Args:
-        settings: The bucket and its key.
-    """
+    """Return the connection to a bucket that exists already."""
     return StorageConnection(
         endpoint=settings.endpoint,
         region=settings.region,

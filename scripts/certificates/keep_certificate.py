@@ -38,13 +38,7 @@ KEPT = "acme.json"
 
 
 def restore(secret: dict[str, Any], folder: Path, server: str) -> bool:
-    """Write the files that a Secret keeps; return whether they are of this ACME server.
-
-    Args:
-        secret: The Secret.
-        folder: Where to write them.
-        server: The URL of the ACME server's directory.
-    """
+    """Write the files that a Secret keeps; return whether they are of this ACME server."""
     kept = json.loads(base64.b64decode(secret["data"][KEPT]))
     if kept["server"] != server:
         return False
@@ -56,13 +50,7 @@ def restore(secret: dict[str, Any], folder: Path, server: str) -> bool:
 
 
 def to_keep(folder: Path, hostname: str, server: str) -> dict[str, str] | None:
-    """Return the data of the Secret; None while there is no certificate with its key.
-
-    Args:
-        folder: Where the ACME client writes.
-        hostname: The certificate's name.
-        server: The URL of the ACME server's directory.
-    """
+    """Return the data of the Secret; None while there is no certificate with its key."""
     for certificate in folder.glob(f"certificates/*/{hostname}/{hostname}.crt"):
         key = certificate.with_suffix(".key")
         try:
@@ -86,24 +74,14 @@ def to_keep(folder: Path, hostname: str, server: str) -> dict[str, str] | None:
 
 
 def configure(folder: Path, config: Path, name: str) -> None:
-    """Write another configuration for the client, which looks for one each second.
-
-    Args:
-        folder: Where the client looks.
-        config: The folder with the files of configuration.
-        name: The file to take.
-    """
+    """Write another configuration for the client, which looks for one each second."""
     new = folder / f"{name}.new"
     new.write_bytes((config / name).read_bytes())
     new.replace(folder / CONFIG)
 
 
 def wait_for_client(port: int) -> None:
-    """Wait until the client in this pod listens.
-
-    Args:
-        port: Where it does.
-    """
+    """Wait until the client in this pod listens."""
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -200,12 +200,6 @@ class _Finder:
 def find(objects: Objects, state: State, repository: str, digest: str) -> Parts:
     """Return what an image consists of.
 
-    Args:
-        objects: The bucket.
-        state: What the collection remembers.
-        repository: Its repository.
-        digest: Its manifest's digest.
-
     Raises:
         RestoreError: Something that it needs is gone, or was never there, or it is no manifest.
     """
@@ -215,14 +209,7 @@ def find(objects: Objects, state: State, repository: str, digest: str) -> Parts:
 def bring_back(
     objects: Objects, history: History, parts: Iterable[tuple[str, Parts]], tags: list[Gone]
 ) -> None:
-    """Write all that is missing: content, links, and then tags.
-
-    Args:
-        objects: The bucket.
-        history: What is known of tags.
-        parts: What images consist of, with the repository of each.
-        tags: What names them, once all of that is there.
-    """
+    """Write all that is missing: content, links, and then tags."""
     copies: dict[str, int] = {}
     layers: dict[str, str] = {}
     manifests: dict[str, str] = {}

@@ -22,11 +22,6 @@ CONNECT_SECONDS = 10
 def certificate(hostname: str, tls: ssl.SSLContext, port: int = 443) -> Iterator[str]:
     """Yield what is wrong with the certificate that clients get.
 
-    Args:
-        hostname: The registry's hostname.
-        tls: Whom to trust, and the client's own certificate.
-        port: The port of its ingress.
-
     Raises:
         OSError: No connection can be made.
     """
@@ -62,12 +57,7 @@ def ask_cluster(path: str) -> str:
 
 
 def renewal(kubectl: str, settings: Mapping[str, str]) -> str:
-    """Return what renews the certificate, or tells why it was not renewed.
-
-    Args:
-        kubectl: The command, with the registry's namespace.
-        settings: The section ``tls`` of the stack's settings.
-    """
+    """Return what renews the certificate, or tells why it was not renewed."""
     secret = settings.get("secretName", "registry-tls")
     return {
         "secret": f"{kubectl} create secret tls {secret} --cert fullchain.pem --key privkey.pem "

@@ -34,10 +34,7 @@ class Missing(NamedTuple):
 def versions(objects: Objects, history: History, repository: str) -> list[Gone]:
     """Return all that tags are known to have named, what they named last first.
 
-    Args:
-        objects: The bucket.
-        history: What is known of tags.
-        repository: Of one repository; empty for all.
+    Without a repository, those of all.
     """
     last_seen = [
         # Perhaps it is gone since.
@@ -62,13 +59,7 @@ def missing(objects: Objects, known: Iterable[Gone]) -> list[Missing]:
 
 
 def lines(objects: Objects, state: State, every: Iterable[Missing]) -> Iterator[str]:
-    """Yield what is gone, as a table.
-
-    Args:
-        objects: The bucket.
-        state: What the collection remembers.
-        every: What is gone.
-    """
+    """Yield what is gone, as a table."""
     every = list(every)
     until = objects.each(
         lambda digest: _until(objects, state, digest), [x.gone.digest for x in every]

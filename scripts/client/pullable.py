@@ -12,9 +12,6 @@ from scripts.shared.registry_client import MANIFESTS, Registry, RegistryError
 def lost_images(registry: Registry) -> Iterator[tuple[str, str]]:
     """Yield the tags that some client could not pull, and what is wrong with each.
 
-    Args:
-        registry: The registry, with the login of who may pull everything.
-
     Raises:
         RegistryError: The registry cannot be used.
     """
@@ -76,9 +73,6 @@ def parts(content: bytes) -> list[tuple[str, str]]:
     """Return what a client needs that pulls an image, on one platform after the other.
 
     https://github.com/opencontainers/image-spec/blob/main/image-index.md and manifest.md beside it
-
-    Args:
-        content: A manifest or index that the registry has taken.
 
     Returns:
         Where each part is, ``manifests`` or ``blobs``, and its digest.

@@ -51,12 +51,7 @@ def digest(content: bytes) -> str:
 
 
 def wait_for_login(registry: Registry, seconds: float, replicas: int) -> None:
-    """Wait until the registry lets its user in.
-
-    Args:
-        registry: The registry, with its user's login.
-        seconds: How long to wait at most.
-        replicas: How many pods the URL leads to; each must know the login.
+    """Wait until each replica of the registry lets its user in.
 
     Raises:
         RegistryError: If it did not until then.
@@ -86,14 +81,6 @@ def test(
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[str]:
     """Use a registry as a client does, and yield each thing that worked.
-
-    Args:
-        url: Scheme, host and port.
-        username: The user to log in as.
-        password: That user's password.
-        wait: Seconds to wait for the first login.
-        replicas: How many pods the URL leads to.
-        tls: Whom to trust, and the client's own certificate; None for the defaults.
 
     Raises:
         RegistryError: On the first thing that did not work.

@@ -23,15 +23,7 @@ _LINES = 100
 def why_missing(
     mode: str, hostname: str, namespace: str, get: Callable[[str], str], port: int = 80
 ) -> str:
-    """Return the reason in one line; empty if nothing tells it.
-
-    Args:
-        mode: Who gets the certificate: ``tls.mode``.
-        hostname: The certificate's name.
-        namespace: The registry's namespace.
-        get: Returns what the cluster has at a path of its API; empty if it does not tell.
-        port: Where ACME servers ask.
-    """
+    """Return the reason in one line; empty if nothing tells it."""
     if mode not in ("letsEncrypt", "certManager"):
         return ""
     # cert-manager's path is there only while it waits: the registry's own Ingress redirects others.

@@ -88,10 +88,6 @@ def require_effect(node: Path, only_mirrors: Path | None) -> None:
     k3s reads config.yaml, then what is in config.yaml.d by name, and the last value of a key holds:
     https://docs.k3s.io/installation/configuration#multiple-config-files
 
-    Args:
-        node: Where the node's root is mounted.
-        only_mirrors: The path of :data:`ONLY_MIRRORS`; None if it is not written.
-
     Raises:
         RefusedError: A file has such a value.
     """

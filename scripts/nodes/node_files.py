@@ -64,10 +64,6 @@ def is_linked(node: Path, path: Path) -> bool:
 def read(node: Path, path: Path) -> bytes | None:
     """Return the content of a file; None if there is none.
 
-    Args:
-        node: Where the node's root is mounted.
-        path: The file's path below it.
-
     Raises:
         RefusedError: There is something else, or it is too large to be parsed.
     """

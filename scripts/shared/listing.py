@@ -46,15 +46,9 @@ class Page(NamedTuple):
 
 
 def parse_page(body: bytes, bucket: str, prefix: str, after: str) -> Page:
-    """Return a page of a list of version 2.
+    """Return a page of a list of version 2, whose keys come after that of the page before.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-
-    Args:
-        body: The response's body.
-        bucket: The bucket that was asked for.
-        prefix: The prefix that was asked for.
-        after: The last key of the page before; empty for the first page.
 
     Raises:
         ListingError: The response is anything else, or contradicts itself.

@@ -139,13 +139,7 @@ class Objects:
         self._call("DELETE", key, accepted=(200, 204, 404))
 
     def copy(self, source: str, target: str, size: int) -> None:
-        """Copy an object within the bucket.
-
-        Args:
-            source: Its key.
-            target: The copy's key.
-            size: Its size in bytes.
-        """
+        """Copy an object within the bucket."""
         headers = {"x-amz-copy-source": quote(f"/{self._bucket.name}/{self._prefix}{source}")}
         if size <= PART_BYTES:
             self._finish("PUT", target, headers=headers)
@@ -187,14 +181,7 @@ class Objects:
     ) -> Response:
         """Send one signed request, again while the server is busy or the connection breaks.
 
-        Args:
-            method: The HTTP method.
-            key: The object's key; None for the bucket itself.
-            query: Names and values.
-            headers: Names in small letters.
-            body: What to send.
-            accepted: The accepted statuses.
-            read: Returns what the response has as its body.
+        Without a key it is for the bucket itself.
 
         Raises:
             StorageError: On another status, or if there was no response.

@@ -59,12 +59,7 @@ def send(
     tls: ssl.SSLContext | None = None,
     seconds: float = REQUEST_SECONDS,
 ) -> Response:
-    """Return the response to one request, whatever its status.
-
-    Args:
-        request: The request.
-        tls: Whom to trust, and the client's own certificate; None for the defaults.
-        seconds: How long the whole response may take.
+    """Return the response to one request, whatever its status, which may take so many seconds.
 
     Raises:
         RegistryError: There is none, or it is no response of HTTP, too large or too slow.
@@ -154,13 +149,6 @@ class Registry:
         headers: Mapping[str, str] = OCTETS,
     ) -> Response:
         """Send one request.
-
-        Args:
-            method: The HTTP method.
-            path: A path, or a URL that the registry gave.
-            expected: The accepted statuses.
-            body: What to send.
-            headers: More headers, among them the media type of what is sent.
 
         Raises:
             RegistryError: On another status, or without a response.

@@ -47,16 +47,8 @@ def sign(
 ) -> dict[str, str]:
     """Return the headers of a signed request, which are the given ones and those of the signature.
 
-    https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
-
-    Args:
-        method: The HTTP method.
-        url: The quoted URL, with its query sorted.
-        headers: Headers to send and sign, with names in lower case.
-        body: The body to send.
-        key: The key to sign with.
-        region: The region to sign for.
-        time: The time in UTC, such as 20130524T000000Z.
+    The URL is quoted, its query sorted; names of headers are in lower case; the time is such as
+    20130524T000000Z. https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
     """
     parts = urlsplit(url)
     hashed = hashlib.sha256(body).hexdigest()
@@ -90,14 +82,6 @@ def exchange(
 ) -> Response:
     """Send one request, and return its response, which may be a redirect.
 
-    Args:
-        connection: A connection to the URL's server.
-        method: The HTTP method.
-        url: The quoted URL.
-        headers: All headers; without a signature the request is anonymous.
-        body: The body to send.
-        read: Returns what the response has as its body, from all that comes.
-
     Raises:
         OSError: If there was no response.
         http.client.HTTPException: If the response was not one of HTTP.
@@ -121,9 +105,6 @@ def read_key(path: Path) -> Key:
     """Read a shared credentials file, as the registry does.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
-
-    Args:
-        path: The file's path.
     """
     file = configparser.RawConfigParser()
     file.read_string(path.read_text())
@@ -131,11 +112,7 @@ def read_key(path: Path) -> Key:
 
 
 def speaks_other_scheme(endpoint: str) -> bool:
-    """Return whether an endpoint's port speaks http where the URL says https, or the reverse.
-
-    Args:
-        endpoint: A URL.
-    """
+    """Return whether an endpoint's port speaks http where the URL says https, or the reverse."""
     parts = urlsplit(endpoint)
     secure = parts.scheme == "https"
     address = (parts.hostname, parts.port or (443 if secure else 80))
@@ -172,11 +149,9 @@ class Bucket:
     key: Key
 
     def url(self, name: str = "", query: Mapping[str, str] = NOTHING) -> str:
-        """Return an object's URL: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html.
+        """Return an object's URL, quoted; without a name that of the bucket.
 
-        Args:
-            name: The object's key; empty for the bucket itself.
-            query: The query's names and values.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
         """
         scheme, _, host = self.endpoint.partition("://")
         base = f"{host}/{self.name}" if self.path_style else f"{self.name}.{host}"
@@ -187,27 +162,13 @@ class Bucket:
     def request(
         self, method: str, name: str = "", query: Mapping[str, str] = NOTHING, body: bytes = b""
     ) -> Response:
-        """Send one signed request, and return its response; raises what :func:`send` does.
-
-        Args:
-            method: The HTTP method.
-            name: The object's key; empty for the bucket itself.
-            query: The query's names and values.
-            body: The body to send.
-        """
+        """Send one signed request, and return its response; raises what :func:`send` does."""
         url = self.url(name, query)
         return send(method, url, self.signed(method, url, body), body)
 
     def signed(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str] = NOTHING
     ) -> dict[str, str]:
-        """Return the headers of a request that is sent now.
-
-        Args:
-            method: The HTTP method.
-            url: What :meth:`url` returned.
-            body: The body to send.
-            headers: Headers to send and sign, with names in lower case.
-        """
+        """Return the headers of a request that is sent now."""
         time = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         return sign(method, url, headers, body, self.key, self.region, time)

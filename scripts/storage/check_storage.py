@@ -58,13 +58,6 @@ class Storage:
     ) -> Response:
         """Send one signed request, and return its response.
 
-        Args:
-            action: The action that the key must be allowed, such as s3:GetObject.
-            method: The HTTP method.
-            name: The object's key; empty for the bucket itself.
-            query: The query's names and values.
-            body: The body to send.
-
         Raises:
             UnusableStorageError: If there was no response, or an error.
         """
@@ -77,13 +70,7 @@ class Storage:
     def removing(
         self, action: str, name: str, query: Mapping[str, str] = NOTHING
     ) -> Iterator[None]:
-        """Delete an object or an upload afterwards, and report what failed first.
-
-        Args:
-            action: The action that deletes it.
-            name: The object's key.
-            query: The query that names the upload.
-        """
+        """Delete an object or an upload afterwards, and report what failed first."""
         try:
             yield
         except Exception:
@@ -94,11 +81,6 @@ class Storage:
 
     def require_listed(self, prefix: str, query: Mapping[str, str], after: str) -> Page:
         """Return a page of a list.
-
-        Args:
-            prefix: What the keys begin with.
-            query: What to ask for beside it.
-            after: The last key of the page before.
 
         Raises:
             UnusableStorageError: If it does not prove that it is one.
@@ -116,9 +98,6 @@ class Storage:
 
     def require_private(self, name: str = "") -> None:
         """Fail if an anonymous client may read an object, or list the bucket.
-
-        Args:
-            name: The object's key; empty for the bucket itself.
 
         Raises:
             UnusableStorageError: If one may, or if the server does not say.
@@ -153,10 +132,6 @@ class Storage:
 
 def check(storage: Storage, folder: str) -> Iterator[str]:
     """Use a bucket as the registry does, and yield what worked.
-
-    Args:
-        storage: The bucket.
-        folder: The folder of the bucket that is to hold the images; empty for its top.
 
     Raises:
         UnusableStorageError: On the first thing that did not work.

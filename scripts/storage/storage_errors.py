@@ -25,12 +25,7 @@ https://github.com/digitalocean/terraform-provider-digitalocean/issues/1153"""
 
 
 class UnusableStorageError(Exception):
-    """The bucket cannot be used.
-
-    Args:
-        message: What is wrong and how to fix it, in one line.
-        retry_seconds: How long to retry, in seconds from the start of the check.
-    """
+    """The bucket cannot be used; for so many seconds of the check it is tried again."""
 
     def __init__(self, message: str, retry_seconds: float = 0) -> None:
         super().__init__(message)
@@ -51,11 +46,7 @@ class Diagnosis:
     managed: bool
 
     def no_response(self, reason: Exception) -> UnusableStorageError:
-        """Return what kept a request from getting a response.
-
-        Args:
-            reason: What sending it raised.
-        """
+        """Return what kept a request from getting a response."""
         host = urlsplit(self.bucket.url()).hostname or ""
         server = urlsplit(self.bucket.endpoint).hostname or ""
         if isinstance(reason, socket.gaierror):
@@ -79,11 +70,7 @@ class Diagnosis:
         return self._error("endpoint", text, retry_seconds=NETWORK_SECONDS)
 
     def unlisted(self, problem: str) -> UnusableStorageError:
-        """Return why the server's lists cannot be relied on.
-
-        Args:
-            problem: What is wrong with one.
-        """
+        """Return why the server's lists cannot be relied on."""
         text = f"its lists cannot be relied on: {problem}"
         if self.managed:
             return UnusableStorageError(f"{self.bucket.url()}: {text}")
@@ -111,10 +98,6 @@ class Diagnosis:
         """Return what made the server refuse a request; None if it did not.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-
-        Args:
-            response: The response.
-            action: The action that the request needed, such as s3:GetObject.
         """
         if response.status // 100 == 2:
             return None
