@@ -32,11 +32,7 @@ class CredentialsArgs:
     """Whom to generate credentials for.
 
     Attributes:
-        admin_user: The name of the user who may push and pull.
-        pull_user: The name of the user who may only pull.
-        users: The users with rights of their own, by name.
         rotation: The generation of the passwords; that before it stays valid, too.
-        read_only: Whether nobody may push.
     """
 
     admin_user: str
@@ -51,8 +47,6 @@ class RegistryUser:
     """A user of the registry.
 
     Attributes:
-        username: The name to log in with.
-        password: The password; secret.
         password_hash: The password's hash, as a PHC string; secret.
         previous_hash: That of the password of the generation before, empty for none; secret.
         push: The repositories that the user may push to and delete from; ``*`` at the end of one
@@ -69,16 +63,7 @@ class RegistryUser:
 
 
 class Credentials(pulumi.ComponentResource):
-    """The registry's users, and the secret that signs the state of uploads.
-
-    Attributes:
-        admin: The user who may push and pull.
-        pull: The user who may only pull.
-        smoke_test: The user of the smoke test.
-        maintenance: The user who makes the registry forget what is deleted.
-        named: The users with rights of their own.
-        http_secret: Signs the state of uploads; secret.
-    """
+    """The registry's users, and the secret that signs the state of uploads."""
 
     admin: RegistryUser
     pull: RegistryUser

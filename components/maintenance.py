@@ -43,15 +43,9 @@ class MaintenanceArgs:
     """What is looked after, when, and what is deleted.
 
     Attributes:
-        settings: When, and whether anything is deleted.
-        retention: Which tags and manifests stay.
-        hostname: The registry's hostname.
-        namespace: The registry's namespace.
         image: An image with Python 3.9 or newer as ``python3``.
-        storage: The storage.
         user: The user who makes the registry forget what is deleted.
         identity: What no other stack has, and this one keeps.
-        cluster: The UID of the cluster.
     """
 
     settings: MaintenanceSettings

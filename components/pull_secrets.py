@@ -16,13 +16,7 @@ from settings.schema import PullSecretsSettings
 
 @dataclass(frozen=True, kw_only=True)
 class PullSecretsArgs:
-    """What the pull Secrets hold, and where they go.
-
-    Attributes:
-        settings: The namespaces, and whether their default service accounts use the Secret.
-        hostname: The registry's hostname.
-        user: The user to pull as.
-    """
+    """What the pull Secrets hold, and where they go."""
 
     settings: PullSecretsSettings
     hostname: str
@@ -30,11 +24,7 @@ class PullSecretsArgs:
 
 
 class PullSecrets(pulumi.ComponentResource):
-    """A Secret in each namespace; a new password updates it in place, and pods need no change.
-
-    Attributes:
-        names: The Secrets, each as ``namespace/name``.
-    """
+    """A Secret in each namespace; a new password updates it in place, and pods need no change."""
 
     names: list[str]
 

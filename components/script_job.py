@@ -22,14 +22,12 @@ class ScriptJobArgs:
     """What a Job runs.
 
     Attributes:
-        namespace: The registry's namespace.
         labels: The labels of the Job and its pod, which network policies select.
         image: An image with Python 3.9 or newer as ``python3``.
         script: The script, as ``folder.module`` of scripts/; nothing is installed.
         arguments: The script's arguments; never a secret.
         secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
         deadline_seconds: How long it may run, the pull of its image included.
-        memory_limit_mib: How much memory it may take, in MiB.
         annotations: The pod's annotations. A change of these, or of any field above, runs it again.
     """
 

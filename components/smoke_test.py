@@ -21,7 +21,6 @@ class SmokeTestArgs:
     """What is tested.
 
     Attributes:
-        namespace: The registry's namespace.
         url: The registry's URL for pods.
         generation: A number that each rollout of the registry changes, which repeats the test.
         replicas: How many pods the URL leads to.

@@ -34,7 +34,6 @@ class Served:
     """An object that leads the registry's hostname somewhere.
 
     Attributes:
-        namespace: Its namespace.
         problem: What to say of it, if it is not the registry's own.
     """
 
@@ -47,9 +46,6 @@ class Router:
     """What Traefik knows of a rule, as far as the hostname is concerned.
 
     Attributes:
-        kind: The object's kind.
-        namespace: The object's namespace.
-        name: The object's name.
         hosts: The hostnames and wildcards that it names, in lower case.
         patterns: The regular expressions of hostnames.
         priority: Its explicit priority; 0 if it is the rule's length.

@@ -40,11 +40,7 @@ class AcmeClientArgs:
     """What the client gets a certificate with.
 
     Attributes:
-        tls: The account and the ACME server.
         ingress: The ingress controller, through which the ACME server asks.
-        namespace: The registry's namespace.
-        hostname: The certificate's name.
-        image: Caddy.
         script_image: Has Python 3.9 or newer as ``python3``.
     """
 

@@ -34,10 +34,6 @@ class IngressArgs:
     """What leads to the registry.
 
     Attributes:
-        settings: The ingress controller.
-        tls: Who terminates TLS, and with which certificate.
-        namespace: The registry's namespace.
-        hostname: The name under which clients reach the registry.
         service: The registry's Service; its port ``redirect`` redirects to HTTPS.
     """
 

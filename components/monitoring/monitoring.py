@@ -37,8 +37,6 @@ class MonitoringArgs:
     """What is monitored, and by whom.
 
     Attributes:
-        settings: Where Prometheus is.
-        namespace: The registry's namespace.
         operator: Whether the cluster knows the kinds of Prometheus's operator.
     """
 

@@ -18,11 +18,7 @@ class NodesArgs:
     """How nodes pull.
 
     Attributes:
-        settings: Mirror prefixes, the CA, and whether nodes are configured.
-        hostname: The registry's hostname.
-        user: The user to pull as.
         namespace: The namespace to create for the node configurator; also the owner of its files.
-        stack: The full name of the stack.
         image: The node configurator's image, with Python 3.9 or newer as ``python3``.
     """
 
@@ -35,12 +31,7 @@ class NodesArgs:
 
 
 class Nodes(pulumi.ComponentResource):
-    """The files that let nodes pull and, if configured, a DaemonSet that writes them.
-
-    Attributes:
-        registries_yaml: The file for existing nodes; secret.
-        cloud_init: User data for new nodes; secret.
-    """
+    """The files that let nodes pull and, if configured, a DaemonSet that writes them."""
 
     registries_yaml: pulumi.Output[str]
     cloud_init: pulumi.Output[str]

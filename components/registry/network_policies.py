@@ -35,12 +35,8 @@ class NetworkPoliciesArgs:
     """What the policies allow.
 
     Attributes:
-        namespace: The registry's namespace.
-        ingress: Where the ingress controller is.
         cert_manager: Whether cert-manager gets the certificate.
-        storage_endpoint: The URL of the S3 server.
         redirect: Whether the smoke test is sent to the S3 server, like all clients.
-        webhooks: The URLs that the registry posts events to.
     """
 
     namespace: pulumi.Input[str]

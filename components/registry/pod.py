@@ -45,11 +45,7 @@ class PodArgs:
     """What a registry pod runs with.
 
     Attributes:
-        settings: Its images, resources and number of parallel uploads.
         config_secret: The Secret with the files of :data:`CONFIG_FILES`.
-        storage_key_secret: The Secret with the shared credentials file.
-        proxy_secret: The Secret with the auth proxy's configuration.
-        metrics: Whether metrics are served.
     """
 
     settings: RegistrySettings

@@ -40,17 +40,9 @@ class RegistryArgs:
     """What the registry runs with.
 
     Attributes:
-        settings: The workload's settings.
-        namespace: The namespace to run in.
-        ingress: How requests reach the registry.
-        tls: Who terminates TLS.
         check_image: The storage check's image, with Python 3.9 or newer as ``python3``.
-        storage: The storage that holds the images.
-        users: Everybody who may log in.
         maintenance: The user who makes the registry forget what is deleted.
         http_secret: Signs the state of uploads; secret.
-        webhooks: Who is notified of changes, by name.
-        metrics: Whether pods serve metrics.
     """
 
     settings: RegistrySettings

@@ -40,12 +40,10 @@ class ProxyUser:
     """Who may do what.
 
     Attributes:
-        name: The name to log in with.
         password_hash: The password's hash, as a PHC string.
         previous_hash: That of the password of the generation before; empty for none.
         push: The repositories that the user may push to, delete from and pull from; ``*`` at the
             end of one stands for anything.
-        pull: The repositories that the user may pull from.
     """
 
     name: str

@@ -21,9 +21,7 @@ class StorageCheckArgs:
     """What is checked.
 
     Attributes:
-        namespace: The registry's namespace.
         image: An image with Python 3.9 or newer as ``python3``.
-        storage: The storage.
         key_secret: The Secret with the shared credentials file of the storage key.
     """
 

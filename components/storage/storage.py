@@ -26,9 +26,6 @@ class StorageConnection:
     Attributes:
         endpoint: The S3 server's URL, without the bucket.
         region: The region that requests are signed for.
-        bucket: The bucket's name.
-        access_key: The access key ID.
-        secret_key: The secret access key.
         path_style: Whether requests name the bucket in the path instead of the host name.
         root_directory: The folder of the bucket that holds the images; empty for its top.
         managed: Whether this stack creates the bucket and its key, which may then be brand-new.
@@ -78,8 +75,6 @@ class SpaceArgs:
     """What a Space is made of.
 
     Attributes:
-        settings: Its region, name prefix and fate on destroy.
-        access: The URL of Spaces, and what creates the keys.
         key_name: The storage key's name; the registry's hostname says what the key is for.
         rotation: The generation of the storage key; another one makes a new key.
     """
@@ -91,12 +86,7 @@ class SpaceArgs:
 
 
 class Space(pulumi.ComponentResource):
-    """A private Space with a random name, and a storage key for it alone.
-
-    Attributes:
-        bucket: The Space's name.
-        connection: The connection that the registry uses.
-    """
+    """A private Space with a random name, and a storage key for it alone."""
 
     bucket: pulumi.Output[str]
     connection: StorageConnection

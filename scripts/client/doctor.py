@@ -40,12 +40,7 @@ class DoctorError(Exception):
 
 
 class Finding(NamedTuple):
-    """Something that is wrong.
-
-    Attributes:
-        what: What it is.
-        fix: The command that fixes it.
-    """
+    """Something that is wrong."""
 
     what: str
     fix: str

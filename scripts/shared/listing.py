@@ -21,8 +21,6 @@ class Entry(NamedTuple):
     """One object of a list.
 
     Attributes:
-        key: The object's key.
-        size: Its size in bytes.
         modified: When it was written, in seconds since 1970, by the server's clock.
         etag: For an object that was written by one request the MD5 of its content; else anything.
     """
@@ -37,7 +35,6 @@ class Page(NamedTuple):
     """A page of a list.
 
     Attributes:
-        entries: The objects.
         token: What asks for the next page; empty if there is none.
     """
 

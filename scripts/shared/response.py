@@ -18,9 +18,7 @@ class Response(NamedTuple):
     """A response.
 
     Attributes:
-        status: The HTTP status.
         headers: Their names in any case.
-        body: All of it.
     """
 
     status: int

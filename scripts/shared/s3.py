@@ -31,12 +31,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Key:
-    """A storage key.
-
-    Attributes:
-        access: The access key ID.
-        secret: The secret access key.
-    """
+    """A storage key."""
 
     access: str
     secret: str = field(repr=False)
@@ -137,9 +132,7 @@ class Bucket:
     Attributes:
         endpoint: The S3 server's URL, without the bucket.
         region: The region that requests are signed for.
-        name: The bucket's name.
         path_style: Whether the bucket is named in the path instead of the host name.
-        key: The storage key.
     """
 
     endpoint: str

@@ -34,7 +34,6 @@ class Storage:
     """A bucket that is to hold images.
 
     Attributes:
-        bucket: The bucket.
         managed: Whether the stack created the bucket and its key, so that both may be brand-new
             and no setting names them.
         started: When the check started, by the monotonic clock.

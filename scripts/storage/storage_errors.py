@@ -37,7 +37,6 @@ class Diagnosis:
     """What responses, or their absence, say about a bucket.
 
     Attributes:
-        bucket: The bucket.
         managed: Whether the stack created the bucket and its key, so that both may be brand-new
             and no setting names them.
     """
