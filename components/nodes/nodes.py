@@ -43,12 +43,10 @@ class Nodes(pulumi.ComponentResource):
         settings = args.settings
         self.registries_yaml = args.user.password.apply(
             lambda password: registries_yaml(
+                settings,
                 hostname=args.hostname,
                 username=args.user.username,
                 password=password,
-                mirror_prefix=settings.mirror_prefix,
-                override_docker_io=settings.override_docker_io,
-                ca_file=settings.ca_file,
                 owner=args.namespace,
             )
         )

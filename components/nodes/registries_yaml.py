@@ -5,17 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from scripts.nodes.own_file import new_file
+from settings.schema import NodesSettings
 
 
 def registries_yaml(
-    *,
-    hostname: str,
-    username: str,
-    password: str,
-    mirror_prefix: str | None,
-    override_docker_io: bool,
-    ca_file: str | None,
-    owner: str,
+    settings: NodesSettings, *, hostname: str, username: str, password: str, owner: str
 ) -> str:
     """Return registries.yaml, with the login under the exact hostname: wildcards do not match.
 
@@ -23,11 +17,11 @@ def registries_yaml(
 
     It says that it is the node configurator's, which so can replace it, however it got to a node.
     """
-    prefixes = [mirror_prefix] if mirror_prefix else []
-    prefixes += ["docker.io"] if override_docker_io else []
+    prefixes = [settings.mirror_prefix] if settings.mirror_prefix else []
+    prefixes += ["docker.io"] if settings.override_docker_io else []
     config: dict[str, Any] = {"auth": {"username": username, "password": password}}
-    if ca_file:
-        config["tls"] = {"ca_file": ca_file}
+    if settings.ca_file:
+        config["tls"] = {"ca_file": settings.ca_file}
     mirrors = {prefix: {"endpoint": [f"https://{hostname}"]} for prefix in prefixes}
     configs = {hostname: config}
     return new_file({**({"mirrors": mirrors} if mirrors else {}), "configs": configs}, owner)

@@ -24,17 +24,6 @@ from scripts.maintenance.state import State
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.registry_client import Registry, RegistryError
 
-MANIFESTS = ", ".join(
-    f"application/vnd.{name}+json"
-    for name in (
-        "oci.image.manifest.v1",
-        "oci.image.index.v1",
-        "docker.distribution.manifest.v2",
-        "docker.distribution.manifest.list.v2",
-    )
-)
-"""All that a registry has. It does not send what a client does not name."""
-
 BATCH_TAGS = 1000
 BATCH_SECONDS = 600
 """How long the links of that many tags may take to be written. A push of the same image within that
@@ -273,8 +262,6 @@ def read(
 ) -> None:
     """Read through the registry what was brought back: manifests, and a byte of each layer.
 
-    A byte, since a HEAD request is answered from the registry's memory.
-
     Raises:
         RestoreError: Something cannot be read.
     """
@@ -287,14 +274,13 @@ def read(
 
     def get(path: str) -> None:
         if paths[path] == "blobs":
-            # 416 of an S3 server says that the blob is there, and empty.
-            registry.call("GET", path, [200, 206, 416], headers={"Range": "bytes=0-0"})
+            registry.read_byte(path)
         else:
-            registry.call("GET", path, [200], headers={"Accept": MANIFESTS})
+            registry.call("GET", path, [200])
 
     def ask(tag: Gone) -> str:
         path = f"v2/{tag.repository}/manifests/{tag.tag}"
-        response = registry.call("HEAD", path, [200], headers={"Accept": MANIFESTS})
+        response = registry.call("HEAD", path, [200])
         digest = response.headers.get("docker-content-digest")
         return "" if digest == tag.digest else f"{tag.repository}:{tag.tag} names {digest}"
 

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,23 +28,12 @@ TOTAL_SECONDS = 50
 """
 
 
-@dataclass(frozen=True)
 class Storage:
-    """A bucket that is to hold images.
+    """A bucket that is to hold images; one that the stack created may be brand-new."""
 
-    Attributes:
-        managed: Whether the stack created the bucket and its key, so that both may be brand-new
-            and no setting names them.
-        started: When the check started, by the monotonic clock.
-    """
-
-    bucket: Bucket
-    managed: bool
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def _diagnosis(self) -> Diagnosis:
-        return Diagnosis(self.bucket, self.managed)
+    def __init__(self, bucket: Bucket, managed: bool) -> None:
+        self.bucket, self._diagnosis = bucket, Diagnosis(bucket, managed)
+        self._started = time.monotonic()
 
     def request(
         self,
@@ -120,7 +108,7 @@ class Storage:
                 error = self._diagnosis.no_response(reason)
             if error is None:
                 return response
-            if time.monotonic() - self.started >= error.retry_seconds:
+            if time.monotonic() - self._started >= error.retry_seconds:
                 raise error
             problem = str(error).partition("; fix:")[0]
             if shown != problem:

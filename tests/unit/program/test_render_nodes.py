@@ -10,26 +10,22 @@ from components.nodes.cloud_init import cloud_init
 from components.nodes.registries_yaml import registries_yaml
 from components.pull_secrets import docker_config
 from scripts.nodes.own_file import update
+from settings.schema import NodesSettings
 from tests.unit.conftest import Golden
 
-WHOLE = registries_yaml(
-    hostname="registry.example.com",
-    username="pull",
-    password="Passw0rd",
-    mirror_prefix="example.com",
-    override_docker_io=True,
-    ca_file="/etc/ssl/private-ca.pem",
-    owner="registry-nodes",
-)
-LEAST = registries_yaml(
-    hostname="registry.example.com",
-    username="pull",
-    password="Passw0rd",
-    mirror_prefix=None,
-    override_docker_io=False,
-    ca_file=None,
-    owner="registry-nodes",
-)
+
+def render(**settings: object) -> str:
+    return registries_yaml(
+        NodesSettings.model_validate(settings),
+        hostname="registry.example.com",
+        username="pull",
+        password="Passw0rd",
+        owner="registry-nodes",
+    )
+
+
+WHOLE = render(mirrorPrefix="example.com", overrideDockerIo=True, caFile="/etc/ssl/private-ca.pem")
+LEAST = render()
 
 
 def test_registries_yaml_is_the_golden_one(golden: Golden) -> None:
