@@ -13,10 +13,6 @@ def export(settings: Settings, registry: PrivateRegistry) -> None:
 
     The engine sorts names: the login line comes first, and what one needs less often after the
     long readme.
-
-    Args:
-        settings: All settings.
-        registry: The registry.
     """
     pulumi.export(
         "login",
@@ -156,17 +152,7 @@ def readme(
     bucket: str,
     on_destroy: str,
 ) -> str:
-    """Return the stack's readme, in Markdown that also reads well as it is; no secret is in it.
-
-    Args:
-        hostname: The registry's host name.
-        admin: The admin's name.
-        pull: The pull user's name.
-        image_prefix: The prefix of image names on configured nodes.
-        one_minute: Whether Traefik cuts uploads that take longer.
-        bucket: The bucket that holds the images.
-        on_destroy: What `pulumi destroy` does to it: protect, retain or delete.
-    """
+    """Return the stack's readme, in Markdown that also reads well as it is; no secret is in it."""
     return _README.format(
         hostname=hostname,
         admin=admin,

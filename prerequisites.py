@@ -21,11 +21,6 @@ def prerequisites(
 ) -> tuple[PrivateRegistryArgs, pulumi.ResourceOptions]:
     """Check and create what comes before the registry; return what it is made of.
 
-    Args:
-        settings: All settings.
-        access: What reaches the cloud and the cluster.
-        cluster: The cluster, to be checked.
-
     Raises:
         SettingsError: With everything that is in the way.
     """

@@ -32,7 +32,7 @@ https://github.com/kubernetes/klog/blob/main/klog.go"""
 
 @dataclass(frozen=True)
 class Cluster:
-    """The cluster that the provider works on.
+    """The cluster that the provider works on; :class:`NotReadyError` says that it cannot be asked.
 
     Attributes:
         kubeconfig: Contents; empty for the current one, which kubectl finds as the provider does.
@@ -78,19 +78,12 @@ class Cluster:
 
         The UID of kube-system serves as a cluster's ID:
         https://github.com/kubernetes/kubernetes/issues/77487
-
-        Raises:
-            NotReadyError: The cluster cannot be asked.
         """
         namespace = json.loads(self._raw(KUBE_SYSTEM))
         return str(namespace["metadata"]["uid"])
 
     def items(self, path: str) -> list[dict[str, Any]]:
-        """Return the objects of a list; none where the cluster does not know their kind.
-
-        Raises:
-            NotReadyError: The cluster cannot be asked.
-        """
+        """Return the objects of a list; none where the cluster does not know their kind."""
         output = self._raw(path)
         items: list[dict[str, Any]] = json.loads(output)["items"] if output else []
         return items
@@ -103,11 +96,7 @@ class Cluster:
             return ""
 
     def knows(self, path: str) -> bool:
-        """Return whether the cluster has an API.
-
-        Raises:
-            NotReadyError: The cluster cannot be asked.
-        """
+        """Return whether the cluster has an API."""
         return bool(self._raw(path))
 
     def metadata(
@@ -120,9 +109,6 @@ class Cluster:
             api_version: Its API group and version.
             name: Its name.
             namespace: Its namespace; empty if it is in none.
-
-        Raises:
-            NotReadyError: The cluster cannot be asked.
         """
         group, _, version = api_version.rpartition("/")
         output = self._kubectl(
@@ -133,21 +119,13 @@ class Cluster:
         return metadata
 
     def owner(self, namespace: str) -> str | None:
-        """Return the full name of the stack that manages a namespace; None if there is none.
-
-        Raises:
-            NotReadyError: The cluster cannot be asked.
-        """
+        """Return the full name of the stack that manages a namespace; None if there is none."""
         metadata = self.metadata("Namespace", "v1", namespace, "") or {}
         owner: str | None = metadata.get("annotations", {}).get(STACK_ANNOTATION)
         return owner
 
     def contents(self, namespace: str, kinds: str) -> list[tuple[str, dict[str, Any]]]:
-        """Return kind and metadata of the objects in a namespace; nothing else is read.
-
-        Raises:
-            NotReadyError: The cluster cannot be asked.
-        """
+        """Return kind and metadata of the objects in a namespace; nothing else is read."""
         output = self._kubectl(
             *(kinds, f"--namespace={namespace}"),
             '--output=jsonpath={range .items[*]}{.kind}{" "}{.metadata}{"\\n"}{end}',

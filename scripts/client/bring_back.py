@@ -54,7 +54,7 @@ class Parts:
     odd: str = ""
 
 
-class _Finder:
+class Finder:
     """Finds the parts of one image.
 
     Whoever may push can refer to anything, and could read it if it were linked for that. So a link
@@ -67,7 +67,11 @@ class _Finder:
         self.parts = Parts()
 
     def find(self, digest: str) -> Parts:
-        """Return the parts; raises :class:`RestoreError` if one that is needed is gone."""
+        """Return what an image consists of.
+
+        Raises:
+            RestoreError: Something that it needs is gone, or was never there, or is no manifest.
+        """
         if self._require("the manifest", digest) > MANIFEST_BYTES:
             raise RestoreError(f"{digest} is larger than any manifest")
         left, seen = [(digest, True)], set()
@@ -184,15 +188,6 @@ class _Finder:
     def _content(self, digest: str) -> bytes:
         key = swept_key(digest) if digest in self.parts.copies else blob_key(digest)
         return self._objects.get(key) or b""
-
-
-def find(objects: Objects, state: State, repository: str, digest: str) -> Parts:
-    """Return what an image consists of.
-
-    Raises:
-        RestoreError: Something that it needs is gone, or was never there, or it is no manifest.
-    """
-    return _Finder(objects, state, repository).find(digest)
 
 
 def bring_back(

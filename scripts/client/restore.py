@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from scripts.client import gone
-from scripts.client.bring_back import Parts, RestoreError, bring_back, find, read
+from scripts.client.bring_back import Finder, Parts, RestoreError, bring_back, read
 from scripts.maintenance import history, state
 from scripts.maintenance.history import Gone
 from scripts.maintenance.images import subject_of
@@ -141,7 +141,7 @@ class Restore:
 
     def _find(self, wanted: Gone) -> Parts | str:
         try:
-            return find(self._objects, self._state, wanted.repository, wanted.digest)
+            return Finder(self._objects, self._state, wanted.repository).find(wanted.digest)
         except RestoreError as error:
             seen = f":{wanted.tag}, last seen on {date(wanted.seen)}," if wanted.tag else ""
             return f"{wanted.repository}{seen or '@' + wanted.digest} is not back: {error}"

@@ -1,22 +1,15 @@
 """A picture of how the usage has changed: a bar for each day, in SVG.
 
-    python3 -m scripts.client.usage_chart usage.svg
-
-It only reads. Plain Python 3.9 with nothing installed.
+Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import html
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from scripts.maintenance.usage import formatted
-from scripts.maintenance.usage_history import History, load
-from scripts.shared.objects import StorageError
-from scripts.shared.storage_arguments import add_arguments, objects_of
+from scripts.maintenance.usage_history import History
 
 OTHERS = "(others)"
 
@@ -92,28 +85,3 @@ def _sizes(day: Mapping[str, int], names: Sequence[str]) -> list[int]:
 
 def _text(x: float, y: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="13">{html.escape(text)}</text>'
-
-
-def main() -> int:
-    """Run from the command line, and return the exit status."""
-    parser = argparse.ArgumentParser(description="Draw how the usage of the bucket has changed.")
-    add_arguments(parser)
-    parser.add_argument("file", type=Path, help="the SVG file to write")
-    args = parser.parse_args()
-    try:
-        with objects_of(args) as objects:
-            history = load(objects)
-        if history:
-            args.file.write_text(chart(history))
-    except (StorageError, OSError) as error:
-        print(f"FAILED: {error}")
-        return 1
-    if not history:
-        print("FAILED: there is no usage yet; the maintenance notes it when it runs")
-        return 1
-    print(f"{args.file}: days with a usage: {len(history)}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

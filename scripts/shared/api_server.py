@@ -5,14 +5,14 @@ Plain Python 3.9.
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from scripts.shared.registry_client import RegistryError, send
 
 URL = "https://kubernetes.default.svc"
 
@@ -20,6 +20,9 @@ TIMEOUT_SECONDS = 300
 """How long to wait for a response: a node that is being configured may restart it."""
 
 RETRY_SECONDS = 2
+
+RESPONSE_SECONDS = 10
+"""How long one response may take."""
 
 
 class ApiServerError(Exception):
@@ -62,19 +65,16 @@ class ApiServer:
             }
             request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the API server's
             try:
-                with urllib.request.urlopen(  # noqa: S310 - likewise
-                    request, timeout=10, context=self.ssl_context
-                ) as response:
-                    return json.load(response)
-            except urllib.error.HTTPError as error:
-                with error:
-                    # Of a patch, 422 says that the UID in it is another one's.
-                    if error.code in {404, 409} or (error.code == 422 and method == "PATCH"):
-                        return None
-                    problem = f"{error.code} {error.read()[:300].decode(errors='replace')}"
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                # The latter two: half a response of a server that just ended.
-                problem = str(error) or repr(error)
+                response = send(request, self.ssl_context, RESPONSE_SECONDS)
+                if response.status < 300:
+                    return json.loads(response.body)
+                # Of a patch, 422 says that the UID in it is another one's.
+                if response.status in {404, 409} or (response.status == 422 and method == "PATCH"):
+                    return None
+                problem = f"{response.status} {response.excerpt()}"
+            except (RegistryError, ValueError) as error:
+                # The latter: half a response of a server that just ended.
+                problem = str(error)
             if time.monotonic() > deadline:
                 raise ApiServerError(f"{method} {url}: {problem}")
             time.sleep(RETRY_SECONDS)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from scripts.client.usage import draw
 from scripts.client.usage_chart import COLORS, MOST_BARS, chart
 from scripts.maintenance import usage_history
 from scripts.maintenance.usage import Row, Usage, table
@@ -74,6 +76,15 @@ def test_the_picture_is_the_golden_one(golden: Golden) -> None:
 def bars(text: str) -> list[tuple[str, str]]:
     """Return the name and day of each part of a bar."""
     return re.findall("<title>(.*?), ([0-9-]+): ", text)
+
+
+def test_a_picture_is_written_once_there_is_a_usage(tmp_path: Path) -> None:
+    bucket, file = FakeBucket(), tmp_path / "usage.svg"
+    with pytest.raises(StorageError, match="there is no usage yet"):
+        draw(bucket, file)
+    record(bucket, used(a=5), DAY, "")
+    assert draw(bucket, file).endswith("usage.svg: days with a usage: 1")
+    assert file.read_text() == chart(load(bucket))
 
 
 def test_many_days_are_thinned_out_and_the_last_one_stays() -> None:
