@@ -85,16 +85,17 @@ class Credentials(pulumi.ComponentResource):
             for username, rights in args.users.items()
         ]
         generation = {"generation": str(args.rotation)}
-        self.maintenance = self._internal_user(
-            f"{name}-maintenance", MAINTENANCE_USER, [], keepers=generation
+        self.maintenance = self._user(
+            f"{name}-maintenance", MAINTENANCE_USER, push=[], pull=[], keepers=generation
         )
         # Its password changes with all others and with what they may do: once the registry knows
         # that, it knows all.
         others = [self.admin, self.pull, self.maintenance, *self.named]
-        self.smoke_test = self._internal_user(
+        self.smoke_test = self._user(
             f"{name}-smoke-test",
             SMOKE_TEST_USER,
-            [SMOKE_TEST_REPOSITORY],
+            push=[SMOKE_TEST_REPOSITORY],
+            pull=[SMOKE_TEST_REPOSITORY],
             keepers={"users": users_checksum(others, args.read_only)},
         )
         self.http_secret = random.RandomBytes(
@@ -117,40 +118,27 @@ class Credentials(pulumi.ComponentResource):
         return [self.admin, self.pull, self.smoke_test, *self.named]
 
     def _user(
-        self, name: str, username: str, *, push: Sequence[str], pull: Sequence[str]
-    ) -> RegistryUser:
-        password, hashed = self._password(self._generation(name, self._rotation))
-        previous: pulumi.Input[str] = ""
-        if self._rotation > 1:
-            _, previous = self._password(self._generation(name, self._rotation - 1))
-        return RegistryUser(
-            username=username,
-            password=password,
-            password_hash=hashed,
-            previous_hash=previous,
-            push=push,
-            pull=pull,
-        )
-
-    @staticmethod
-    def _generation(name: str, number: int) -> str:
-        return name if number == 1 else f"{name}-{number}"
-
-    def _internal_user(
         self,
         name: str,
         username: str,
-        repositories: Sequence[str],
-        keepers: Mapping[str, pulumi.Input[str]],
+        *,
+        push: Sequence[str],
+        pull: Sequence[str],
+        keepers: Mapping[str, pulumi.Input[str]] | None = None,
     ) -> RegistryUser:
-        password, hashed = self._password(name, keepers)
+        """Create a user; without keepers, the password of the generation before is valid, too."""
+        rotation = 1 if keepers else self._rotation
+        password, password_hash = self._password(_generation(name, rotation), keepers)
+        previous: pulumi.Input[str] = ""
+        if rotation > 1:
+            _, previous = self._password(_generation(name, rotation - 1))
         return RegistryUser(
             username=username,
             password=password,
-            password_hash=hashed,
-            previous_hash="",
-            push=repositories,
-            pull=repositories,
+            password_hash=password_hash,
+            previous_hash=previous,
+            push=push,
+            pull=pull,
         )
 
     def _password(
@@ -169,6 +157,10 @@ class Credentials(pulumi.ComponentResource):
             lambda args: hash_password(**args)
         )
         return password, hashed
+
+
+def _generation(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
 
 
 def users_checksum(users: Sequence[RegistryUser], read_only: bool) -> pulumi.Output[str]:

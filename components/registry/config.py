@@ -43,17 +43,7 @@ def registry_config(
     It names no users: the auth proxy, which alone reaches the registry, has authorized them. Both
     notify of changes, each of those that it is asked for.
 
-    Args:
-        memory: Whether it is the one that remembers which blobs exist, and takes layers.
-        endpoint: The S3 server's URL, without the bucket.
-        region: The region that requests are signed for.
-        bucket: The bucket that holds the images.
-        path_style: Whether requests name the bucket in the path instead of the host name.
-        root_directory: The folder of the bucket that holds the images; empty for its top.
-        redirect: Whether clients download layers from the S3 server itself, by signed URLs.
-        http_secret: Signs the state of uploads; the same in every replica.
-        webhooks: Who is notified of changes, by name.
-        metrics: Whether the auth proxy can get metrics.
+    `memory` is for the one that remembers which blobs exist, and takes layers.
     """
     config: dict[str, Any] = {
         "version": "0.1",
