@@ -35,6 +35,12 @@ MAINTENANCE_PORT = 5082
 METRICS_PORT = 5083
 """The port for Prometheus."""
 
+METRICS_PATH = "/metrics"
+"""The path of the registry's metrics, there and where it serves them."""
+
+MANIFESTS_METRICS_PATH, PROXY_METRICS_PATH = "/metrics/manifests", "/metrics/auth-proxy"
+"""The paths of the metrics of the registry for manifests, and of the auth proxy's own."""
+
 LINK_LOCAL = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}
 """All addresses, and those among them where clouds hand out credentials to any pod that asks:
 https://docs.digitalocean.com/products/droplets/how-to/access-metadata/"""

@@ -11,11 +11,15 @@ import pulumi_kubernetes as kubernetes
 from components.metadata import labels
 from components.monitoring.alerts import AUTH_PROXY, MANIFESTS, REGISTRY, alert_groups
 from components.monitoring.dashboard import dashboard
-from components.network import METRICS_PORT, REGISTRY_LABELS, in_namespace, policy, tcp
-from components.registry.side_servers import (
+from components.network import (
     MANIFESTS_METRICS_PATH,
     METRICS_PATH,
+    METRICS_PORT,
     PROXY_METRICS_PATH,
+    REGISTRY_LABELS,
+    in_namespace,
+    policy,
+    tcp,
 )
 from settings.monitoring import MonitoringSettings
 

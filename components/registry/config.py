@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import yaml
 
+from components.network import METRICS_PATH
 from components.registry.side_servers import (
     MANIFESTS_ADDRESS,
     MANIFESTS_METRICS_ADDRESS,
     METRICS_ADDRESS,
-    METRICS_PATH,
     REGISTRY_ADDRESS,
 )
 from settings.schema import CHUNK_BYTES, WebhookSettings

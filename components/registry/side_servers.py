@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.caddy import BODY, error, error_routes, matches, respond
-from components.network import MAINTENANCE_PORT, METRICS_PORT, PROBE_PORT, REDIRECT_PORT
+from components.network import (
+    MAINTENANCE_PORT,
+    MANIFESTS_METRICS_PATH,
+    METRICS_PATH,
+    METRICS_PORT,
+    PROBE_PORT,
+    PROXY_METRICS_PATH,
+    REDIRECT_PORT,
+)
 from components.registry.oci_routes import FORGET_PATH
 from components.registry.user_rules import ProxyUser, authenticate
-
-METRICS_PATH = "/metrics"
-"""The path of the registry's metrics, here and where it serves them."""
-
-MANIFESTS_METRICS_PATH, PROXY_METRICS_PATH = "/metrics/manifests", "/metrics/auth-proxy"
-"""The paths of the metrics of the registry for manifests, and of the auth proxy's own."""
 
 METRICS_ADDRESS, MANIFESTS_METRICS_ADDRESS = "127.0.0.1:5002", "127.0.0.1:5004"
 """Where the two registries serve metrics, and much else."""
