@@ -2,8 +2,6 @@
 
 So a new pod goes on where the last one ended, and an ingress controller serves the certificate.
 The client is Caddy: https://caddyserver.com/docs/conventions#data-directory
-
-Plain Python 3.9.
 """
 
 from __future__ import annotations

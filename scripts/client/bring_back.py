@@ -1,7 +1,4 @@
-"""Bring images back: look whether all of each is there, write what is missing, and read it.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""Bring images back: look whether all of each is there, write what is missing, and read it."""
 
 from __future__ import annotations
 

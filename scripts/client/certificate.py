@@ -1,7 +1,4 @@
-"""The certificate that clients get, and what renews it.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""The certificate that clients get, and what renews it."""
 
 from __future__ import annotations
 

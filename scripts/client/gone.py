@@ -1,7 +1,4 @@
-"""What tags named that are gone, or name something else now.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""What tags named that are gone, or name something else now."""
 
 from __future__ import annotations
 

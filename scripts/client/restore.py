@@ -5,7 +5,6 @@
     python3 -m scripts.client.restore --all --since 2026-11-25T18:00
 
 Blobs outlive their tags and links, and blobs that the maintenance deletes leave a copy for a while.
-Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations

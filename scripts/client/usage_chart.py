@@ -1,7 +1,4 @@
-"""A picture of how the usage has changed: a bar for each day, in SVG.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""A picture of how the usage has changed: a bar for each day, in SVG."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Why there is no certificate yet, from where an ACME client and cert-manager say it.
-
-Plain Python 3.9.
-"""
+"""Why there is no certificate yet, from where an ACME client and cert-manager say it."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 The Lease of a holder that does not come back stays, and nobody else gets the lock. A Lease that is
 deleted stays as well until its holder is done, because of the finalizer:
 https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
-
-Plain Python 3.9.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Read and write files of a node whose root is mounted in a pod.
 
 What is not a plain file is refused.
-
-Plain Python 3.9.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Files that are wholly ours: the first line says so, and has a checksum of the others.
 
 k3s merges no files: what somebody else wrote, or changed, is left as it is.
-Plain Python 3.9 and PyYAML.
 """
 
 from __future__ import annotations

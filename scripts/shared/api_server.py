@@ -1,7 +1,4 @@
-"""Requests to the cluster's API server, as a service account.
-
-Plain Python 3.9.
-"""
+"""Requests to the cluster's API server, as a service account."""
 
 from __future__ import annotations
 

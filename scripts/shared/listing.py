@@ -2,7 +2,6 @@
 
 What a list does not show counts as gone in the end. So a page is an error unless it says of which
 bucket and prefix it is, that it continues the one before, and whether there are more.
-Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A client of a registry, with one error for all that can go wrong.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""A client of a registry, with one error for all that can go wrong."""
 
 from __future__ import annotations
 

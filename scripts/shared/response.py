@@ -1,7 +1,4 @@
-"""A response of HTTP.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""A response of HTTP."""
 
 from __future__ import annotations
 

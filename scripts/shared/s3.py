@@ -1,7 +1,4 @@
-"""An S3 client that is small enough to run in any pod: it signs requests and reads responses.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""An S3 client that is small enough to run in any pod: it signs requests and reads responses."""
 
 from __future__ import annotations
 

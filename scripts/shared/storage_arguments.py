@@ -1,7 +1,4 @@
-"""The argument of commands that names the registry's storage.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""The argument of commands that names the registry's storage."""
 
 from __future__ import annotations
 
