@@ -10,9 +10,9 @@ from settings.problems import Problem, SettingsError, explained
 def cluster_identifier(uid: str | None) -> pulumi.Output[str]:
     """Return the UID of the cluster that the stack lives in, once it is known to be this one.
 
-    The state keeps the UID of the first `pulumi up`, whatever the kubeconfig says later. In another
-    cluster there would be nothing to update, and whatever has the same name there would be taken
-    for the stack's own. A preview that cannot reach the cluster knows no UID.
+    The state keeps the UID of the first `pulumi up`, whatever the kubeconfig says later. With that
+    of another cluster, Pulumi would treat its objects of the same names as the stack's own. A
+    preview that cannot reach the cluster knows no UID.
     """
     recorded = pulumi.Stash(
         "cluster-uid", input=uid or "", opts=pulumi.ResourceOptions(ignore_changes=["input"])

@@ -87,7 +87,7 @@ class NodeConfigurator(pulumi.ComponentResource):
                 },
                 "template": {"metadata": {"labels": LABELS}, "spec": self._pod()},
             },
-            # Deleted by itself, unlike the rest: the namespace would wait longer for the pods.
+            # Deleted before its namespace, unlike the rest: that would wait longer for the pods.
             opts=pulumi.ResourceOptions(parent=self, depends_on=self._lease_rbac()),
         )
         if not pulumi.runtime.is_dry_run():

@@ -243,8 +243,8 @@ class Registry(pulumi.ComponentResource):
                     ),
                 },
             },
-            # Deleted by itself, unlike the rest: a namespace that still has pods is looked at again
-            # only after half of their grace period.
+            # Deleted before its namespace, unlike the rest: Kubernetes looks again at a namespace
+            # with pods only after half of their grace period.
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*policies, check],
