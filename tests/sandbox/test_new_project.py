@@ -78,10 +78,9 @@ def served(sandbox: Sandbox, folder: Path) -> Iterator[str]:
 
 
 def commands() -> list[str]:
-    """Return the commands of the first block in the README's section on deployment."""
-    section = (ROOT / "README.md").read_text().split("## Deploy it")[1]
-    (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)[:1]
-    return str(block).splitlines()
+    """Return the commands of the README's section on deployment, one for each step."""
+    section = (ROOT / "README.md").read_text().split("## Deploy it")[1].split("\n## ")[0]
+    return re.findall(r"^\d\. .*?```bash\n +(.*?)\n +```", section, re.DOTALL | re.MULTILINE)
 
 
 def test_five_commands_of_the_readme_lead_from_nothing_to_a_login(

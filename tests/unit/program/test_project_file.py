@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
+from components.ingress import acme_pod
+from components.registry import auth_proxy, side_servers
 from tests.unit.program.conftest import PROJECT, ROOT
 from tests.unit.settings.helpers import problems
 
@@ -11,6 +15,17 @@ from tests.unit.settings.helpers import problems
 def test_the_engine_checks_no_types_since_it_does_not_say_how_to_fix_them() -> None:
     config = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     assert {key for described in config.values() for key in described} == {"default", "description"}
+
+
+def test_the_picture_of_what_runs_has_every_port_that_something_listens_on() -> None:
+    (picture,) = re.findall(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    ours = {acme_pod.PORT, auth_proxy.PORT}
+    ours |= {port for name, port in vars(side_servers).items() if name.endswith("_PORT")}
+    registries = {side_servers.REGISTRY_ADDRESS, side_servers.MANIFESTS_ADDRESS}
+    assert set(re.findall(r"127\.0\.0\.1:\d+", picture)) == registries
+    ports = {int(port) for port in re.findall(r"(?<!127\.0\.0\.1)\b\d{4}\b", picture)}
+    ports -= {int(address.rpartition(":")[2]) for address in registries}
+    assert ports == ours
 
 
 def test_the_example_stack_sets_nothing_so_whoever_forgets_the_hostname_is_told() -> None:
