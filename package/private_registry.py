@@ -56,11 +56,33 @@ def _without_callers(config: Mapping[str, str]) -> dict[str, str]:
     return {key: text for key, text in config.items() if not key.startswith(f"{PACKAGE}:")}
 
 
+_NAMES: list[str] = []
+"""The names of the registries that this process has been asked for."""
+
+
+def refuse_second(name: str) -> None:
+    """Refuse a second registry in a stack.
+
+    The state has one record of the cluster and one of where the images are, and the names of
+    resources, by which operations.md replaces them, are the same in every stack.
+
+    Raises:
+        pulumi.RunError: With what to do instead.
+    """
+    _NAMES.append(name)
+    if _NAMES[0] != name:
+        raise pulumi.RunError(
+            f'a stack can have one PrivateRegistry: "{_NAMES[0]}" is one, so "{name}" is refused. '
+            "Create it by a stack of its own: pulumi stack init <name>"
+        )
+
+
 class PrivateRegistry(components.PrivateRegistry):
     """A private container registry on k3s that keeps its images in a DigitalOcean Space.
 
-    One per stack. The API token is digitalocean:token of the stack's configuration, or
-    DIGITALOCEAN_TOKEN; the cluster is that of kubernetes:kubeconfig, or of the shell's kubeconfig.
+    One per stack: a second one is refused. The API token is digitalocean:token of the stack's
+    configuration, or DIGITALOCEAN_TOKEN; the cluster is that of kubernetes:kubeconfig, or of the
+    shell's kubeconfig.
     """
 
     def __init__(
@@ -69,6 +91,7 @@ class PrivateRegistry(components.PrivateRegistry):
         args: PrivateRegistryArgs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        refuse_second(name)
         # A program has its configuration in the environment; a host is handed that of its caller.
         config = _without_callers(pulumi.runtime.get_config_env() | CONFIG.get())
         secret_keys = {key for key in config if pulumi.runtime.is_config_secret(key)}

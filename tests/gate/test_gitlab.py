@@ -25,8 +25,9 @@ def shellcheck() -> None:
 
 
 def schema(pipeline: Path) -> subprocess.CompletedProcess[str]:
-    command = [ROOT / ".sandbox/scanners/bin/check-jsonschema", "--builtin-schema=vendor.gitlab-ci"]
-    return subprocess.run([*command, pipeline], capture_output=True, text=True, check=False)
+    program = ROOT / ".sandbox/scanners/bin/check-jsonschema"
+    command = [str(program), "--builtin-schema=vendor.gitlab-ci", str(pipeline)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def checked(script: str) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,7 @@ from pulumi.runtime.stack import run_in_stack
 
 import preflight
 from components import private_registry
+from package import private_registry as packaged
 from preflight.cluster import Cluster
 from preflight.routers import Served
 from settings import Settings
@@ -124,6 +125,7 @@ def _run(
     try:
         with (
             mock.patch.dict(os.environ, environment, clear=True),
+            mock.patch.object(packaged, "_NAMES", []),  # Each program has a process of its own.
             mock.patch.object(private_registry, "report_ingress", engine.report_ingress),
             mock.patch.object(private_registry, "report_usage", engine.report_usage),
             # A cluster with nothing in the way.

@@ -20,7 +20,7 @@ from package.private_registry import (
 )
 from settings import Settings
 from tests.unit.conftest import Golden
-from tests.unit.program.conftest import CONFIG, Run, refusal
+from tests.unit.program.conftest import CONFIG, ROOT, Run, refusal
 
 CONSUMER = """
 import pulumi
@@ -103,6 +103,20 @@ def test_a_wrong_input_is_refused_as_a_wrong_setting_is(run: Run, tmp_path: Path
         run({}, program=consumer(tmp_path, **CONFIG, storage_region="fra9"))
 
 
+SECOND = """
+PrivateRegistry("second", {"hostname": "second.example.com", "namespace": "second"})
+"""
+
+
+def test_a_second_registry_is_refused_since_both_would_have_the_same_record_of_their_images(
+    run: Run, tmp_path: Path
+) -> None:
+    program = consumer(tmp_path, **CONFIG)
+    program.write_text(program.read_text() + SECOND)
+    with pytest.raises(pulumi.RunError, match='"team" is one, so "second" is refused'):
+        run({}, program=program)
+
+
 def test_what_is_refused_once_the_state_is_known_does_not_end_the_callers_process(
     run: Run, tmp_path: Path
 ) -> None:
@@ -111,3 +125,12 @@ def test_what_is_refused_once_the_state_is_known_does_not_end_the_callers_proces
     with pytest.raises(pulumi.RunError, match="expected this stack's cluster"):
         run({}, program=consumer(tmp_path, **CONFIG), state=state)
     assert "expected this stack's cluster" in refusal(run, state=state)
+
+
+def test_the_example_has_a_registry_beside_another_resource(run: Run) -> None:
+    engine = run(CONFIG, program=ROOT / "examples" / "python" / "__main__.py")
+    assert engine.resources["private-registry"].type == "registry:index:PrivateRegistry"
+    login = engine.inputs("login")
+    assert login["metadata"]["namespace"] == "team"
+    (registry,) = json.loads(login["stringData"][".dockerconfigjson"])["auths"]
+    assert registry == CONFIG["hostname"]
