@@ -38,7 +38,8 @@ def base_revision(requested: str | None) -> str:
         print(f"upgrading from {requested}")
         return requested
     tag = subprocess.run(
-        ["git", "describe", "--tags", "--abbrev=0", "--match=v*"],
+        # Not that of this commit, which would be upgraded to itself.
+        ["git", "describe", "--tags", "--abbrev=0", "--match=v*", "HEAD^1"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     ).stdout.strip()  # fmt: skip
     print(
@@ -138,4 +139,5 @@ def main() -> None:
     shutil.rmtree(FOLDER)
 
 
-main()
+if __name__ == "__main__":
+    main()

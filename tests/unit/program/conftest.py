@@ -173,7 +173,7 @@ def _scope(
     fixture_name: str,  # noqa: ARG001 - pytest passes it by its name
     config: pytest.Config,
 ) -> Literal["function", "session"]:
-    return "function" if config.getoption("--each-alone") else "session"
+    return "function" if config.getoption("--each-alone", default=False) else "session"
 
 
 @pytest.fixture(scope=_scope)
