@@ -14,6 +14,9 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
+LEFT_OUT = "## In the repository\n"
+"""The heading of the README's section about pages that are not in an archive."""
+
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, str]:
@@ -27,12 +30,19 @@ def files() -> dict[str, str]:
 
 def test_an_archive_holds_the_program_and_its_documentation_only(files: dict[str, str]) -> None:
     assert {name.split("/")[0] for name in files} == {
-        *(".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Pulumi.yaml"),
+        *(".gitignore", "CHANGELOG.md", "LICENSE", "Pulumi.yaml"),
         *("README.md", "SECURITY.md"),
         *("__main__.py", "components", "docs", "examples", "prerequisites.py", "outputs.py"),
         *("policy", "preflight", "requirements-policy.txt", "requirements.txt", "scripts"),
         *("settings", "stack.schema.json"),
     }
+
+
+def test_an_archive_has_no_page_for_those_who_change_the_program(files: dict[str, str]) -> None:
+    """A user of the program gets neither decisions nor a sandbox that is not there."""
+    pages = {name for name in files if name.startswith("docs/")}
+    assert not {page for page in pages if re.search("adr|gate|performance|sandbox", page)}
+    assert {"docs/faq.md", "docs/maintenance.md", "docs/dashboard.svg"} <= pages
 
 
 def heading_anchors(text: str) -> set[str]:
@@ -43,10 +53,14 @@ def heading_anchors(text: str) -> set[str]:
 
 def test_each_link_of_the_documentation_leads_into_the_archive(files: dict[str, str]) -> None:
     folders = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    pages = {name: text for name, text in files.items() if name.endswith(".md")}
+    # Whoever reads this section in the repository can follow its links.
+    pages["README.md"], section = pages["README.md"].split(LEFT_OUT)
+    for link in re.findall(r"\]\(([^)\s]+)\)", section):
+        assert (ROOT / link).exists(), link
     links = [
         (name, link)
-        for name, text in files.items()
-        if name.endswith(".md")
+        for name, text in pages.items()
         for link in re.findall(r"\]\(([^)\s]+)\)", text)
         if "://" not in link
     ]

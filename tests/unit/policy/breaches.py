@@ -1,4 +1,4 @@
-"""Programs made to break each sentence of docs/gate.md."""
+"""Programs made to break each sentence of docs/policies.md."""
 
 from __future__ import annotations
 

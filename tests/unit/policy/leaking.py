@@ -1,4 +1,4 @@
-"""Programs made to show a secret, in spite of docs/gate.md."""
+"""Programs made to show a secret, in spite of docs/policies.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs made to let in, or out, what docs/gate.md says is kept."""
+"""Programs made to let in, or out, what docs/policies.md says is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each sentence of docs/gate.md holds: of many programs that were made to break it, none passes."""
+"""Each sentence of docs/policies.md holds: of many programs that were made to break it, none passes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OF_STACKS: dict[str, Callable[[], Iterator[Stack]]] = {
 
 
 def test_each_policy_has_its_sentence_and_its_breaches() -> None:
-    page = (Path(__file__).parents[3] / "docs/gate.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/policies.md").read_text()
     names = [policy.name for policy in POLICIES]
     assert re.findall(r"^\| `([a-z-]+)` \| [a-zA-Z]", page, re.MULTILINE) == names
     assert {*OF_RESOURCES, *OF_STACKS} == set(names)
