@@ -9,7 +9,7 @@ from urllib.request import Request
 
 import pulumi
 
-from settings.tls import TlsNone, TlsSettings
+from settings.tls import TlsNone, TlsSecret, TlsSettings
 
 TIMEOUT_SECONDS = 5
 """For one response: the registry's takes milliseconds."""
@@ -50,6 +50,8 @@ def report_ingress(url: str, tls: TlsSettings, why_no_certificate: Callable[[], 
             # https://cert-manager.io/docs/usage/ingress/#supported-annotations
             temporary = tls.mode == "certManager" and isinstance(cause, ssl.SSLError)
             reason = why_no_certificate() if temporary or _unserved(cause) else ""
+            if _unserved(cause) and not isinstance(cause, ssl.SSLEOFError):
+                reason = reason or f"{problem}; {_remedy(tls)}"
             shown = f"there is no certificate yet: {reason}" if reason else problem
             pulumi.log.warn(
                 f"{url} was not reached from this machine: {shown}\n"
@@ -76,6 +78,14 @@ def _problem(url: str) -> tuple[str, object] | None:
         return None
     problem = f"expected the registry's status 401, got {status}: something else has this hostname"
     return problem, response.excerpt()
+
+
+def _remedy(tls: TlsSettings) -> str:
+    """Return what to do about a missing certificate of which the cluster says nothing."""
+    page = "docs/ingress.md#who-terminates-tls"
+    if isinstance(tls, TlsSecret):
+        return f"create the Secret {tls.secret_name}: {page}"
+    return f"where to look: {page}"
 
 
 def _unserved(cause: object) -> bool:

@@ -152,7 +152,13 @@ def test_the_reason_of_a_missing_certificate_is_in_the_warning(
 
     start = f"{URL} was not reached from this machine: "
     assert warning(NONE, "HTTP 403") == f"{start}there is no certificate yet: HTTP 403"
-    assert warning(NONE, "") == f"{start}{NONE}"
+    page = "docs/ingress.md#who-terminates-tls"
+    missing = f"{start}there is no certificate yet: {NONE}; "
+    assert warning(NONE, "") == f"{missing}where to look: {page}"
+    create = f"{missing}create the Secret registry-tls: {page}"
+    assert warning(NONE, "", TlsSecret()) == create
+    # No pod is ready: the connection ends without a reason.
+    assert warning(end := ssl.SSLEOFError("EOF"), "") == f"{start}{end}"
     assert warning(WRONG, "HTTP 403") == f"{start}{WRONG}"
     cert_manager = TlsCertManager(issuer="x")
     temporary = warning(WRONG, "HTTP 403", cert_manager)
