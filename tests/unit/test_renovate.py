@@ -38,6 +38,11 @@ def test_it_finds_the_workflows_for_users() -> None:
     assert matching == {f"examples/github/{name}.yml" for name in ("preview", "up", "drift")}
 
 
+def test_it_finds_the_pipeline_for_users() -> None:
+    matching = files(CONFIG["gitlabci"]["managerFilePatterns"])
+    assert matching == {"examples/gitlab/gitlab-ci.yml"}
+
+
 def test_it_finds_the_default_images() -> None:
     (manager,) = CONFIG["customManagers"]
     (pattern,) = (x.replace("(?<", "(?P<") for x in manager["matchStrings"])
