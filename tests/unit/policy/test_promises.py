@@ -1,4 +1,4 @@
-"""Each sentence of docs/policies.md holds: of many programs that were made to break it, none passes."""
+"""Each sentence of docs/policies.md holds: no program that was made to break it passes."""
 
 from __future__ import annotations
 

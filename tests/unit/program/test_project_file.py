@@ -6,8 +6,9 @@ import re
 
 import yaml
 
+from components import network
 from components.ingress import acme_pod
-from components.registry import auth_proxy, side_servers
+from components.registry import side_servers
 from tests.unit.program.conftest import PROJECT, ROOT
 from tests.unit.settings.helpers import problems
 
@@ -19,8 +20,8 @@ def test_the_engine_checks_no_types_since_it_does_not_say_how_to_fix_them() -> N
 
 def test_the_picture_of_what_runs_has_every_port_that_something_listens_on() -> None:
     (picture,) = re.findall(r"```mermaid\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    ours = {acme_pod.PORT, auth_proxy.PORT}
-    ours |= {port for name, port in vars(side_servers).items() if name.endswith("_PORT")}
+    ours = {port for name, port in vars(network).items() if name.endswith("PORT")}
+    ours.add(acme_pod.PORT)
     registries = {side_servers.REGISTRY_ADDRESS, side_servers.MANIFESTS_ADDRESS}
     assert set(re.findall(r"127\.0\.0\.1:\d+", picture)) == registries
     ours |= {int(address.rpartition(":")[2]) for address in registries}
