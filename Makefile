@@ -32,9 +32,9 @@ check: venv ## the fast part of it: lint, types, unit tests
 reference: venv ## write README's settings, Pulumi.yaml, the JSON schema and the package's inputs from settings/
 	@$(VENV)/python -m reference
 
-mutation: venv ## change the program in one place at a time; the unit tests must notice (BASE=<revision>: files changed since)
+mutation: venv ## change the program in one place at a time; the unit tests must notice (BASE=<revision>; ONLY="files or folders")
 	@$(VENV)/pip install --quiet --disable-pip-version-check --requirement tests/mutation/requirements.txt
-	@$(VENV)/python -m tests.mutation $(if $(BASE),--base=$(BASE))
+	@$(VENV)/python -m tests.mutation $(if $(BASE),--base=$(BASE)) $(ONLY)
 
 actionlint: venv ## check the workflows' syntax and scripts
 	@$(VENV)/pytest tests/gate/test_actionlint.py

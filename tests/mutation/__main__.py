@@ -1,8 +1,9 @@
 """Change the program in one place at a time, and see whether the unit tests notice.
 
-Of each mutant run the tests that execute its lines. Mutants that no test can notice are in
-survivors.toml, each with the reason; any other that survives is an error. Runs in copies of the
-repository, one for each CPU.
+Of each mutant run the tests that execute its lines, in copies of the repository, one for each CPU.
+What is known of a file stays known until the file changes (tests/mutation/figures.py), so a run
+that was interrupted goes on with the file that it was at. Mutants that no test can notice are in
+survivors.toml, each with the reason; any other that survives is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
+from collections import Counter
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from tests.mutation.covering import Covering
+from tests.mutation.figures import Figures, key
 from tests.mutation.mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,7 @@ GOLDEN = f"{GOLDENS}::test_every_resource_is_the_golden_one"
 TESTS = {
     "preflight": ["tests/unit/program"],
     "policy": ["tests/unit/policy"],
+    "scripts": ["tests/unit/scripts"],
     "settings": ["tests/unit/settings", "tests/unit/program"],
 }
 """The tests that may kill the mutants of a folder, if not those of the program; the first ones are
@@ -45,26 +48,27 @@ tried first."""
 
 PROGRAM_TESTS = [GOLDENS, "tests/unit/program"]
 
-PATIENCE = 3
-"""Tests that take so many times longer than without a mutant never end."""
-
-LEAST_SECONDS = 20
-"""What a worker needs for the shortest of them, on a busy machine."""
+SAYS_NOT_WHY = ("test_collect_fuzzed.py", "test_collect_throughput.py")
+"""Tests that find much, slowly: what they alone find needs a test that says why."""
 
 WITHOUT_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """Of those that are installed no test needs one, and pytest warns of what is imported before it."""
 
+QUICK_SECONDS = 0.5
+"""What a test may take that shows whether the tests pass in a copy of the repository."""
 
-def program_files(base: str | None) -> list[str]:
+
+def program_files(base: str | None, only: Collection[str] = ()) -> list[str]:
     """Return the paths of the program's files, or of those that differ from a revision.
-
-    Without scripts/, most of which only a server can tell right from wrong.
 
     Args:
         base: The revision; None for all files.
+        only: Files and folders; empty for all.
     """
     command = ["diff", "--name-only", "--diff-filter=d", base] if base else ["ls-files"]
-    return git(*command, "--", "*.py", ":!bench", ":!sandbox", ":!scripts", ":!tests")
+    files = git(*command, "--", "*.py", ":!bench", ":!sandbox", ":!tests")
+    parts = tuple(f"{path.rstrip('/')}/" for path in only)
+    return [file for file in files if not only or f"{file}/".startswith(parts)]
 
 
 def git(*args: str) -> list[str]:
@@ -72,11 +76,6 @@ def git(*args: str) -> list[str]:
     return subprocess.run(
         ["git", *args], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     ).stdout.splitlines()
-
-
-def key(mutant: Mutant) -> tuple[str, str, str, str]:
-    """Return what tells a mutant from others, wherever its lines are."""
-    return mutant.file, mutant.scope, mutant.before, mutant.after
 
 
 def covering(files: list[str]) -> Covering:
@@ -87,8 +86,9 @@ def covering(files: list[str]) -> Covering:
     """
     say("running the unit tests, to see which lines they execute")
     tests = sorted({test for file in files for test in folders(file)})
+    left_out = [f"--ignore-glob=*/{name}" for name in SAYS_NOT_WHY]
     result = subprocess.run(
-        [sys.executable, "-m", "tests.mutation.covering", *tests],
+        [sys.executable, "-m", "tests.mutation.covering", *left_out, *tests],
         cwd=ROOT, env=os.environ | WITHOUT_PLUGINS, stdout=subprocess.PIPE, check=False,
     )  # fmt: skip
     if result.returncode:
@@ -107,12 +107,15 @@ def job(mutant: Mutant, known: Covering) -> dict[str, Any]:
 
     Args:
         mutant: The mutant.
-        known: What the tests execute. What is executed by imports concerns all tests.
+        known: What the tests execute. What is executed by an import concerns all tests that
+            execute any line of the file.
     """
-    lines = known["tests"].get(mutant.file, {})
-    tests = {test for line in mutant.lines for test in lines.get(str(line), [])} or {
-        test for test in known["seconds"] if test.startswith(tuple(folders(mutant.file)))
-    }
+    by_line = known["tests"].get(mutant.file, {})
+    tests = (
+        {test for line in mutant.lines for test in by_line.get(str(line), [])}
+        or {test for tests in by_line.values() for test in tests}
+        or {test for test in known["seconds"] if test.startswith(tuple(folders(mutant.file)))}
+    )
     return work_on(mutant.file, mutant.code, tests, known)
 
 
@@ -126,8 +129,11 @@ def work_on(file: str, code: str, tests: Collection[str], known: Covering) -> di
     return {
         "file": file,
         "code": code,
-        "stages": [stage for stage in (ordered[:1], ordered[1:]) if stage],
-        "limit": LEAST_SECONDS + PATIENCE * sum(known["seconds"][test] for test in tests),
+        "stages": [
+            {test: known["seconds"][test] for test in stage}
+            for stage in (ordered[:1], ordered[1:])
+            if stage
+        ],
     }
 
 
@@ -187,7 +193,8 @@ def _work(
     with worker:
         print(json.dumps(known["modules"]), file=sink)
         unchanged = (ROOT / "__main__.py").read_text()
-        if not survives(work_on("__main__.py", unchanged, known["seconds"], known)):
+        quick = [test for test, seconds in known["seconds"].items() if seconds < QUICK_SECONDS]
+        if not survives(work_on("__main__.py", unchanged, quick, known)):
             raise SystemExit("the unit tests fail without any mutant")
         while True:
             try:
@@ -198,47 +205,69 @@ def _work(
             yield mutant, survives(job(mutant, known))
 
 
-def listed(files: list[str]) -> set[tuple[str, str, str, str]]:
-    """Return the keys of the mutants of files that are known to survive."""
-    survivors = tomllib.loads((ROOT / "tests/mutation/survivors.toml").read_text())["survivor"]
-    return {
-        (x["file"], x["scope"], x["before"], x["after"]) for x in survivors if x["file"] in files
-    }
+def try_files(codes: dict[str, str], figures: Figures) -> None:
+    """Try the mutants of files that the same tests may kill, and note what became of them.
+
+    Args:
+        codes: What is in each file, by its path.
+        figures: What is known already.
+    """
+    changes = {file: list(mutants(file, code)) for file, code in codes.items()}
+    todo = [x for file, code in codes.items() for x in figures.todo(file, code, changes[file])]
+    left, survived = Counter(mutant.file for mutant in todo), list[Mutant]()
+    for file in codes.keys() - left:
+        figures.done(file, codes[file], changes[file], [])
+    if not todo:
+        return
+    known = covering(list(left))
+    started = time.monotonic()
+    for number, (mutant, lives) in enumerate(run(todo, known), 1):
+        if lives:
+            survived.append(mutant)
+            say(f"survives in {mutant.file}: {mutant.before}  ->  {mutant.after}")
+        left[mutant.file] -= 1
+        if not left[mutant.file]:
+            file = mutant.file
+            lived = [x for x in survived if x.file == file]
+            figures.done(file, codes[file], changes[file], lived)
+        if number % 50 == 0 or number == len(todo):
+            minutes = (time.monotonic() - started) / number * (len(todo) - number) / 60
+            say(
+                f"{number} of {len(todo)} mutants, {len(survived)} survived, {minutes:.0f} min left"
+            )
 
 
 def main() -> str | None:
-    """Run all mutants, print those that survive, and return what is wrong."""
+    """Try what is not known yet, and return what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", metavar="REVISION", help="only files that differ from this")
+    parser.add_argument("only", nargs="*", metavar="FILE", help="only these files and folders")
     args = parser.parse_args()
-    files = program_files(args.base)
-    changes = [mutant for file in files for mutant in mutants(file, (ROOT / file).read_text())]
-    expected = listed(files)
-    todo = [mutant for mutant in changes if key(mutant) not in expected]
-    known = covering(files)
-    started, survived = time.monotonic(), 0
-    for number, (mutant, lives) in enumerate(run(todo, known), 1):
-        if lives:
-            survived += 1
-            print(f"\n[[survivor]]\nreason = ''\nfile = {json.dumps(mutant.file)}")
-            print(f"scope = {json.dumps(mutant.scope)}\nbefore = {json.dumps(mutant.before)}")
-            print(f"after = {json.dumps(mutant.after)}", flush=True)
-        if number % 50 == 0 or number == len(todo):
-            left = (time.monotonic() - started) / number * (len(todo) - number) / 60
-            say(f"{number} of {len(todo)} mutants, {survived} survived, {left:.0f} min left")
-    killed = len(todo) - survived
-    say(f"{killed} of {len(changes)} mutants killed, {len(changes) - len(todo)} known to survive")
-    if gone := expected - set(map(key, changes)):
+    files = program_files(args.base, args.only)
+    codes = {file: (ROOT / file).read_text() for file in files}
+    figures = Figures.read()
+    groups: dict[tuple[str, ...], dict[str, str]] = {}
+    for file, code in codes.items():
+        groups.setdefault(tuple(folders(file)), {})[file] = code
+    for group in groups.values():
+        try_files(group, figures)
+    total, killed = sum(figures.mutants[x] for x in files), sum(map(figures.killed, files))
+    say(f"{killed} of {total} mutants of {len(files)} files killed")
+    there = {key(mutant) for file, code in codes.items() for mutant in mutants(file, code)}
+    if gone := [x for x in figures.survivors if x[0] in codes and x not in there]:
         return f"survivors.toml lists mutants that are no more: {sorted(gone)}"
-    if survived:
-        return "write a test that fails, or list them in survivors.toml with the reason"
-    if not args.base and killed < LEAST_KILLED * len(changes):
+    if unexplained := figures.unexplained(files):
+        return (
+            f"{len(unexplained)} survive without a reason in survivors.toml: "
+            "write a test that fails, or the reason why no test can"
+        )
+    if files == program_files(None) and killed < LEAST_KILLED * total:
         return f"fewer than {LEAST_KILLED:.0%} are killed"
     return None
 
 
 def say(progress: str) -> None:
-    """Print progress, apart from the mutants that survive."""
+    """Print progress."""
     print(progress, file=sys.stderr, flush=True)
 
 

@@ -11,9 +11,10 @@ import importlib
 import importlib.util
 import json
 import os
+import resource
 import signal
 import sys
-import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,10 +23,27 @@ import pytest
 QUIET = ["-x", "-q", "-p", "no:cacheprovider"]
 
 
-class _Only:
-    """Runs some tests of those collected, in an order of its own."""
+PATIENCE = 3
+"""A test that takes so many times longer than without a mutant never ends."""
 
-    def __init__(self, tests: list[str]) -> None:
+LEAST_CPU_SECONDS, LEAST_SECONDS = 10, 120
+"""What each test has at least, on a busy machine."""
+
+MEMORY = 3 << 30
+"""Bytes that a mutant may take, for the sake of what else runs on the machine."""
+
+
+class _Only:
+    """Runs some tests of those collected, in an order of its own.
+
+    The process ends by a signal where one of them does not, whether it loops or waits.
+
+    Args:
+        tests: How many seconds each test takes without a mutant.
+    """
+
+    def __init__(self, tests: dict[str, float]) -> None:
+        self._seconds = tests
         self._rank = {test: rank for rank, test in enumerate(tests)}
 
     @pytest.hookimpl(trylast=True)
@@ -34,6 +52,17 @@ class _Only:
             (item for item in items if item.nodeid in self._rank),
             key=lambda item: self._rank[item.nodeid],
         )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        limit_time(self._seconds[item.nodeid])
+        return (yield)
+
+
+def limit_time(seconds: float) -> None:
+    """End this process by a signal if it takes much longer."""
+    signal.setitimer(signal.ITIMER_PROF, LEAST_CPU_SECONDS + PATIENCE * seconds)
+    signal.setitimer(signal.ITIMER_REAL, LEAST_SECONDS + 10 * PATIENCE * seconds)
 
 
 def main() -> None:
@@ -54,22 +83,21 @@ def main() -> None:
         print(json.dumps(survived), file=replies, flush=True)
 
 
-def _survives(file: str, code: str, stages: list[list[str]], limit: float) -> bool:
+def _survives(file: str, code: str, stages: list[dict[str, float]]) -> bool:
     path = Path(file)
     original = path.read_text()
     compiled = Path(importlib.util.cache_from_source(str(path.resolve())))
     # Its time stamp may be that of the file before.
     compiled.unlink(missing_ok=True)
     path.write_text(code)
-    deadline = time.monotonic() + limit
     try:
-        return all(_pass(tests, deadline) for tests in stages)
+        return all(map(_pass, stages))
     finally:
         path.write_text(original)
         compiled.unlink(missing_ok=True)
 
 
-def _pass(tests: list[str], deadline: float) -> bool:
+def _pass(tests: dict[str, float]) -> bool:
     """Return whether tests pass, in a fork: what the SDKs keep would change what comes next."""
     child = os.fork()
     if not child:
@@ -77,19 +105,17 @@ def _pass(tests: list[str], deadline: float) -> bool:
         try:
             os.setsid()
             os.dup2(1, 2)
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+            limit_time(0)
             files = dict.fromkeys(test.partition("::")[0] for test in tests)
             code = pytest.main([*QUIET, *files], plugins=[_Only(tests)])
             passed = code == pytest.ExitCode.OK
         finally:
             os._exit(not passed)
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.01)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+    _, status = os.waitpid(child, 0)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return status == 0
 
 
 main()

@@ -57,6 +57,16 @@ def test_the_identity_is_there_without_the_maintenance(run: Run) -> None:
     assert engine.inputs("stack-identity") == run().inputs("stack-identity")
 
 
+def test_what_is_kept_is_as_long_as_it_is_set(run: Run) -> None:
+    """One of the settings in the other's place would end copies that can still be wanted back."""
+    config = {"maintenance": {"keepDays": 30}, "retention": {"untaggedDays": 14}}
+    spec = run({**CONFIG, **config}).inputs("maintenance-cron-job")["spec"]
+    (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    (retention,) = (x for x in container["command"] if x.startswith("--retention="))
+    assert "--keep-days=30" in container["command"]
+    assert parse_retention(retention.partition("=")[2]).untagged_days == 14
+
+
 def test_the_rules_are_read_as_they_are_set() -> None:
     settings = RetentionSettings.model_validate(
         {"untaggedDays": 14, "rules": {"team": {"repositories": ["team/*"], "last": 3}}}

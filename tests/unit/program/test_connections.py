@@ -1,0 +1,204 @@
+"""Who may connect to whom: the network policies, evaluated as Kubernetes does, against a table.
+
+What is not in the table must be impossible. The kubelet's probes are not in it: no policy keeps a
+node from its own pods. https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.program.engine import Engine
+from tests.unit.program.pods import pods
+
+MODE = {
+    "tls": {"mode": "letsEncrypt", "email": "you@example.com"},
+    "monitoring": {"enabled": True, "namespace": "prometheus"},
+}
+"""The default with everything that opens a port."""
+
+STORAGE_PORT, HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME = (
+    *(443, 5000, 5080, 5081, 5082, 5083),
+    8080,
+)
+PORTS = (
+    *(22, 53, 80, STORAGE_PORT, 5001, 5002, 5003, 5004, 6443),
+    *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME),
+)
+"""Those of the table, those of the registries inside of their pod, and what attackers try first."""
+
+TABLE = [
+    ("ingress", "registry", [HTTP, REDIRECT], "all clients come this way"),
+    ("smoke-test", "registry", [HTTP], "it logs in as a client, and is refused as one"),
+    ("maintenance", "registry", [MAINTENANCE], "it alone may make pods forget layers"),
+    ("prometheus", "registry", [METRICS], "metrics name repositories: its namespace alone"),
+    ("ingress", "acme-client", [ACME], "the ACME server asks here, through port 80"),
+    # The namespace of the ingress controller, whose labels depend on how it was installed.
+    ("resolver", "registry", [HTTP, REDIRECT], "a neighbor of the ingress controller"),
+    ("resolver", "acme-client", [ACME], "a neighbor of the ingress controller"),
+    ("registry", "anywhere", [STORAGE_PORT], "the storage: policies know no host names"),
+    ("storage-check", "anywhere", [STORAGE_PORT], "what the registry reaches, it reaches first"),
+    ("maintenance", "anywhere", [STORAGE_PORT], "the bucket that it looks after"),
+    (
+        *("acme-client", "anywhere", [port for port in PORTS if port >= 443]),
+        "the ACME server and the cluster's API server, which both may be on any such port",
+    ),
+    *(
+        (pod, "resolver", [53], "names of the storage, the registry and the ACME server")
+        for pod in ("registry", "smoke-test", "storage-check", "maintenance", "acme-client")
+    ),
+]
+"""From, to, ports of TCP, and why. Anywhere is all that is not the program's but `metadata`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where connections come from or lead to; without a namespace it is no pod."""
+
+    address: str
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+
+OUTSIDE = {
+    "ingress": Place("10.42.0.2", "kube-system", {"app.kubernetes.io/name": "traefik"}),
+    "resolver": Place("10.42.0.3", "kube-system", {"k8s-app": "kube-dns"}),
+    "prometheus": Place("10.42.0.4", "prometheus"),
+    # With the labels of the registry's pods: labels alone must open nothing.
+    "strangers": Place(
+        "10.42.0.5",
+        "default",
+        {"app.kubernetes.io/name": "registry", "app.kubernetes.io/component": "maintenance"},
+    ),
+    "internet": Place("203.0.113.1"),
+    "metadata": Place("169.254.169.254"),
+}
+"""All that is not the program's. `metadata` is where clouds hand credentials to any pod that asks;
+https://docs.digitalocean.com/products/droplets/how-to/access-metadata/"""
+
+
+def places(engine: Engine) -> dict[str, Place]:
+    """Return all places: those outside, and each of the program's pods by its component."""
+    own = {}
+    for number, pod in enumerate(pods(engine), 10):
+        named = {
+            port["name"]: port["containerPort"]
+            for x in pod.containers
+            for port in x.get("ports", [])
+        }
+        own[pod.name] = Place(f"10.42.0.{number}", pod.namespace, pod.labels, named)
+    return {**OUTSIDE, **own}
+
+
+def wanted() -> set[tuple[str, str, int]]:
+    """Return the connections of the table."""
+    return {
+        (start, place, port)
+        for start, end, ports, _ in TABLE
+        for place in (OUTSIDE.keys() - {"metadata"} if end == "anywhere" else [end])
+        for port in ports
+    }
+
+
+def why(start: str, end: str) -> str:
+    return "; or ".join(x[3] for x in TABLE if x[0] == start and x[1] in {end, "anywhere"})
+
+
+def selected(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    assert selector.keys() <= {"matchLabels"}, "this evaluator knows no other selectors"
+    wanted: Mapping[str, str] = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()
+
+
+def is_peer(peer: Mapping[str, Any], place: Place, own_namespace: str) -> bool:
+    if block := peer.get("ipBlock"):
+        address = ip_address(place.address)
+        inside, *outside = (ip_network(x) for x in (block["cidr"], *block.get("except", [])))
+        return address in inside and not any(address in x for x in outside)
+    if not place.namespace:
+        return False
+    if "namespaceSelector" in peer:
+        name = {"kubernetes.io/metadata.name": place.namespace}
+        in_namespace = selected(peer["namespaceSelector"], name)
+    else:
+        in_namespace = place.namespace == own_namespace
+    return in_namespace and selected(peer.get("podSelector", {}), place.labels)
+
+
+def is_open(ports: Sequence[Mapping[str, Any]], target: Place, port: int) -> bool:
+    """Return whether a rule's ports, of which none stand for all, have one of TCP."""
+    return not ports or any(
+        x.get("protocol", "TCP") == "TCP"
+        and target.ports.get(x["port"], x["port"]) <= port
+        and port <= x.get("endPort", target.ports.get(x["port"], x["port"]))
+        for x in ports
+        if isinstance(x["port"], int) or x["port"] in target.ports
+    )
+
+
+def permitted(
+    engine: Engine, way: str, place: Place, peer: Place, target: Place, port: int
+) -> bool:
+    """Return whether the policies of a place let a connection in or out."""
+    policies = [
+        (x.inputs["metadata"]["namespace"], x.inputs["spec"])
+        for x in engine.resources.values()
+        if x.type.endswith(":NetworkPolicy")
+    ]
+    rules = [
+        (namespace, spec.get(way.lower(), []))
+        for namespace, spec in policies
+        if namespace == place.namespace
+        and way in spec["policyTypes"]
+        and selected(spec["podSelector"], place.labels)
+    ]
+    peers = "from" if way == "Ingress" else "to"
+    return not rules or any(
+        (not rule.get(peers) or any(is_peer(x, peer, namespace) for x in rule[peers]))
+        and is_open(rule.get("ports", []), target, port)
+        for namespace, of_policy in rules
+        for rule in of_policy
+    )
+
+
+def connections(engine: Engine) -> Iterator[tuple[str, str, int]]:
+    """Yield all connections that are possible and concern one of the program's pods."""
+    known = places(engine)
+    for start, here in known.items():
+        for end, there in known.items():
+            for port in PORTS:
+                if (
+                    start != end
+                    and not {start, end} <= OUTSIDE.keys()
+                    and permitted(engine, "Egress", here, there, there, port)
+                    and permitted(engine, "Ingress", there, here, there, port)
+                ):
+                    yield start, end, port
+
+
+def test_only_the_connections_of_the_table_are_possible(run: Run) -> None:
+    possible = set(connections(run({**CONFIG, **MODE})))
+    assert not possible - wanted(), "open, and no row says why"
+    for start, end, port in wanted() - possible:
+        raise AssertionError(f"{start} cannot connect to {end} on {port}: {why(start, end)}")
+
+
+def test_without_monitoring_and_acme_nothing_else_is_open(run: Run) -> None:
+    """A setting that is off leaves no hole behind."""
+    possible = set(connections(run()))
+    assert possible == {x for x in wanted() if "acme-client" not in x and x[0] != "prometheus"}
+
+
+def test_a_controller_on_its_nodes_addresses_gets_in_by_address_and_to_the_same_ports(
+    run: Run,
+) -> None:
+    """No selector selects such pods, so any address may: to log in, and to nothing else."""
+    possible = set(connections(run({**CONFIG, "ingress": {"hostNetwork": True}})))
+    assert {port for _, end, port in possible if end == "registry"} == {HTTP, REDIRECT, MAINTENANCE}
+    assert ("internet", "registry", MAINTENANCE) not in possible
+    assert ("strangers", "registry", MAINTENANCE) not in possible
