@@ -24,6 +24,16 @@ def test_the_file_names_the_registry_whose_it_is(run: Run) -> None:
     assert outputs["registries_yaml"].startswith("# Written by Pulumi for second-nodes, ")
 
 
+def test_a_mirror_prefix_alone_leaves_docker_io_to_itself(run: Run) -> None:
+    """Or no node could pull what the registry does not have."""
+    engine = run({**CONFIG, "nodes": {"configure": True, "mirrorPrefix": "example.com"}})
+    pod = engine.inputs("nodes-configurator-daemon-set")["spec"]["template"]["spec"]
+    (configure,) = pod["initContainers"]
+    assert "--only-mirrors" not in configure["command"]
+    assert "disable-default-registry-endpoint" not in engine.outputs["registries_cloud_init"]
+    assert "docker.io" not in engine.outputs["registries_yaml"]
+
+
 def test_it_is_root_on_the_node_and_nothing_beyond(run: Run) -> None:
     pod = run(CONFIGURED).inputs("nodes-configurator-daemon-set")["spec"]["template"]["spec"]
     (configure,) = pod["initContainers"]

@@ -38,6 +38,18 @@ def test_without_settings_only_the_login_is_in_it() -> None:
     }, "docker.io must stay what it is unless it is overridden"
 
 
+def test_the_login_is_of_the_host_that_is_connected_to() -> None:
+    """containerd looks for it by the endpoint's host: under the mirror's name none would be sent.
+
+    https://github.com/containerd/containerd/blob/main/docs/cri/registry.md
+    """
+    content = yaml.safe_load(WHOLE)
+    assert list(content["configs"]) == ["registry.example.com"]
+    assert {x for mirror in content["mirrors"].values() for x in mirror["endpoint"]} == {
+        "https://registry.example.com"
+    }
+
+
 def test_the_file_is_the_node_configurators_own() -> None:
     assert update(WHOLE.encode(), None, "registry-nodes") is None, "or it could not replace it"
 
