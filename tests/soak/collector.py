@@ -73,9 +73,9 @@ REPORTED = {"given back", "expired", "unlinked", "deleted", "waiting", "nothing 
 
 def main() -> None:
     """Run from the command line."""
-    endpoint, key_file, port, *seconds = sys.argv[1:]
+    endpoint, key_file, port, *keep_and_grace = sys.argv[1:]
     bucket = Bucket(endpoint, REGION, BUCKET, True, read_key(Path(key_file)))
-    times = TIMES._replace(keep=float(seconds[0]), grace=float(seconds[0])) if seconds else TIMES
+    times = Times(*map(float, keep_and_grace)) if keep_and_grace else TIMES
     while True:
         with PagedObjects(bucket, threads=8) as objects:
             report = run(objects, LoopbackPods(f"pods:{port}", "maintenance", PASSWORD), times)

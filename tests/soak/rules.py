@@ -9,7 +9,7 @@ from scripts.maintenance.retention import Retention, Rule
 BUILDS, LAST = "builds", 3
 """A repository in which the last builds stay, and how many."""
 
-TIMES = Times(keep=3, grace=3)
+TIMES = Times(keep=4, grace=3)
 
 # Of all tags of a team's repositories, the second rule only deletes those of signatures.
 RETENTION = Retention(

@@ -20,7 +20,7 @@ from tests.soak.lies import LIES, of_repositories, of_version_1
 from tests.soak.proxy import Proxy
 from tests.soak.servers import BUCKET, HOSTS, REGION, Servers
 
-TIMES = Times(keep=1, grace=1)
+TIMES = Times(keep=1.5, grace=1)
 
 GONE_SECONDS = 30
 """By then all that was deleted is gone, copies included."""

@@ -22,7 +22,7 @@ from tests.soak.conftest import LONG, ROOT
 from tests.soak.proxy import Proxy
 from tests.soak.servers import BUCKET, HOSTS, REGION, Servers
 
-TIMES = Times(keep=1, grace=1)
+TIMES = Times(keep=1.5, grace=1)
 WRITES = {"PUT", "DELETE", "POST"}
 REQUESTS = 60
 """More than any run sends that write: with so little in the bucket, they write 40 at most."""
@@ -60,7 +60,8 @@ class Registry:
 def kill(servers: Servers, proxy: Proxy, request: int) -> None:
     """Kill a run, or one of the next ones, before it sends a request that writes."""
     command = [sys.executable, "-m", "tests.soak.collector", proxy.endpoint]
-    command += [str(servers.folder / "credentials"), str(servers.maintenance_port), "1"]
+    command += [str(servers.folder / "credentials"), str(servers.maintenance_port)]
+    command += [str(seconds) for seconds in TIMES]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         before(proxy, request, lambda: then(process.kill, 503))
         assert process.wait() == -signal.SIGKILL

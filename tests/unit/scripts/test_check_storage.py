@@ -240,8 +240,12 @@ def test_a_key_of_the_stack_that_stays_unknown_is_refused_in_the_end(
     assert "the storage does not know this key; fix: pulumi up --refresh" in message
 
 
-def test_a_key_of_the_users_is_not_waited_for(serve: Serve) -> None:
+def test_a_key_of_the_users_is_not_waited_for(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not become right by itself, and who has mistyped it wants to know at once."""
     requests: list[str] = []
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
 
     def never(request: Request) -> Result:
         requests.append(request.command)

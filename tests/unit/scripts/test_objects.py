@@ -223,11 +223,13 @@ def test_a_refusal_is_an_error_at_once(server: Server, objects: Objects) -> None
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("header", ["", '<?xml version="1.0" encoding="UTF-8"?>\n'])
 def test_a_copy_that_fails_after_its_status_was_sent_is_an_error(
-    server: Server, objects: Objects
+    server: Server, objects: Objects, header: str
 ) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
     server.stored = {"k3s/a": b"content"}
-    server.failures = ["<Error><Code>InternalError</Code></Error>"]
+    server.failures = [f"{header}<Error><Code>InternalError</Code></Error>"]
     with pytest.raises(StorageError, match="InternalError"):
         objects.copy("a", "b", 7)
 

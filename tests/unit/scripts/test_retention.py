@@ -12,10 +12,17 @@ from scripts.maintenance.images import subject_of
 from scripts.maintenance.keys import link_key
 from scripts.maintenance.references import References
 from scripts.maintenance.repository import Tag
-from scripts.maintenance.retention import Before, Retention, Rule, keep_all, parse_retention
+from scripts.maintenance.retention import (
+    Before,
+    Retention,
+    Rule,
+    decide,
+    keep_all,
+    parse_retention,
+)
 from scripts.maintenance.walk import Walk
 from tests.unit.scripts.fake_bucket import Image
-from tests.unit.scripts.fake_registry import done
+from tests.unit.scripts.fake_registry import World, done
 from tests.unit.scripts.retained import (
     BOTH,
     COSIGN,
@@ -122,6 +129,21 @@ def test_without_rules_everything_stays() -> None:
 
 def test_what_is_pushed_within_the_last_day_stays() -> None:
     assert Days(rule(last=1), (A, "a"), (B, "b")).kept(runs=1) == digests(A, B)
+
+
+def test_a_copy_of_the_bucket_expires_nothing_for_a_day() -> None:
+    """In it all pushes are old and all objects new, and its registry may just have started."""
+    world = World()
+    for pushed, tag in ((A, "old"), (B, "new")):
+        assert done(world.pods[0].push("r", pushed, tag))
+    walk = Walk(world.objects, References(world.objects))
+    tags = walk.repositories["r"].tags
+    for number, tag in enumerate(("old", "new"), 1):
+        tags[tag] = tags[tag]._replace(pushed=number)
+    after: list[tuple[int, set[str]]] = [(23, set()), (25, {"old"})]
+    for hours, gone in after:
+        clock = Clock(now=tags["old"].modified + hours * 3600)
+        assert decide("r", walk, rule(last=1), Before(), clock, DAY).expired == gone
 
 
 def test_of_what_was_pushed_in_the_same_second_nobody_knows_the_last_so_all_stays() -> None:

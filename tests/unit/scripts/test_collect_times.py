@@ -1,0 +1,85 @@
+"""When what nothing needs goes, to the second: `keep` is for people, `grace` for requests."""
+
+from __future__ import annotations
+
+import json
+
+from scripts.maintenance.clock import DAY
+from scripts.maintenance.keys import blob_key, swept_key
+from scripts.maintenance.references import References
+from scripts.maintenance.repair import _repair_tags
+from scripts.maintenance.repository import Repository, Tag
+from scripts.maintenance.retention import Retention
+from scripts.maintenance.state import State, load
+from scripts.maintenance.walk import Walk
+from tests.unit.scripts.fake_bucket import A, B, FakeBucket, Image, digest_of, image
+from tests.unit.scripts.fake_registry import STEP_SECONDS, TIMES, World, done
+from tests.unit.scripts.situations import deleted
+
+REVISIONS = "_manifests/revisions"
+
+
+def collect_at(world: World, moment: float) -> None:
+    world.objects.clock = moment - STEP_SECONDS
+    world.collect()
+
+
+def test_what_is_pushed_again_can_be_restored_for_the_whole_time_again() -> None:
+    """A push between two runs that are further apart than the grace is in no run's list of new."""
+    world = World(Retention(untagged_days=1 / DAY))
+    assert done(world.pods[0].push("r", A))
+    while A.digest not in load(world.objects).unneeded:
+        world.collect()
+    world.objects.clock += 90
+    assert done(world.pods[0].push("r", A))
+    pushed = world.objects.clock
+    collect_at(world, pushed + TIMES.grace + 10)
+    collect_at(world, pushed + TIMES.keep - 1)
+    assert world.has(A.manifest), "its time began with the push, and not when it was first seen"
+    collect_at(world, pushed + TIMES.keep)
+    assert not world.has(A.manifest)
+
+
+def test_a_copy_is_there_for_as_long_as_it_can_be_restored() -> None:
+    """The documentation promises it for `keepDays`, of whatever nothing needs."""
+    world = World()
+    deleted(world)
+    layer = A.layers[1]
+    while world.has(layer):
+        world.collect()
+    copy = swept_key(digest_of(layer))
+    swept = world.objects.modified[copy]
+    collect_at(world, swept + TIMES.keep - 1)
+    assert copy in world.objects.stored
+    collect_at(world, swept + TIMES.keep)
+    assert copy not in world.objects.stored
+
+
+def test_a_layer_that_may_be_elsewhere_waits_for_its_manifest_like_any_other() -> None:
+    """Whoever pulls the image while it goes would find a manifest whose layer is gone."""
+    document = json.loads(A.manifest)
+    document["layers"][0]["urls"] = ["https://example.com/layer"]
+    foreign = Image(json.dumps(document).encode(), A.layers)
+    world = World()
+    assert done(world.pods[0].push("r", foreign, "a"))
+    assert done(world.pods[0].push("r", B, "b"))
+    # Its layer is garbage earlier than the manifest.
+    other = image(A.layers[1])
+    assert done(world.pods[0].push("r", other, "c"))
+    assert done(world.pods[1].delete("r", REVISIONS, foreign.digest)) == 202
+    assert done(world.pods[1].delete("r", REVISIONS, other.digest)) == 202
+    while world.has(foreign.manifest):
+        assert world.has(A.layers[1])
+        assert blob_key(digest_of(A.layers[1])) in world.objects.stored
+        links = [x for x in world.objects.stored if "/_layers/" in x]
+        assert any(digest_of(A.layers[1]).partition(":")[2] in x for x in links), "unlinked already"
+        world.collect()
+
+
+def test_a_tag_that_was_pushed_in_the_second_of_its_deletion_comes_back() -> None:
+    """S3 tells whole seconds, so it may have been pushed after."""
+    bucket = FakeBucket()
+    for pushed, back in ((99, []), (100, ["tag r:a"]), (101, ["tag r:a"])):
+        walk = Walk(bucket, References(bucket))
+        walk.repositories = {"r": Repository(dead_tags={"a": Tag(A.digest, pushed, pushed)})}
+        assert _repair_tags(bucket, walk, State(retired={"r": {"a": 100}})) == back
