@@ -26,6 +26,7 @@ from tests.unit.servers import Handle, Request, Result, Serve
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_errors, "NETWORK_SECONDS", 0)
+    monkeypatch.setattr(storage_errors, "NEW_SECONDS", 0)
     monkeypatch.setattr("scripts.shared.s3.REQUEST_SECONDS", 0.3)
 
 
@@ -221,6 +222,7 @@ def test_a_key_and_a_space_of_the_stack_may_be_unknown_at_first(
         return unknown(request) if len(requests) < 4 else open_to(403)(request)
 
     pauses: list[float] = []
+    monkeypatch.setattr(storage_errors, "NEW_SECONDS", 300)
     monkeypatch.setattr(time, "sleep", pauses.append)
     message = failure(serve(late), managed=True)
     assert requests[:5] == ["GET", "GET", "GET", "GET", "HEAD"]
@@ -232,10 +234,7 @@ def test_a_key_and_a_space_of_the_stack_may_be_unknown_at_first(
     assert "fix:" not in waiting[0], "nothing is to be fixed yet"
 
 
-def test_a_key_of_the_stack_that_stays_unknown_is_refused_in_the_end(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(storage_errors, "NEW_SECONDS", 0)
+def test_a_key_of_the_stack_that_stays_unknown_is_refused_in_the_end(serve: Serve) -> None:
     message = failure(serve(refused("InvalidAccessKeyId")), managed=True)
     assert "the storage does not know this key; fix: pulumi up --refresh" in message
 
@@ -245,6 +244,7 @@ def test_a_key_of_the_users_is_not_waited_for(
 ) -> None:
     """It does not become right by itself, and who has mistyped it wants to know at once."""
     requests: list[str] = []
+    monkeypatch.setattr(storage_errors, "NEW_SECONDS", 300)
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
 
     def never(request: Request) -> Result:
