@@ -121,17 +121,19 @@ def job(mutant: Mutant, known: Covering) -> dict[str, Any]:
 
 def work_on(file: str, code: str, tests: Collection[str], known: Covering) -> dict[str, Any]:
     """Return what a worker does: run tests while a file contains some code."""
-    own = folders(file)[0]
+    own, name = folders(file)[0], f"/test_{Path(file).stem}"
     ordered = sorted(
         tests,
-        key=lambda x: (x != GOLDEN, not x.startswith(own), known["seconds"][x]),
+        key=lambda x: (x != GOLDEN, name not in x, not x.startswith(own), known["seconds"][x]),
     )
+    # Those that are named after the file need few imports, and notice most.
+    few = sum(name in x for x in ordered) or 1
     return {
         "file": file,
         "code": code,
         "stages": [
             {test: known["seconds"][test] for test in stage}
-            for stage in (ordered[:1], ordered[1:])
+            for stage in (ordered[:few], ordered[few:])
             if stage
         ],
     }

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from components.registry.auth_proxy import PORT
+from components.network import PORT
 from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS
 from tests.soak.servers import START_SECONDS, free_port
 from tests.unit.program.conftest import CONFIG, Run
