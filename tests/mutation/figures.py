@@ -13,9 +13,10 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.mutation.mutants import Mutant
+if TYPE_CHECKING:
+    from tests.mutation.mutants import Mutant
 
 FOLDER = Path(__file__).parent
 
@@ -116,7 +117,8 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    # JSON and TOML write texts alike, but for this character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _replace(path: Path, text: str) -> None:
