@@ -6,9 +6,11 @@ import random
 
 import pytest
 
-from scripts.maintenance.clock import DAY, SKEW_SECONDS, Clock
+from scripts.maintenance.clock import Clock
 
 HOUR = 3600
+DAY = 24 * HOUR
+SKEW_SECONDS = 900  # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 START = 1_800_000_000.0
 
 
@@ -90,6 +92,12 @@ def test_with_a_weekly_schedule_a_week_is_usual_from_the_fourth_run_on() -> None
     clock = after(*[7 * DAY] * 3)
     assert not clock.jumped
     assert clock.age(START) == 8 * DAY
+
+
+@pytest.mark.parametrize(("pause", "jumped"), [(6 * DAY, False), (6 * DAY + 1, True)])
+def test_three_times_the_last_pause_is_usual(pause: float, jumped: bool) -> None:
+    """Runs may be missed; a clock that skips more than that is not believed."""
+    assert after(DAY, 2 * DAY, pause).jumped == jumped
 
 
 @pytest.mark.parametrize("second", [10 * DAY, 20 * DAY, 30 * DAY])
