@@ -63,12 +63,13 @@ def program_files(base: str | None, only: Collection[str] = ()) -> list[str]:
 
     Args:
         base: The revision; None for all files.
-        only: Files and folders; empty for all.
+        only: Files and folders, in the order to try them in; empty for all.
     """
     command = ["diff", "--name-only", "--diff-filter=d", base] if base else ["ls-files"]
     files = git(*command, "--", "*.py", ":!bench", ":!sandbox", ":!tests")
-    parts = tuple(f"{path.rstrip('/')}/" for path in only)
-    return [file for file in files if not only or f"{file}/".startswith(parts)]
+    parts = [f"{path.rstrip('/')}/" for path in only]
+    chosen = (file for part in parts for file in files if f"{file}/".startswith(part))
+    return list(dict.fromkeys(chosen)) if only else files
 
 
 def git(*args: str) -> list[str]:
