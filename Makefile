@@ -11,8 +11,8 @@ SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
 
-up: venv ## bring up everything in the sandbox, ending with a smoke test and the login line
-	@$(SANDBOX) up
+up: venv ## bring up everything in the sandbox, ending with a smoke test and the login line (NODES=2: a second node)
+	@$(SANDBOX) up $(if $(NODES),--nodes=$(NODES))
 
 test: check ## test everything but what takes long: lint, types, unit tests, a short soak, and two sandboxes
 	@$(VENV)/python -m tests.sandbox.tools

@@ -164,7 +164,7 @@ def memory(layout: Layout) -> int:
         with suppress(OSError):
             fields = (process / "stat").read_text().rpartition(")")[2].split()
             parents[int(process.name)] = int(fields[1])
-    inside, total = {find_init(layout)}, 0
+    inside, total = {find_init(layout.node)}, 0
     while grown := {pid for pid, parent in parents.items() if parent in inside} - inside:
         inside |= grown
     for pid in inside:

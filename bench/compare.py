@@ -256,7 +256,7 @@ def delayed(layout: Layout, milliseconds: int) -> Iterator[None]:
     if not milliseconds:
         yield
         return
-    inside = enclosure.enter(layout)
+    inside = enclosure.enter(layout.node)
     listen, server = (f"{ip}:{SPACES_PORT}" for ip in (layout.node_ip, layout.cloud_ip))
     to_server = [*("--protocol", "tcp"), "--dport", str(SPACES_PORT)]
     redirect = ["--jump", "DNAT", "--to-destination", listen]

@@ -262,7 +262,14 @@ def main() -> None:
     )
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
-        subparsers.add_parser(name, help=command.__doc__, description=command.__doc__)
+        subparser = subparsers.add_parser(name, help=command.__doc__, description=command.__doc__)
+        if command is up:
+            subparser.add_argument(
+                "--nodes",
+                type=int,
+                choices=(1, 2),
+                help="of the cluster; by default as before, or 1",
+            )
     args = parser.parse_args()
     if args.name != "sandbox" and not args.name.startswith("sandbox-"):
         parser.error(f"--name {args.name}: expected sandbox, or sandbox-<anything>")
@@ -273,7 +280,10 @@ def main() -> None:
     busy = f"another command is changing {args.name}"
     try:
         with exclusive(lock, busy) if command in _CHANGING else nullcontext():
-            command(lifecycle.claim(ROOT, args.name))
+            layout = lifecycle.claim(ROOT, args.name)
+            if nodes := vars(args).get("nodes"):
+                lifecycle.record_nodes(layout, nodes)
+            command(layout)
     except ERRORS as error:
         sys.exit(f"error: {error}")
 

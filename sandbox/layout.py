@@ -30,6 +30,27 @@ class SandboxError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Node:
+    """A node of a sandbox.
+
+    Attributes:
+        name: The node's name in the cluster.
+        ip: Its address.
+        pods: The network of its pods.
+        folder: Its data and configuration.
+        cgroup: The cgroup that holds all of its pods.
+        unit: The systemd unit of k3s: https://docs.k3s.io/installation/configuration
+    """
+
+    name: str
+    ip: str
+    pods: str
+    folder: Path
+    cgroup: str
+    unit: str
+
+
+@dataclass(frozen=True)
 class Layout:
     """One sandbox.
 
@@ -79,9 +100,14 @@ class Layout:
         return f"sandbox{self.number}"
 
     @property
-    def cgroup(self) -> str:
-        """The cgroup that holds all of the node's pods."""
-        return f"k3s-registry-sandbox-{self.number}"
+    def node(self) -> Node:
+        """The first node: the API server is here, and Traefik."""
+        return self._node("node", self.node_ip, "10.42.0.0/24", "k3s")
+
+    @property
+    def second_node(self) -> Node:
+        """The node that `up --nodes 2` adds; an agent of k3s."""
+        return self._node("node-2", f"10.77.{self.number}.4", "10.42.1.0/24", "k3s-agent")
 
     @property
     def subnet(self) -> str:
@@ -95,13 +121,17 @@ class Layout:
 
     @property
     def node_ip(self) -> str:
-        """The node: its API server on 6443, its Traefik on 80 and 443."""
+        """The first node: its API server on 6443, its Traefik on 80 and 443."""
         return f"10.77.{self.number}.2"
 
     @property
     def cloud_ip(self) -> str:
         """The stand-ins for the outside world: DigitalOcean's API, Spaces, docker.io, ACME."""
         return f"10.77.{self.number}.3"
+
+    def _node(self, name: str, ip: str, pods: str, unit: str) -> Node:
+        cgroup = f"k3s-registry-sandbox-{self.number}-{name}"
+        return Node(name, ip, pods, self.state / name, cgroup, unit)
 
     @property
     def domain(self) -> str:

@@ -1,11 +1,16 @@
-"""Starts and stops a sandbox: its namespaces, and the cluster and the cloud stand-in in them."""
+"""Starts and stops a sandbox: its namespaces, and the cluster and the cloud stand-in in them.
+
+How many nodes a sandbox has is recorded in its state, so that it has as many after a `down`.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from sandbox.build import image_store
 from sandbox.build.pinned_tools import CRDS
@@ -13,13 +18,15 @@ from sandbox.enclosure import enclosure, hosts
 from sandbox.enclosure.namespaces import Namespace
 from sandbox.enclosure.process import Process
 from sandbox.enclosure.supervisor import Plan
+from sandbox.files import write_public
+from sandbox.k3s import NAMESPACE, traefik
 from sandbox.k3s.manifests import manifests
 from sandbox.kube_api import KubeApi
-from sandbox.layout import Layout, SandboxError, claim, machine_routes, overlap
+from sandbox.layout import Layout, Node, SandboxError, claim, machine_routes, overlap
 from sandbox.node import config, processes
 from sandbox.progress import step
 
-__all__ = ["SandboxError", "claim", "down", "is_up", "up"]
+__all__ = ["SandboxError", "claim", "down", "is_up", "record_nodes", "up"]
 
 _READY_WITHIN = 120.0
 """Seconds; a start takes about 6 on two cores."""
@@ -47,7 +54,30 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
     """
     if is_up(layout):
         hosts.add(layout)
-        return
+    else:
+        _start(layout, extra_processes)
+    if _nodes(layout) == 1:
+        _leave(layout)
+    elif not enclosure.find_init(layout.second_node):
+        _join(layout)
+
+
+def record_nodes(layout: Layout, nodes: int) -> None:
+    """Record how many nodes the sandbox has from the next :func:`up` on: 1 or 2."""
+    write_public(_nodes_file(layout), str(nodes))
+
+
+def _nodes(layout: Layout) -> int:
+    file = _nodes_file(layout)
+    return int(file.read_text()) if file.exists() else 1
+
+
+def _nodes_file(layout: Layout) -> Path:
+    return layout.state / "nodes"
+
+
+def _start(layout: Layout, extra_processes: list[Process]) -> None:
+    """Start the first node, and wait until it is ready."""
     # Whatever a crash left half made: to clean up and start anew is simpler than to go on.
     down(layout)
     if reason := overlap(layout, machine_routes()):
@@ -56,19 +86,54 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
         )
     since = time.time()
     config.write(layout)
-    image_store.link(layout.tools, config.images_folder(layout))
+    image_store.link(layout.tools, config.images_folder(layout.node))
     enclosure.start(layout, _plan(layout, extra_processes))
     hosts.add(layout)
     api = KubeApi.of(layout.kubeconfig)
-    _wait(layout, "starting the API server", lambda: "" if api.ready() else "no response")
+    _wait(
+        layout, layout.node, "starting the API server", lambda: "" if api.ready() else "no response"
+    )
     with step("applying the cluster's own objects"):
         _apply(layout)
+        _publish(layout, [layout.node])
     _wait(
         layout,
+        layout.node,
         "waiting for node, DNS and ingress",
-        lambda: processes.missing(api, layout.node_ip, since),
+        lambda: processes.missing(api, layout.node, since),
     )
     enclosure.mark_ready(layout)
+
+
+def _join(layout: Layout) -> None:
+    """Start the second node, and wait until it is ready."""
+    since, node = time.time(), layout.second_node
+    # What is left of one that was killed.
+    enclosure.stop_node(node)
+    config.write_node(layout, node)
+    image_store.link(layout.tools, config.images_folder(node))
+    namespace = _namespace(node, [node.ip], {layout.node.pods: layout.node_ip})
+    plan = Plan(namespace, processes.agent(layout, node), layout.logs, layout.pki / "ca.crt")
+    enclosure.join(layout, plan)
+    api = KubeApi.of(layout.kubeconfig)
+    what = f"waiting for {node.name}"
+    _wait(layout, node, what, lambda: processes.node_missing(api, node, since))
+    _publish(layout, [layout.node, node])
+
+
+def _leave(layout: Layout) -> None:
+    """Stop the second node and forget it; harmless if there is none."""
+    node = layout.second_node
+    if not node.folder.exists():
+        return
+    with step(f"removing {node.name}"):
+        _publish(layout, [layout.node])
+        enclosure.stop_node(node)
+        _kubectl(layout, "delete", "node", node.name, "--ignore-not-found")
+        # By itself the cluster forgets them after a minute.
+        on_node = f"--field-selector=spec.nodeName={node.name}"
+        _kubectl(layout, "delete", "pods", "--all-namespaces", on_node, "--force")
+        shutil.rmtree(node.folder)
 
 
 def down(layout: Layout) -> None:
@@ -98,13 +163,19 @@ def is_up(layout: Layout) -> bool:
     return False
 
 
+def _namespace(node: Node, addresses: list[str], routes: dict[str, str]) -> Namespace:
+    return Namespace(
+        folder=str(node.folder),
+        addresses=[f"{ip}/24" for ip in addresses],
+        services=config.SERVICES,
+        pods=config.PODS,
+        routes=routes,
+    )
+
+
 def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
     return Plan(
-        Namespace(
-            folder=str(config.folder(layout)),
-            addresses=[f"{layout.node_ip}/24", f"{layout.cloud_ip}/24"],
-            services=config.SERVICES,
-        ),
+        _namespace(layout.node, [layout.node_ip, layout.cloud_ip], {}),
         [*processes.processes(layout), *extra_processes],
         layout.logs,
         layout.pki / "ca.crt",
@@ -112,22 +183,37 @@ def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
 
 
 def _apply(layout: Layout) -> None:
+    _kubectl(
+        layout,
+        *("apply", "--server-side", "--force-conflicts"),
+        *(f"--filename={layout.tools / crds}" for crds in CRDS),
+        "--filename=-",
+        stdin=json.dumps(manifests(layout)),
+    )
+
+
+def _publish(layout: Layout, nodes: list[Node]) -> None:
+    """Let the ingress controller's Service have the nodes' addresses, as k3s' ServiceLB does."""
+    patch = json.dumps(traefik.addresses(nodes))
+    _kubectl(
+        layout,
+        *("patch", "service", "traefik", f"--namespace={NAMESPACE}"),
+        *("--subresource=status", "--type=merge", f"--patch={patch}"),
+    )
+
+
+def _kubectl(layout: Layout, *args: str, stdin: str = "") -> None:
     run = subprocess.run(
-        [
-            *(str(layout.tools / "kubectl"), f"--kubeconfig={layout.kubeconfig}"),
-            *("apply", "--server-side", "--force-conflicts"),
-            *(f"--filename={layout.tools / crds}" for crds in CRDS),
-            "--filename=-",
-        ],
-        input=json.dumps(manifests(layout)),
+        [str(layout.tools / "kubectl"), f"--kubeconfig={layout.kubeconfig}", *args],
+        input=stdin,
         capture_output=True,
         text=True,
     )
     if run.returncode:
-        raise SandboxError(f"the cluster rejects its own objects:\n{run.stderr}")
+        raise SandboxError(f"the cluster refuses `kubectl {args[0]}`:\n{run.stderr}")
 
 
-def _wait(layout: Layout, what: str, missing: Callable[[], str]) -> None:
+def _wait(layout: Layout, node: Node, what: str, missing: Callable[[], str]) -> None:
     """Wait until nothing is missing; a connection error counts as missing."""
     limit = time.monotonic() + _READY_WITHIN
     with step(what):
@@ -138,8 +224,8 @@ def _wait(layout: Layout, what: str, missing: Callable[[], str]) -> None:
                 reason = str(error)
             if not reason:
                 return
-            if not enclosure.find_init(layout) or time.monotonic() > limit:
-                log = enclosure.log_file(layout)
+            if not enclosure.find_init(node) or time.monotonic() > limit:
+                log = enclosure.log_file(layout, node)
                 tail = "\n".join(log.read_text().splitlines()[-_LOG_LINES:])
                 raise SandboxError(f"{what}: {reason.strip()}\nthe end of {log}:\n{tail}")
             time.sleep(0.05)

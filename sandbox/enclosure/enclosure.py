@@ -1,6 +1,8 @@
-"""A sandbox's namespaces from the outside: start, find, enter and stop them.
+"""The namespaces of a sandbox's nodes from the outside: start, find, enter and stop them.
 
-supervisor.py runs inside. Outside, a sandbox has one end of a veth pair and a cgroup.
+supervisor.py runs inside, once for each node. Outside, a sandbox has one end of a veth pair and its
+nodes' cgroups. The second node's processes are in the first one's namespace of process IDs, and so
+end with these; its network is behind the first one's, by a veth pair of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 from sandbox.enclosure import cgroups
 from sandbox.enclosure.namespaces import NODE_INTERFACE
 from sandbox.enclosure.supervisor import STOP_WITHIN, Plan
-from sandbox.layout import Layout, SandboxError
+from sandbox.layout import Layout, Node, SandboxError
 
 _PACKAGE_PARENT = Path(__file__).parents[2]
 
@@ -28,7 +30,7 @@ _KILLED_WITHIN = 10.0
 
 
 def start(layout: Layout, plan: Plan) -> None:
-    """Start the supervisor in new namespaces, and connect these with the machine.
+    """Start the first node's supervisor in new namespaces; connect these with the machine.
 
     Args:
         layout: The sandbox; nothing of it may be running.
@@ -38,18 +40,56 @@ def start(layout: Layout, plan: Plan) -> None:
         SandboxError: The namespaces were not created.
         PermissionError: Not root.
     """
-    plan.write(_plan_file(layout))
+    init = _spawn(layout, layout.node, plan, [])
+    interface, peer = layout.interface, NODE_INTERFACE
+    _ip("link", "add", interface, "type", "veth", "peer", "name", peer, "netns", str(init))
+    _ip("address", "add", f"{layout.machine_ip}/24", "dev", interface)
+    _ip("link", "set", interface, "up")
+
+
+def join(layout: Layout, plan: Plan) -> None:
+    """Start the second node's supervisor, and connect it with the first node.
+
+    The first node answers ARP for the second one, to which it has a route, and the other way round;
+    so the machine and the cloud's stand-ins need no bridge.
+
+    Args:
+        layout: The sandbox; its first node runs, its second one does not.
+        plan: The supervisor's input.
+
+    Raises:
+        SandboxError: The namespaces were not created.
+    """
+    node, outer = layout.second_node, find_init(layout.node)
+    init = _spawn(layout, node, plan, ["nsenter", f"--target={outer}", "--pid"])
+    peer = ("peer", "name", NODE_INTERFACE, "netns", str(init))
+    _ip("link", "add", node.name, "netns", str(outer), "type", "veth", *peer)
+    for command in (
+        # For packets that the first node masquerades.
+        f"ip address add {layout.node_ip}/32 dev {node.name}",
+        f"ip link set {node.name} up",
+        f"ip route add {node.ip}/32 dev {node.name}",
+        f"ip route add {node.pods} via {node.ip} dev {node.name} onlink",
+        f"sysctl --quiet --write net.ipv4.conf.{node.name}.proxy_arp=1",
+        f"sysctl --quiet --write net.ipv4.conf.{NODE_INTERFACE}.proxy_arp=1",
+    ):
+        subprocess.run(["nsenter", f"--target={outer}", "--net", *command.split()], check=True)
+
+
+def _spawn(layout: Layout, node: Node, plan: Plan, inside: list[str]) -> int:
+    """Start a supervisor in new namespaces, with a command's prefix; return its process ID."""
+    plan.write(_plan_file(node))
     layout.logs.mkdir(exist_ok=True)
-    cgroups.create(layout.cgroup)
+    cgroups.create(node.cgroup)
     path = f"{layout.tools}:{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
-    with log_file(layout).open("wb") as log:
+    with log_file(layout, node).open("wb") as log:
         subprocess.run(
             [
-                *("setsid", "--fork"),
+                *(*inside, "setsid", "--fork"),
                 *("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"),
                 # When unshare ends, so does PID 1, and the kernel kills everything inside.
                 *("--kill-child=SIGKILL", "--propagation=private"),
-                *_argv(layout),
+                *_argv(node),
             ],
             check=True,
             cwd=_PACKAGE_PARENT,
@@ -58,11 +98,7 @@ def start(layout: Layout, plan: Plan) -> None:
             stdout=log,
             stderr=log,
         )
-    init = _wait_for_network(layout)
-    interface, peer = layout.interface, NODE_INTERFACE
-    _ip("link", "add", interface, "type", "veth", "peer", "name", peer, "netns", str(init))
-    _ip("address", "add", f"{layout.machine_ip}/24", "dev", interface)
-    _ip("link", "set", interface, "up")
+    return _wait_for_network(layout, node)
 
 
 def stop(layout: Layout) -> None:
@@ -74,18 +110,28 @@ def stop(layout: Layout) -> None:
     Raises:
         SandboxError: A process does not end.
     """
-    if init := find_init(layout):
+    for node in (layout.second_node, layout.node):
+        stop_node(node)
+    remove_interface(layout.interface)
+
+
+def stop_node(node: Node) -> None:
+    """Stop all processes of a node in order, and remove its cgroup; harmless if nothing runs.
+
+    Raises:
+        SandboxError: A process does not end.
+    """
+    if init := find_init(node):
         os.kill(init, signal.SIGTERM)
-        groups = len({x.stop for x in Plan.read(_plan_file(layout)).processes})
-        _gone(layout, (groups + 1) * STOP_WITHIN)
+        groups = len({x.stop for x in Plan.read(_plan_file(node)).processes})
+        _gone(node, (groups + 1) * STOP_WITHIN)
     # A supervisor that still runs had its time; what it started dies with its namespace.
-    for pid in find_all(layout):
+    for pid in find_all(node):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    if not _gone(layout, _KILLED_WITHIN):
-        raise SandboxError(f"processes {find_all(layout)} do not end")
-    remove_interface(layout.interface)
-    cgroups.remove(layout.cgroup)
+    if not _gone(node, _KILLED_WITHIN):
+        raise SandboxError(f"processes {find_all(node)} of {node.name} do not end")
+    cgroups.remove(node.cgroup)
 
 
 def remove_interface(name: str) -> None:
@@ -104,12 +150,12 @@ def remove_interface(name: str) -> None:
                 raise
 
 
-def find_all(layout: Layout) -> list[int]:
+def find_all(node: Node) -> list[int]:
     """Return the process IDs of unshare and supervisor, by their argv; none if nothing runs.
 
     A PID file would be less reliable: the process that starts them may be killed before it writes.
     """
-    tail = b"\0".join(x.encode() for x in _argv(layout)[1:]) + b"\0"
+    tail = b"\0".join(x.encode() for x in _argv(node)[1:]) + b"\0"
     pids = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -118,9 +164,9 @@ def find_all(layout: Layout) -> list[int]:
     return pids
 
 
-def find_init(layout: Layout) -> int:
+def find_init(node: Node) -> int:
     """Return the process ID of the supervisor, which is PID 1 of its namespace; 0 if none runs."""
-    for pid in find_all(layout):
+    for pid in find_all(node):
         with suppress(FileNotFoundError, ProcessLookupError):
             status = Path(f"/proc/{pid}/status").read_text()
             # proc(5): the IDs of the process in its namespaces, the innermost last.
@@ -130,20 +176,20 @@ def find_init(layout: Layout) -> int:
     return 0
 
 
-def enter(layout: Layout) -> list[str]:
-    """Return the prefix of a command that is to run inside the namespaces.
+def enter(node: Node) -> list[str]:
+    """Return the prefix of a command that is to run inside a node's namespaces.
 
     Raises:
-        SandboxError: The sandbox is not up.
+        SandboxError: The node is not up.
     """
-    if not (init := find_init(layout)):
-        raise SandboxError(f"{layout.name} is not up")
+    if not (init := find_init(node)):
+        raise SandboxError(f"the node of {node.folder} is not up")
     return ["nsenter", f"--target={init}", "--mount", "--net", "--pid"]
 
 
 def is_marked_ready(layout: Layout) -> bool:
     """Return whether :func:`mark_ready` was called for the running sandbox."""
-    init = find_init(layout)
+    init = find_init(layout.node)
     return bool(init) and _ready_mark(init).exists()
 
 
@@ -153,42 +199,42 @@ def mark_ready(layout: Layout) -> None:
     Raises:
         OSError: It ended meanwhile.
     """
-    _ready_mark(find_init(layout)).touch()
+    _ready_mark(find_init(layout.node)).touch()
 
 
-def log_file(layout: Layout) -> Path:
-    """Return the path of the supervisor's own log."""
-    return layout.logs / "supervisor.log"
+def log_file(layout: Layout, node: Node) -> Path:
+    """Return the path of the log of a node's supervisor."""
+    return layout.logs / f"supervisor-{node.name}.log"
 
 
 def _ready_mark(init: int) -> Path:
     return Path(f"/proc/{init}/root/run/ready")
 
 
-def _plan_file(layout: Layout) -> Path:
-    return layout.state / "supervisor.json"
+def _plan_file(node: Node) -> Path:
+    return node.folder.with_suffix(".json")
 
 
-def _argv(layout: Layout) -> list[str]:
-    return [sys.executable, "-m", "sandbox.enclosure.supervisor", str(_plan_file(layout))]
+def _argv(node: Node) -> list[str]:
+    return [sys.executable, "-m", "sandbox.enclosure.supervisor", str(_plan_file(node))]
 
 
-def _wait_for_network(layout: Layout) -> int:
+def _wait_for_network(layout: Layout, node: Node) -> int:
     """Wait until PID 1 has a network namespace of its own; return its ID on the machine."""
     machine = Path("/proc/self/ns/net").readlink()
     limit = time.monotonic() + _CREATED_WITHIN
     while time.monotonic() < limit:
         with suppress(FileNotFoundError):
-            init = find_init(layout)
+            init = find_init(node)
             if init and Path(f"/proc/{init}/ns/net").readlink() != machine:
                 return init
         time.sleep(0.005)
-    raise SandboxError(f"the namespaces could not be created: {log_file(layout).read_text()}")
+    raise SandboxError(f"the namespaces could not be created: {log_file(layout, node).read_text()}")
 
 
-def _gone(layout: Layout, seconds: float) -> bool:
+def _gone(node: Node, seconds: float) -> bool:
     limit = time.monotonic() + seconds
-    while (pids := find_all(layout)) and time.monotonic() < limit:
+    while (pids := find_all(node)) and time.monotonic() < limit:
         time.sleep(0.02)
     return not pids
 

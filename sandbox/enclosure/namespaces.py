@@ -46,11 +46,15 @@ class Namespace:
         folder: The folder that replaces the machine's /var/lib and /var/log.
         addresses: The node's addresses on its end of the veth pair, with prefix length.
         services: The network of Service addresses, whose packets never leave the node.
+        pods: The network of all pods, whose packets keep their addresses among nodes.
+        routes: Destinations behind the veth pair, with their gateways.
     """
 
     folder: str
     addresses: list[str]
     services: str
+    pods: str
+    routes: dict[str, str]
 
 
 def prepare(namespace: Namespace) -> None:
@@ -114,6 +118,11 @@ def _network(namespace: Namespace) -> None:
     # No default route: connections out of the sandbox fail at once. Services need a route, since
     # the kernel looks one up before iptables sets the destination.
     _run("ip", "route", "add", namespace.services, "dev", NODE_INTERFACE)
+    for destination, gateway in namespace.routes.items():
+        _run("ip", "route", "add", destination, "via", gateway, "dev", NODE_INTERFACE)
+    # What flannel does in k3s.
+    outside = ["--source", namespace.pods, "!", "--destination", namespace.pods]
+    _run("iptables", "-t", "nat", "-A", "POSTROUTING", *outside, "-j", "MASQUERADE")
     for name, value in _OWN_SETTINGS.items():
         (Path("/proc/sys") / name).write_text(value)
 

@@ -2,10 +2,10 @@
 
 Arguments and labels as k3s's bundled chart renders them
 (https://github.com/k3s-io/k3s/blob/master/manifests/traefik.yaml,
-https://github.com/traefik/traefik-helm-chart). The differences: host ports instead of a
-LoadBalancer Service with ServiceLB lead from the node's ports 80 and 443 to the pod; the status of
-an Ingress has the node's address instead of that Service's; and there is a certificate resolver,
-which a user adds by a HelmChartConfig.
+https://github.com/traefik/traefik-helm-chart). The differences: instead of
+k3s' ServiceLB, host ports lead from the first node's ports 80 and 443 to the pod, which is always
+there, and kube-proxy from those of a second node; and there is a certificate resolver, which a user
+adds by a HelmChartConfig.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from sandbox.build.images import IMAGES
 from sandbox.k3s import NAMESPACE
 from sandbox.k3s.rbac import allow, cluster_role, service_account
-from sandbox.layout import Layout
+from sandbox.layout import Layout, Node
 
 LABELS = {
     "app.kubernetes.io/name": "traefik",
@@ -39,11 +39,10 @@ _KINDS = (
 """The resources of the API group traefik.io."""
 
 
-def arguments(node_ip: str, acme_server: str) -> list[str]:
+def arguments(acme_server: str) -> list[str]:
     """Return Traefik's arguments.
 
     Args:
-        node_ip: The address for the status of Ingresses.
         acme_server: The URL of the ACME server's directory.
     """
     resolver = f"--certificatesResolvers.{RESOLVER}.acme"
@@ -63,7 +62,7 @@ def arguments(node_ip: str, acme_server: str) -> list[str]:
         "--providers.kubernetescrd.allowEmptyServices=true",
         "--providers.kubernetesingress",
         "--providers.kubernetesingress.allowEmptyServices=true",
-        f"--providers.kubernetesingress.ingressendpoint.ip={node_ip}",
+        f"--providers.kubernetesingress.ingressendpoint.publishedservice={NAMESPACE}/traefik",
         f"{resolver}.caServer={acme_server}",
         f"{resolver}.caCertificates=/ca/{_CA}",
         f"{resolver}.storage=/data/acme.json",
@@ -111,13 +110,40 @@ def manifests(layout: Layout) -> list[Any]:
                 "template": {"metadata": {"labels": LABELS}, "spec": _pod(layout)},
             },
         },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "traefik", "namespace": NAMESPACE, "labels": LABELS},
+            "spec": {
+                "type": "LoadBalancer",
+                "selector": LABELS,
+                "ports": [
+                    {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
+                    for name, port in (("web", 80), ("websecure", 443))
+                ],
+            },
+        },
     ]
+
+
+def addresses(nodes: list[Node]) -> dict[str, Any]:
+    """Return the status of the Service, with all nodes' addresses, as k3s' ServiceLB writes it.
+
+    Args:
+        nodes: The first one, whose address kube-proxy must leave to the host ports, which keep the
+            clients' addresses, and others.
+            https://kubernetes.io/docs/concepts/services-networking/service/#load-balancer-ip-mode
+    """
+    modes = ["Proxy", *["VIP"] * (len(nodes) - 1)]
+    ingress = [{"ip": x.ip, "ipMode": mode} for x, mode in zip(nodes, modes, strict=True)]
+    return {"status": {"loadBalancer": {"ingress": ingress}}}
 
 
 def _pod(layout: Layout) -> dict[str, Any]:
     probe = {"httpGet": {"path": "/ping", "port": _PING_PORT}}
     return {
         "serviceAccountName": "traefik",
+        "nodeSelector": {"kubernetes.io/hostname": layout.node.name},
         "terminationGracePeriodSeconds": 2,
         "priorityClassName": "system-cluster-critical",
         "securityContext": {
@@ -131,7 +157,7 @@ def _pod(layout: Layout) -> dict[str, Any]:
                 "name": "traefik",
                 "image": IMAGES["traefik"].ref,
                 "imagePullPolicy": "Never",
-                "args": arguments(layout.node_ip, layout.acme_server),
+                "args": arguments(layout.acme_server),
                 "ports": [
                     {"name": "traefik", "containerPort": _PING_PORT},
                     {"name": "web", "containerPort": 8000, "hostPort": 80},

@@ -1,4 +1,4 @@
-"""The node's configuration: certificates, users, and the configuration files of its components."""
+"""A node's configuration: certificates, users, and the configuration files of its components."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 from sandbox import pki
 from sandbox.build.images import IMAGES
@@ -14,13 +15,10 @@ from sandbox.k3s import registries, systemctl
 from sandbox.k3s.coredns import DNS_IP, DOMAIN
 from sandbox.k3s.kube_router import USER as KUBE_ROUTER_USER
 from sandbox.kube_api import kubeconfig
-from sandbox.layout import Layout
+from sandbox.layout import Layout, Node
 
-NAME = "node"
-"""The node's name in the cluster."""
-
-PODS = "10.42.0.0/24"
-"""The network of the node's pods; the first node's in k3s."""
+PODS = "10.42.0.0/16"
+"""The network of the pods of all nodes; k3s' default."""
 
 SERVICES = "10.43.0.0/16"
 """The network of Services; k3s' default."""
@@ -37,7 +35,8 @@ _USERS = {
     "admin": ("admin", "system:masters"),
     "controllers": ("system:kube-controller-manager", ""),
     "scheduler": ("system:kube-scheduler", ""),
-    "kubelet": (f"system:node:{NAME}", "system:nodes"),
+    "kubelet-node": ("system:node:node", "system:nodes"),
+    "kubelet-node-2": ("system:node:node-2", "system:nodes"),
     "proxy": ("system:kube-proxy", ""),
     "kube-router": (KUBE_ROUTER_USER, ""),
 }
@@ -45,18 +44,13 @@ _USERS = {
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#core-component-roles."""
 
 
-def folder(layout: Layout) -> Path:
-    """Return the folder of the node's data and configuration."""
-    return layout.state / "node"
-
-
-def images_folder(layout: Layout) -> Path:
+def images_folder(node: Node) -> Path:
     """Return the folder of containerd's images and containers."""
-    return folder(layout) / "containerd"
+    return node.folder / "containerd"
 
 
 def write(layout: Layout) -> None:
-    """Write the node's certificates, users and configuration files; existing secrets stay."""
+    """Write the certificates and users of the cluster, and its first node; secrets stay."""
     pki.authority(layout.pki)
     service_names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     pki.issue(
@@ -67,26 +61,38 @@ def write(layout: Layout) -> None:
     )
     pki.issue(layout.pki, "kubelet-client", organization="system:masters")
     pki.key_pair(layout.pki, "service-accounts")
-    for name, token in _tokens(layout).items():
-        target = layout.kubeconfig if name == "admin" else file(layout, f"{name}.kubeconfig")
-        write_private(target, kubeconfig(layout.node_ip, layout.pki / "ca.crt", token))
-    for name, content in _configs(layout).items():
-        write_public(file(layout, name), content)
-    node = folder(layout)
-    stand_in = node / "sbin" / "systemctl"
+    write_private(layout.kubeconfig, _kubeconfig(layout, "admin"))
+    for user in ("controllers", "scheduler"):
+        write_private(file(layout.node, f"{user}.kubeconfig"), _kubeconfig(layout, user))
+    write_node(layout, layout.node)
+
+
+def write_node(layout: Layout, node: Node) -> None:
+    """Write what every node has: its users, its configuration files, and k3s' parts."""
+    users = {"kubelet": f"kubelet-{node.name}", "proxy": "proxy", "kube-router": "kube-router"}
+    for name, user in users.items():
+        write_private(file(node, f"{name}.kubeconfig"), _kubeconfig(layout, user))
+    for name, content in _configs(layout, node).items():
+        write_public(file(node, name), content)
+    stand_in = node.folder / "sbin" / "systemctl"
     write_public(stand_in, systemctl.script(layout, node))
     stand_in.chmod(0o755)
-    registries.apply(node / "rancher" / "k3s", node / "certs.d", layout.docker_io_endpoint)
+    k3s, hosts = node.folder / "rancher" / "k3s", node.folder / "certs.d"
+    registries.apply(k3s, hosts, layout.docker_io_endpoint)
 
 
-def file(layout: Layout, name: str) -> Path:
+def file(node: Node, name: str) -> Path:
     """Return the path of a configuration file."""
-    return folder(layout) / "config" / name
+    return node.folder / "config" / name
+
+
+def _kubeconfig(layout: Layout, user: str) -> str:
+    return kubeconfig(layout.node_ip, layout.pki / "ca.crt", _tokens(layout)[user])
 
 
 def _tokens(layout: Layout) -> dict[str, str]:
     """Return each user's token; generate those that do not exist."""
-    tokens_file = file(layout, "tokens.csv")
+    tokens_file = file(layout.node, "tokens.csv")
     known = {}
     if tokens_file.exists():
         lines = tokens_file.read_text().splitlines()
@@ -98,14 +104,14 @@ def _tokens(layout: Layout) -> dict[str, str]:
     return tokens
 
 
-def _configs(layout: Layout) -> dict[str, str]:
-    config = folder(layout) / "config"
+def _configs(layout: Layout, node: Node) -> dict[str, str]:
+    config = node.folder / "config"
     kubelet = {
         "kind": "KubeletConfiguration",
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{layout.cgroup}",
+        "cgroupRoot": f"/{node.cgroup}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "authentication": {
@@ -132,7 +138,7 @@ def _configs(layout: Layout) -> dict[str, str]:
         },
         "imageGCHighThresholdPercent": 100,
         "enforceNodeAllocatable": [],
-        "volumePluginDir": str(folder(layout) / "volume-plugins"),
+        "volumePluginDir": str(node.folder / "volume-plugins"),
         # Changed Secrets reach their pods within seconds instead of a minute.
         "syncFrequency": "10s",
         "nodeStatusUpdateFrequency": "5s",
@@ -142,7 +148,7 @@ def _configs(layout: Layout) -> dict[str, str]:
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "mode": "iptables",
         "clusterCIDR": PODS,
-        "hostnameOverride": NAME,
+        "hostnameOverride": node.name,
         "clientConnection": {"kubeconfig": str(config / "proxy.kubeconfig")},
         # 0 leaves them alone: they are machine-wide, and read-only in a network namespace.
         "conntrack": {
@@ -157,43 +163,46 @@ def _configs(layout: Layout) -> dict[str, str]:
         "kubelet.json": json.dumps(kubelet, indent=1),
         "proxy.json": json.dumps(proxy, indent=1),
         "resolv.conf": f"nameserver {DNS_IP}\n",
-        "containerd.toml": _containerd(layout),
-        "cni/10-bridge.conflist": json.dumps(_CNI, indent=1),
+        "containerd.toml": _containerd(node),
+        "cni/10-bridge.conflist": json.dumps(_cni(node), indent=1),
     }
 
 
-_CNI = {
-    "cniVersion": "0.4.0",
-    "name": "sandbox",
-    "plugins": [
-        {
-            "type": "bridge",
-            "bridge": "cni0",
-            "isGateway": True,
-            "ipMasq": True,
-            "hairpinMode": True,
-            "ipam": {
-                "type": "host-local",
-                # In memory, since leases end with the pods.
-                "dataDir": "/run/cni-leases",
-                "ranges": [[{"subnet": PODS}]],
-                "routes": [{"dst": "0.0.0.0/0"}],
+def _cni(node: Node) -> dict[str, Any]:
+    """Return https://www.cni.dev/plugins/current/main/bridge/ and .../meta/portmap/ (host ports).
+
+    Without ``ipMasq``: it hides the pods of one node from the network policies of the other one.
+    """
+    return {
+        "cniVersion": "0.4.0",
+        "name": "sandbox",
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "cni0",
+                "isGateway": True,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    # In memory, since leases end with the pods.
+                    "dataDir": "/run/cni-leases",
+                    "ranges": [[{"subnet": node.pods}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
             },
-        },
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-    ],
-}
-"""https://www.cni.dev/plugins/current/main/bridge/ and .../meta/portmap/ (host ports)."""
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
 
 
-def _containerd(layout: Layout) -> str:
+def _containerd(node: Node) -> str:
     def quote(value: object) -> str:
         # A JSON string is a basic string of TOML (https://toml.io/en/v1.0.0#string).
         return json.dumps(str(value))
 
     return f"""\
 version = 2
-root = {quote(images_folder(layout))}
+root = {quote(images_folder(node))}
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.internal.v1.opt"]
 [grpc]
@@ -205,9 +214,9 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = {quote(CNI_BIN)}
-    conf_dir = {quote(folder(layout) / "config" / "cni")}
+    conf_dir = {quote(node.folder / "config" / "cni")}
   [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = {quote(folder(layout) / "certs.d")}
+    config_path = {quote(node.folder / "certs.d")}
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]

@@ -12,11 +12,10 @@ from sandbox.enclosure.process import Process
 from sandbox.k3s import NAMESPACE, coredns, traefik
 from sandbox.k3s.coredns import DOMAIN
 from sandbox.kube_api import PORT, KubeApi
-from sandbox.layout import Layout
-from sandbox.node.config import NAME, SERVICES, file, folder
+from sandbox.layout import Layout, Node
+from sandbox.node.config import SERVICES, file
 
 _ETCD = "http://127.0.0.1:2379"
-_READY = f"https://127.0.0.1:{PORT}/readyz"
 _PROXY_READY = "http://127.0.0.1:10256/healthz"
 """Returns 200 once kube-proxy has written its rules; its default port."""
 
@@ -25,7 +24,7 @@ _LAST_BUT_ONE, _LAST = 1, 2
 
 
 def processes(layout: Layout) -> list[Process]:
-    """Return the node's processes in the order in which they start.
+    """Return the first node's processes in the order in which they start.
 
     Args:
         layout: The sandbox, with its configuration written.
@@ -35,17 +34,14 @@ def processes(layout: Layout) -> list[Process]:
     def kube(part: str, *flags: str, **other: Any) -> Process:  # noqa: ANN401 (Process' fields)
         return Process(part, [str(layout.tools / part), *flags], **other)
 
-    def of(user: str) -> str:
-        return f"--kubeconfig={file(layout, f'{user}.kubeconfig')}"
-
     def authorized(user: str) -> list[str]:
-        flag = of(user).removeprefix("--")
+        flag = f"kubeconfig={file(layout.node, f'{user}.kubeconfig')}"
         return [f"--{flag}", f"--authentication-{flag}", f"--authorization-{flag}"]
 
     return [
         kube(
             "etcd",
-            f"--data-dir={folder(layout) / 'etcd'}",
+            f"--data-dir={layout.node.folder / 'etcd'}",
             f"--listen-client-urls={_ETCD}",
             f"--advertise-client-urls={_ETCD}",
             "--listen-peer-urls=http://127.0.0.1:2380",
@@ -57,12 +53,6 @@ def processes(layout: Layout) -> list[Process]:
             "--log-level=warn",
             stop=_LAST,
         ),
-        Process(
-            "containerd",
-            ["containerd", f"--config={file(layout, 'containerd.toml')}"],
-            env={"SSL_CERT_FILE": str(keys / "bundle.crt")},
-            stop=_LAST,
-        ),
         kube(
             "kube-apiserver",
             f"--etcd-servers={_ETCD}",
@@ -72,7 +62,7 @@ def processes(layout: Layout) -> list[Process]:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
-            f"--token-auth-file={file(layout, 'tokens.csv')}",
+            f"--token-auth-file={file(layout.node, 'tokens.csv')}",
             f"--client-ca-file={keys / 'ca.crt'}",
             f"--tls-cert-file={keys / 'kube-apiserver.crt'}",
             f"--tls-private-key-file={keys / 'kube-apiserver.key'}",
@@ -98,41 +88,80 @@ def processes(layout: Layout) -> list[Process]:
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
             "--controller-start-interval=0s",
-            after=_READY,
+            after=_ready(layout),
         ),
         kube(
             "kube-scheduler",
             *authorized("scheduler"),
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
-            after=_READY,
+            after=_ready(layout),
+        ),
+        *agent(layout, layout.node),
+    ]
+
+
+def agent(layout: Layout, node: Node) -> list[Process]:
+    """Return the processes that every node has.
+
+    Args:
+        layout: The sandbox.
+        node: One of its nodes, with its configuration written.
+    """
+    prefix = "" if node == layout.node else f"{node.name}-"
+    name = f"--hostname-override={node.name}"
+
+    def kube(part: str, *flags: str, after: str) -> Process:
+        return Process(f"{prefix}{part}", [str(layout.tools / part), *flags], after=after)
+
+    def of(user: str) -> str:
+        return f"--kubeconfig={file(node, f'{user}.kubeconfig')}"
+
+    return [
+        Process(
+            f"{prefix}containerd",
+            ["containerd", f"--config={file(node, 'containerd.toml')}"],
+            env={"SSL_CERT_FILE": str(layout.pki / "bundle.crt")},
+            stop=_LAST,
         ),
         kube(
             "kubelet",
-            f"--config={file(layout, 'kubelet.json')}",
-            of("kubelet"),
-            f"--hostname-override={NAME}",
-            f"--node-ip={layout.node_ip}",
-            after=_READY,
+            *(f"--config={file(node, 'kubelet.json')}", of("kubelet"), name),
+            f"--node-ip={node.ip}",
+            after=_ready(layout),
         ),
-        kube("kube-proxy", f"--config={file(layout, 'proxy.json')}", after=_READY),
+        kube("kube-proxy", f"--config={file(node, 'proxy.json')}", after=_ready(layout)),
         kube(
             "kube-router",
-            of("kube-router"),
-            f"--hostname-override={NAME}",
-            f"--service-cluster-ip-range={SERVICES}",
+            *(of("kube-router"), name, f"--service-cluster-ip-range={SERVICES}"),
             # It ends without a node; kube-proxy waits for one.
             after=_PROXY_READY,
         ),
     ]
 
 
-def missing(api: KubeApi, node_ip: str, since: float) -> str:
+def _ready(layout: Layout) -> str:
+    return f"https://{layout.node_ip}:{PORT}/readyz"
+
+
+def node_missing(api: KubeApi, node: Node, since: float) -> str:
+    """Return whether a node is not ready yet, as :func:`missing` does."""
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
+    conditions = api.get(f"/api/v1/nodes/{node.name}")["status"].get("conditions", [])
+    if not any(
+        x["type"] == "Ready" and x["status"] == "True" and x["lastHeartbeatTime"] >= start
+        for x in conditions
+    ):
+        return f"{node.name} is not ready"
+    return ""
+
+
+def missing(api: KubeApi, node: Node, since: float) -> str:
     """Return what is not ready yet; empty if everything is.
 
     Args:
         api: The API server, as a user with read access to everything.
-        node_ip: The address of Traefik.
+        node: The first node, with Traefik.
         since: Seconds since the epoch; earlier readiness does not count. After a restart, the API
             server still has the kubelet's last reports on node and pods, which are gone.
 
@@ -140,12 +169,8 @@ def missing(api: KubeApi, node_ip: str, since: float) -> str:
         OSError: The API server or Traefik does not respond, or an object does not exist yet.
     """
     start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
-    conditions = api.get(f"/api/v1/nodes/{NAME}")["status"].get("conditions", [])
-    if not any(
-        x["type"] == "Ready" and x["status"] == "True" and x["lastHeartbeatTime"] >= start
-        for x in conditions
-    ):
-        return "the node is not ready"
+    if reason := node_missing(api, node, since):
+        return reason
     api.get("/api/v1/namespaces/default/serviceaccounts/default")
     for name, labels in (("coredns", coredns.LABELS), ("traefik", traefik.LABELS)):
         selector = quote(",".join(f"{k}={v}" for k, v in labels.items()))
@@ -156,7 +181,7 @@ def missing(api: KubeApi, node_ip: str, since: float) -> str:
             for x in containers
         ):
             return f"{name} is not ready"
-    _connect_tls(node_ip)
+    _connect_tls(node.ip)
     return ""
 
 

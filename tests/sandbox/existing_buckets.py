@@ -95,7 +95,7 @@ def minio(sandbox: Sandbox) -> Iterator[ExistingBucket]:
     with (layout.logs / "minio.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *enter(layout),
+                *enter(layout.node),
                 *(str(layout.tools / "minio"), "server", "--quiet", "--address", address),
                 *("--console-address", f"{layout.cloud_ip}:{MINIO_PORT + 1}"),
                 str(data),

@@ -38,9 +38,9 @@ Result = subprocess.CompletedProcess[str]
 
 
 def cli(command: str, name: str = NAME) -> Result:
-    """Run one command of the sandbox, as the Makefile does."""
+    """Run one command of the sandbox, with its options, as the Makefile does."""
     return subprocess.run(
-        [sys.executable, "-m", "sandbox", "--name", name, command],
+        [sys.executable, "-m", "sandbox", "--name", name, *command.split()],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -24,7 +24,7 @@ PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 def on_node(sandbox: Sandbox, command: str, stdin: str = "") -> Result:
     """Run a command in a root shell of the node."""
     shell = ["env", f"PATH={PATH}", "sh", "-ec", command]
-    return sandbox.run(*enclosure.enter(sandbox.layout), *shell, stdin=stdin)
+    return sandbox.run(*enclosure.enter(sandbox.layout.node), *shell, stdin=stdin)
 
 
 def up(sandbox: Sandbox) -> None:

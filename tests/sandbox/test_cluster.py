@@ -85,7 +85,7 @@ def listens(sandbox: Sandbox, url: str) -> bool:
 @contextmanager
 def metadata_server(sandbox: Sandbox, port: int) -> Iterator[None]:
     """Listen where clouds hand out credentials."""
-    inside = enter(sandbox.layout)
+    inside = enter(sandbox.layout.node)
     address = ["ip", "address", "{}", f"{METADATA_IP}/32", "dev", "lo"]
     subprocess.run([*inside, *(x.format("add") for x in address)], check=True)
     server = subprocess.Popen(

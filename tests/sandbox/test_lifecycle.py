@@ -18,7 +18,7 @@ from sandbox import lifecycle
 from sandbox.enclosure.enclosure import find_all
 from sandbox.engine import engine
 from sandbox.layout import Layout
-from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli
+from tests.sandbox.helpers import NAME, ROOT, Sandbox, cli, eventually
 
 OTHER = f"{NAME}-b"
 
@@ -66,24 +66,25 @@ def traces(layout: Layout) -> list[str]:
         output = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
         marks = (state, layout.interface, layout.subnet.removesuffix("0/24"), layout.domain)
         remains += [line for line in output.splitlines() if any(mark in line for mark in marks)]
-    remains += [str(path) for path in Path("/sys/fs/cgroup").rglob(layout.cgroup)]
+    for node in (layout.node, layout.second_node):
+        remains += [str(path) for path in Path("/sys/fs/cgroup").rglob(node.cgroup)]
     return remains
 
 
 def test_a_second_up_finds_everything_in_place(sandbox: Sandbox) -> None:
-    before = find_all(sandbox.layout)
+    before = find_all(sandbox.layout.node)
     result = cli("up")
     assert result.returncode == 0, result.stdout
     assert "unchanged" in result.stdout
     assert " created" not in result.stdout
-    assert find_all(sandbox.layout) == before, "nothing may be restarted"
+    assert find_all(sandbox.layout.node) == before, "nothing may be restarted"
     assert "unchanged" in cli("preview").stdout
 
 
 def test_an_up_that_is_killed_while_the_node_starts_is_repaired_by_down_and_up(
     other: Layout,
 ) -> None:
-    start(lambda: other.kubeconfig.exists() and bool(find_all(other)))
+    start(lambda: other.kubeconfig.exists() and bool(find_all(other.node)))
     assert cli("down", OTHER).returncode == 0
     assert traces(other) == []
 
@@ -95,8 +96,9 @@ def test_an_up_that_is_killed_while_pulumi_works_is_repaired_by_down_and_up(
     start(lambda: checkpoint.exists() and "spacesBucket" in checkpoint.read_text())
     assert cli("down", OTHER).returncode == 0
     assert traces(other) == []
-    result = cli("up", OTHER)
+    result = cli("up --nodes 2", OTHER)
     assert result.returncode == 0, result.stdout
+    assert find_all(other.second_node)
     assert f"passed: https://{other.hostname} works" in result.stdout
     assert sandbox.http("GET", "/v2/", login=True)[0] == 200, "the sandboxes must not disturb"
     assert other.hostname != sandbox.registry
@@ -105,12 +107,14 @@ def test_an_up_that_is_killed_while_pulumi_works_is_repaired_by_down_and_up(
 def test_a_supervisor_that_is_killed_takes_all_with_it_and_up_brings_the_images_back(
     other: Layout,
 ) -> None:
-    for pid in find_all(other):
+    for pid in find_all(other.node):
         # One of them takes the others with it.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    eventually("the second node is gone", lambda: not find_all(other.second_node))
     result = cli("up", OTHER)
     assert result.returncode == 0, result.stdout
+    assert find_all(other.second_node), "it has as many nodes as before"
     assert "unchanged" in result.stdout
     assert f"passed: https://{other.hostname} works" in result.stdout
 

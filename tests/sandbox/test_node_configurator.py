@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from components.nodes.configurator import LEASE, LEASE_NAMESPACE, NAME
-from sandbox.node import config
+from sandbox.k3s import systemctl
 from scripts.nodes import lease
 from scripts.shared import api_server
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
@@ -43,7 +43,7 @@ RELEASE = (
 
 def restarts(sandbox: Sandbox) -> int:
     """Return how often k3s was restarted on the node."""
-    return (sandbox.layout.logs / "systemctl.log").read_text().count("restart k3s\n")
+    return systemctl.log(sandbox.layout, sandbox.layout.node).read_text().count("restart k3s\n")
 
 
 def roll_out(sandbox: Sandbox) -> None:
@@ -75,7 +75,7 @@ def configured(sandbox: Sandbox, pulling: None) -> Iterator[None]:  # noqa: ARG0
 
 
 def file(sandbox: Sandbox) -> Path:
-    return config.folder(sandbox.layout) / "rancher" / "k3s" / "registries.yaml"
+    return sandbox.layout.node.folder / "rancher" / "k3s" / "registries.yaml"
 
 
 @pytest.mark.usefixtures("configured")

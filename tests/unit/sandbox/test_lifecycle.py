@@ -87,3 +87,44 @@ def test_what_is_stopped_leaves_no_name_in_the_hosts_file(
     monkeypatch.setattr(enclosure, "stop", lambda _: None)
     lifecycle.down(layout)
     assert path.read_text() == "127.0.0.1 localhost\n"
+
+
+@pytest.fixture
+def changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what `up` does to the nodes of a sandbox that is up."""
+    done: list[str] = []
+    monkeypatch.setattr(lifecycle, "is_up", lambda _: True)
+    monkeypatch.setattr(hosts, "add", lambda _: None)
+    monkeypatch.setattr(enclosure, "find_init", lambda _: 0)
+    monkeypatch.setattr(lifecycle, "_join", lambda _: done.append("join"))
+    monkeypatch.setattr(enclosure, "stop_node", lambda node: done.append(f"stop {node.name}"))
+    monkeypatch.setattr(lifecycle, "_kubectl", lambda _, *args: done.append(args[0]))
+    (tmp_path / ".sandbox" / "sandbox").mkdir(parents=True)
+    return done
+
+
+def test_a_sandbox_has_as_many_nodes_as_it_had(
+    tmp_path: Path, changes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path, "sandbox", 7)
+    lifecycle.up(layout, [])
+    assert changes == [], "nobody has asked for a second one"
+    lifecycle.record_nodes(layout, 2)
+    for _ in range(2):
+        lifecycle.up(layout, [])
+    assert changes == ["join", "join"], "also one that was lost"
+    monkeypatch.setattr(enclosure, "find_init", lambda _: 1)
+    lifecycle.up(layout, [])
+    assert changes == ["join", "join"], "one that runs is left alone"
+
+
+def test_a_second_node_that_is_not_wanted_any_more_is_forgotten(
+    tmp_path: Path, changes: list[str]
+) -> None:
+    layout = Layout(tmp_path, "sandbox", 7)
+    layout.second_node.folder.mkdir()
+    lifecycle.record_nodes(layout, 1)
+    for _ in range(2):
+        lifecycle.up(layout, [])
+    assert changes == ["patch", "stop node-2", "delete", "delete"]
+    assert not layout.second_node.folder.exists()

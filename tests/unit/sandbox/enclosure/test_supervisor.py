@@ -41,7 +41,7 @@ def supervised(
     logs = tmp_path / "logs"
     logs.mkdir(exist_ok=True)
     plan = tmp_path / "plan.json"
-    Plan(Namespace("", [], ""), list(processes), logs, pki_folder / "ca.crt").write(plan)
+    Plan(Namespace("", [], "", "", {}), list(processes), logs, pki_folder / "ca.crt").write(plan)
     with subprocess.Popen([sys.executable, "-c", RUN, plan], cwd=REPOSITORY) as supervisor:
         try:
             yield supervisor
@@ -158,7 +158,12 @@ def test_who_does_not_stop_is_killed(tmp_path: Path, pki_folder: Path) -> None:
 def test_the_plan_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     process = Process("x", ["y"], env={"TOKEN": "secret"}, after="http://z", stop=1)
-    plan = Plan(Namespace("/n", ["10.0.0.1/24"], "10.1.0.0/16"), [process], tmp_path, tmp_path)
+    plan = Plan(
+        Namespace("/n", ["10.0.0.1/24"], "10.1.0.0/16", "10.2.0.0/16", {"a": "b"}),
+        [process],
+        tmp_path,
+        tmp_path,
+    )
     plan.write(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert Plan.read(path) == plan

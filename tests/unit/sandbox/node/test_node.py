@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import ssl
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def layout(tmp_path: Path) -> Layout:
 def test_no_process_has_a_secret_in_its_arguments(layout: Layout) -> None:
     config.write(layout)
     tokens = [
-        line.split(",")[0] for line in config.file(layout, "tokens.csv").read_text().splitlines()
+        line.split(",")[0]
+        for line in config.file(layout.node, "tokens.csv").read_text().splitlines()
     ]
     arguments = " ".join(x for process in processes.processes(layout) for x in process.argv)
     assert len(set(tokens)) == len(tokens) > 0
@@ -37,7 +39,7 @@ def test_no_process_has_a_secret_in_its_arguments(layout: Layout) -> None:
 
 def test_only_the_owner_can_read_what_is_secret(layout: Layout) -> None:
     config.write(layout)
-    folder = config.folder(layout) / "config"
+    folder = layout.node.folder / "config"
     secret = [layout.kubeconfig, *folder.glob("*.kubeconfig"), *layout.pki.glob("*.key")]
     for path in [*secret, folder / "tokens.csv"]:
         assert path.stat().st_mode & 0o077 == 0, path
@@ -53,6 +55,48 @@ def test_configuring_again_changes_no_secret(layout: Layout) -> None:
 def test_every_process_stops_after_those_that_need_it(layout: Layout) -> None:
     stop = {x.name: x.stop for x in processes.processes(layout)}
     assert stop["kubelet"] < stop["kube-apiserver"] < stop["etcd"]
+
+
+def test_two_nodes_share_no_name_no_folder_no_cgroup_and_no_pod_address(layout: Layout) -> None:
+    """Two kubelets in one cgroup kill each other's pods; two pods may not have one address."""
+    config.write(layout)
+    config.write_node(layout, layout.second_node)
+    first, second = (
+        {
+            "processes": {x.name for x in processes.agent(layout, node)},
+            "cgroup": {json.loads(config.file(node, "kubelet.json").read_text())["cgroupRoot"]},
+            "name": {json.loads(config.file(node, "proxy.json").read_text())["hostnameOverride"]},
+            "pods": {
+                json.dumps(json.loads(config.file(node, "cni/10-bridge.conflist").read_text()))
+            },
+            "user": {config.file(node, "kubelet.kubeconfig").read_text()},
+            "containerd": {config.file(node, "containerd.toml").read_text()},
+        }
+        for node in (layout.node, layout.second_node)
+    )
+    for what, value in first.items():
+        assert value.isdisjoint(second[what]), what
+    text = config.file(layout.second_node, "containerd.toml").read_text()
+    assert f"{layout.node.folder}/" not in text
+
+
+def test_pods_keep_their_addresses_among_nodes(layout: Layout) -> None:
+    """Network policies would see a node's address instead, and refuse."""
+    config.write(layout)
+    plugins = json.loads(config.file(layout.node, "cni/10-bridge.conflist").read_text())["plugins"]
+    assert not any(plugin.get("ipMasq") for plugin in plugins)
+    cidr = json.loads(config.file(layout.node, "proxy.json").read_text())["clusterCIDR"]
+    for node in (layout.node, layout.second_node):
+        assert IPv4Network(node.pods).subnet_of(IPv4Network(cidr))
+
+
+def test_the_service_has_each_nodes_address_and_kube_proxy_only_the_second_ones(
+    layout: Layout,
+) -> None:
+    """Of the first one's, host ports keep the clients' addresses."""
+    status = traefik.addresses([layout.node, layout.second_node])["status"]["loadBalancer"]
+    modes = {x["ip"]: x["ipMode"] for x in status["ingress"]}
+    assert modes == {layout.node.ip: "Proxy", layout.second_node.ip: "VIP"}
 
 
 def test_a_certificate_is_for_its_names_and_trusted_by_the_bundle(tmp_path: Path) -> None:
@@ -105,9 +149,7 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
 
 def test_traefik_keeps_its_own_read_timeout_as_in_k3s() -> None:
     assert not [
-        x
-        for x in traefik.arguments("10.77.7.2", "https://acme.test:14000/dir")
-        if "timeout" in x.lower()
+        x for x in traefik.arguments("https://acme.test:14000/dir") if "timeout" in x.lower()
     ]
 
 
