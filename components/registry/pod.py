@@ -36,6 +36,23 @@ of 4 MiB, the largest that there is (docs/performance.md)."""
 PROXY_MEMORY_MIB = 384
 """Room for 2,000 connections of any kind (docs/performance.md)."""
 
+LOST_NODE_SECONDS = 30
+"""How long a pod stays on a node that is lost, instead of Kubernetes' 300: it has nothing that
+another one does not have. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+"""
+
+_SPREAD: kubernetes.core.v1.TopologySpreadConstraintArgsDict = {
+    "max_skew": 1,
+    "topology_key": "kubernetes.io/hostname",
+    # A rollout must not wait for a node that is full, or off.
+    "when_unsatisfiable": "ScheduleAnyway",
+    "label_selector": {"match_labels": REGISTRY_LABELS},
+    # Without it the pods that a rollout replaces count, too, and all new ones may be on one node.
+    # On by default since Kubernetes 1.27:
+    # https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
+    "match_label_keys": ["pod-template-hash"],
+}
+
 _CONFIG, _STORAGE_KEY = "/etc/registry/config", "/etc/registry/storage"
 _PROXY_CONFIG, _PROXY_DATA = "/etc/caddy", "/data"
 
@@ -75,13 +92,15 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
         "enable_service_links": False,
         "security_context": restricted_pod(),
         "termination_grace_period_seconds": SHUTDOWN_DELAY_SECONDS + DRAIN_SECONDS + 5,
-        "topology_spread_constraints": [
+        "topology_spread_constraints": [_SPREAD],
+        "tolerations": [
             {
-                "max_skew": 1,
-                "topology_key": "kubernetes.io/hostname",
-                "when_unsatisfiable": "ScheduleAnyway",
-                "label_selector": {"match_labels": REGISTRY_LABELS},
+                "key": f"node.kubernetes.io/{state}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "toleration_seconds": LOST_NODE_SECONDS,
             }
+            for state in ("not-ready", "unreachable")
         ],
         "init_containers": [
             _registry(

@@ -99,6 +99,26 @@ def pod_template(engine: Engine) -> dict[str, Any]:
     return template
 
 
+def test_a_rollout_spreads_its_own_pods_and_waits_for_no_node(run: Run) -> None:
+    """Pods of before count, too, unless they are told apart: then both new ones were on one node.
+
+    tests/sandbox/test_two_nodes.py sees them on both.
+    """
+    spec = pod_template(run({**CONFIG, "registry": {"replicas": 2}}))["spec"]
+    (spread,) = spec["topologySpreadConstraints"]
+    assert spread["matchLabelKeys"] == ["pod-template-hash"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway", "one node may be full, or off"
+
+
+def test_a_pod_leaves_a_lost_node_ten_times_sooner_than_by_default(run: Run) -> None:
+    """Kubernetes would add 300 s for either taint that has no toleration here."""
+    tolerations = pod_template(run())["spec"]["tolerations"]
+    assert {(x["key"], x["effect"], x["tolerationSeconds"]) for x in tolerations} == {
+        ("node.kubernetes.io/not-ready", "NoExecute", 30),
+        ("node.kubernetes.io/unreachable", "NoExecute", 30),
+    }
+
+
 @pytest.mark.parametrize(
     "change",
     [
