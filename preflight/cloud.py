@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 import urllib.error
 import urllib.request
 from urllib.parse import urljoin
@@ -13,6 +14,13 @@ from settings.problems import Problem
 
 TIMEOUT_SECONDS = 10
 """For an API that does not respond; it usually does within one second."""
+
+BUSY = {429, 500, 502, 503, 504}
+"""The HTTP statuses after which a question is asked again."""
+
+RETRIES, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 4, 1, 30
+"""How often that is, and after how long, as the provider does by default:
+https://docs.digitalocean.com/reference/terraform/reference/ (http_retry_max)"""
 
 _SET_TOKEN = "pulumi config set --secret digitalocean:token"  # noqa: S105 (a command)
 
@@ -77,13 +85,25 @@ def check_zone(access: CloudAccess, zone: str) -> list[Problem]:
 
 
 def get(access: CloudAccess, path: str) -> bytes:
-    """Return what DigitalOcean's API has at a path.
+    """Return what DigitalOcean's API has at a path; if it is busy, it is asked again.
 
     Raises:
-        urllib.error.HTTPError: It refuses.
+        urllib.error.HTTPError: It refuses, or stays busy.
         OSError, http.client.HTTPException: It does not respond.
         ValueError: The token cannot be sent, which is in the error's text.
     """
+    for number in range(RETRIES):
+        try:
+            return _get(access, path)
+        except urllib.error.HTTPError as error:
+            if error.code not in BUSY:
+                raise
+            with error:
+                time.sleep(_pause(error, number))
+    return _get(access, path)
+
+
+def _get(access: CloudAccess, path: str) -> bytes:
     # Joined as the provider joins it: https://github.com/digitalocean/godo/blob/main/godo.go
     request = urllib.request.Request(urljoin(access.api_endpoint, path))  # noqa: S310 (the user's own setting)
     # Not sent to where a redirect leads.
@@ -91,6 +111,16 @@ def get(access: CloudAccess, path: str) -> bytes:
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 (likewise)
         body: bytes = response.read()
     return body
+
+
+def _pause(error: urllib.error.HTTPError, number: int) -> int:
+    """Return for how many seconds to wait; the API says so when there were too many requests.
+
+    https://docs.digitalocean.com/release-notes/2023/api-rate-limit/
+    """
+    told = error.headers.get("Retry-After", "")
+    pause = int(told) if told.isascii() and told.isdigit() else FIRST_PAUSE_SECONDS * 2**number
+    return min(pause, LONGEST_PAUSE_SECONDS)
 
 
 def _status(access: CloudAccess, path: str) -> int:

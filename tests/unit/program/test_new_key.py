@@ -17,6 +17,7 @@ import pytest
 from components import providers
 from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
+from preflight import cloud
 from scripts.shared.s3 import Key, sign
 from settings.credentials import CloudAccess, find_access
 from tests.unit.odd_servers import ODD, OddServer
@@ -168,6 +169,16 @@ def test_keys_that_cannot_be_listed_do_not_fail_the_update_but_it_says_so(
 ) -> None:
     (line,) = create(reporting(serve(lambda _: response)))
     assert "storage keys called registry is unknown" in line
+
+
+def test_a_busy_api_is_asked_for_keys_again(
+    serve: Serve, create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(cloud, "time", clock)
+    responses: list[Result] = [(429, {"Retry-After": "2"}, ""), (200, {}, '{"keys": []}')]
+    assert create(reporting(serve(lambda _: responses.pop(0)))) == []
+    assert clock.sleeps == [2]
 
 
 @pytest.mark.parametrize("name", ODD)

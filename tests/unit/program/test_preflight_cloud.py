@@ -10,19 +10,29 @@ from threading import Thread
 
 import pytest
 
+from preflight import cloud
 from preflight.cloud import check_token, check_zone
 from preflight.errors import NotReadyError
 from settings.credentials import CloudAccess, find_access
 from settings.problems import Problem
 from tests.unit.conftest import Golden
+from tests.unit.program.clock import Clock
 
 
 @dataclass
 class Api:
-    """An API that responds as a test says, and keeps path and login of each request."""
+    """An API that responds as a test says, and keeps path and login of each request.
+
+    Attributes:
+        status: The status of its responses, but for the first ones.
+        headers: More headers of them.
+        busy: How many of the first ones say that there were too many requests.
+    """
 
     port: int = 0
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    busy: int = 0
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def ask(self, token: str = "hunter2") -> None:
@@ -39,6 +49,13 @@ class Api:
         return find_access(config, {})[0]
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(cloud, "time", clock)
+    return clock
+
+
 @pytest.fixture
 def api() -> Iterator[Api]:
     api = Api()
@@ -46,8 +63,10 @@ def api() -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             api.requests.append((self.path, self.headers["Authorization"]))
-            self.send_response(api.status)
-            self.send_header("Location", "/elsewhere")
+            busy, api.busy = api.busy > 0, api.busy - 1
+            self.send_response(429 if busy else api.status)
+            for name, value in {**api.headers, "Location": "/elsewhere"}.items():
+                self.send_header(name, value)
             self.end_headers()
 
         def log_message(self, *_: object) -> None: ...
@@ -124,3 +143,32 @@ def test_an_api_that_cannot_tell_of_a_zone_is_not_ready(api: Api, status: int, r
     else:
         with pytest.raises(NotReadyError):
             api.ask_for_zone()
+
+
+@pytest.mark.parametrize(
+    ("told", "pauses"),
+    [("7", [7, 7]), ("3600", [30, 30]), ("", [1, 2]), ("Mon, 30 Nov 2026 18:00:00 GMT", [1, 2])],
+)
+def test_an_api_that_is_busy_is_asked_again_when_it_says(
+    api: Api, clock: Clock, told: str, pauses: list[float]
+) -> None:
+    """One such response failed `pulumi up`."""
+    api.busy, api.headers = 2, {"Retry-After": told}
+    api.ask()
+    assert clock.sleeps == pauses
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_api_that_stays_busy_is_told_in_the_end(api: Api, clock: Clock, status: int) -> None:
+    api.status = status
+    with pytest.raises(NotReadyError, match=f"to respond: HTTP status {status}"):
+        api.ask()
+    assert clock.sleeps == [1, 2, 4, 8], "as the provider does"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_of_the_api_is_final(api: Api, clock: Clock, status: int) -> None:
+    api.status = status
+    with pytest.raises(NotReadyError):
+        api.ask()
+    assert not clock.sleeps
