@@ -114,12 +114,13 @@ class Client:
     Args:
         addresses: Hosts and ports.
         seed: Of its choices.
+        patience: How many seconds it waits for a response.
     """
 
-    def __init__(self, addresses: list[str], seed: int) -> None:
+    def __init__(self, addresses: list[str], seed: int, patience: float = REQUEST_SECONDS) -> None:
         self._random = random.Random(seed)
         self._local = threading.local()
-        self.addresses = addresses
+        self.addresses, self._patience = addresses, patience
 
     def call(
         self,
@@ -142,7 +143,7 @@ class Client:
         connection = connections.pop(address, None)
         if connection is None:
             host, _, port = address.partition(":")
-            connection = http.client.HTTPConnection(host, int(port), timeout=REQUEST_SECONDS)
+            connection = http.client.HTTPConnection(host, int(port), timeout=self._patience)
         headers = {"Accept": f"{MANIFEST}, {INDEX}, {DOCKER}", "Content-Type": content_type}
         headers["Authorization"] = _LOGIN
         try:

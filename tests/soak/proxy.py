@@ -1,10 +1,11 @@
-"""A proxy in front of the S3 server, which holds, fails or counts requests, or changes lists."""
+"""A proxy in front of the S3 server, which holds or fails requests, or lies."""
 
 from __future__ import annotations
 
 import http.client
 import threading
 from collections.abc import Callable
+from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Hook = Callable[[str, str], int]
@@ -30,6 +31,8 @@ class Proxy(ThreadingHTTPServer):
         self.upstream = port
         self.hook: Hook = lambda method, path: 0  # noqa: ARG005 - nothing happens by default
         self.lie: Lie = lambda page: page
+        self.ahead = 0.0
+        """How many seconds its clock is ahead, as responses tell it."""
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
     def handle_error(self, *_: object) -> None:
@@ -66,7 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
             content = response.read()
             if response.status == 200 and "list-type=2" in self.path:
                 content = self.server.lie(content)
-            self.respond(response.status, dict(response.getheaders()), content)
+            headers = dict(response.getheaders())
+            now = parsedate_to_datetime(headers["Date"]).timestamp() + self.server.ahead
+            self.respond(response.status, headers | {"Date": formatdate(now, usegmt=True)}, content)
         finally:
             connection.close()
 

@@ -56,12 +56,14 @@ class Servers:
         folder: The folder of all that the servers write.
         one_process: Whether a pod has only one registry, which remembers and takes all requests.
         webhooks: Who is notified of changes, by name.
+        full: Whether the disk is full for what is started from now on.
     """
 
     tools: Path
     folder: Path
     one_process: bool = False
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
+    full: bool = False
     key: Key = field(default_factory=lambda: Key("SOAK", secrets.token_hex(20)))
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     s3_port: int = 0
@@ -149,19 +151,28 @@ class Servers:
         return {
             "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials"),
             "OTEL_TRACES_EXPORTER": "none",
-            "XDG_DATA_HOME": str(self.folder),
+            # No folder can be created there.
+            "XDG_DATA_HOME": "/proc/full" if self.full else str(self.folder),
+            "TMPDIR": "/proc/full" if self.full else str(self.folder),
         }
 
     def start_registry(self, host: str, endpoint: str = "") -> None:
         """Start a pod; its requests to the storage may take a detour."""
-        for name in ("registry",) if self.one_process else ("registry", "manifests"):
+        for name in reversed(PROCESSES):
+            if name != "manifests" or not self.one_process:
+                self.start_process(host, name, endpoint)
+
+    def start_process(self, host: str, name: str, endpoint: str = "") -> None:
+        """Start one of the processes of a pod, as :meth:`start_registry` does."""
+        if name == "proxy":
+            command = [str(self.tools / "caddy"), "run", "--config", str(self.proxy_config(host))]
+            port = self.registry_port
+        else:
             config = self.config(host, endpoint or self.endpoint, name)
             command = [str(self.tools / "registry"), "serve", str(config)]
-            self._run(f"{host} {name}", command, self.environment())
-            _wait(f"http://{host}:{self.inner_ports[name]}/v2/")
-        command = [str(self.tools / "caddy"), "run", "--config", str(self.proxy_config(host))]
-        self._run(f"{host} proxy", command, self.environment())
-        _wait(f"http://{host}:{self.registry_port}/v2/")
+            port = self.inner_ports[name]
+        self._run(f"{host} {name}", command, self.environment())
+        _wait(f"http://{host}:{port}/v2/")
 
     def stop(self, host: str, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop a pod, by default in order: requests end first."""
@@ -183,7 +194,8 @@ class Servers:
         return LoopbackPods(f"pods:{self.maintenance_port}", "maintenance", PASSWORD)
 
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        with (self.folder / f"{name}.log").open("ab") as log:
+        path = Path("/dev/full") if self.full else self.folder / f"{name}.log"
+        with path.open("ab") as log:
             self.running[name] = subprocess.Popen(
                 command, env=os.environ | environment, stdout=log, stderr=log
             )
