@@ -20,6 +20,7 @@ import yaml
 from components.credentials import hash_password
 from components.registry.auth_proxy import auth_proxy_config
 from components.registry.config import credentials_file, registry_config
+from components.registry.pod import PROXY_MEMORY_MIB
 from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS
 from components.registry.user_rules import ProxyUser
 from scripts.maintenance.registry_pods import Pods
@@ -171,7 +172,10 @@ class Servers:
             config = self.config(host, endpoint or self.endpoint, name)
             command = [str(self.tools / "registry"), "serve", str(config)]
             port = self.inner_ports[name]
-        self._run(f"{host} {name}", command, self.environment())
+        environment = self.environment()
+        if name == "proxy":
+            environment["GOMEMLIMIT"] = f"{PROXY_MEMORY_MIB * 9 // 10}MiB"
+        self._run(f"{host} {name}", command, environment)
         _wait(f"http://{host}:{port}/v2/")
 
     def stop(self, host: str, how: signal.Signals = signal.SIGTERM) -> None:
@@ -199,6 +203,12 @@ class Servers:
             self.running[name] = subprocess.Popen(
                 command, env=os.environ | environment, stdout=log, stderr=log
             )
+
+
+def most_memory(pid: int) -> int:
+    """Return the most memory that a process has had, in bytes: proc(5), VmHWM."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def free_port(hosts: tuple[str, ...]) -> int:
