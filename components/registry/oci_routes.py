@@ -31,7 +31,7 @@ PATHS = {
 """Regular expressions of paths and queries, as a client sends them, by kind of route. No reference
 contains a slash, so the last segments tell the kind, and the rest is the repository."""
 
-FORGET_PATH = rf"/v2/{NAME}/(?:manifests|blobs)/{_DIGEST}"
+FORGET_PATH = rf"/v2/{NAME}/manifests/{_DIGEST}"
 """A regular expression of the paths by which the maintenance makes a pod forget a blob."""
 
 LONG_NAME = ".{256,}"

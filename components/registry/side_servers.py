@@ -28,6 +28,15 @@ get: components/registry/two_registries.py"""
 REGISTRY = "{http.vars.registry}"
 """The placeholder of the address that a request is passed on to."""
 
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+"""All that the registry stores. It calls one that is not asked for unknown:
+https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/manifests.go"""
+
 READY_PATH = "/ready"
 """The path on :data:`PROBE_PORT` that says whether the storage responds to signed requests."""
 
@@ -96,10 +105,23 @@ def _probe(address: str, then: dict[str, Any]) -> dict[str, Any]:
 def maintenance_server(user: ProxyUser) -> dict[str, Any]:
     """Return the server that makes the registry forget that blobs exist, and does nothing else.
 
-    scripts/maintenance/registry_pods.py says how. Only one of the two registries remembers.
+    scripts/maintenance/registry_pods.py says how. The request would delete a manifest as well, so
+    the registry that remembers nothing is asked first, and it goes on only if there is none. Only
+    the other one remembers.
     """
     forget = {"method": ["DELETE"], **matches("{http.request.orig_uri}", FORGET_PATH)}
-    forgetting = [use(REGISTRY_ADDRESS), to_registry({})]
+    ask = to_registry(
+        {"Accept": ", ".join(MANIFEST_TYPES)},
+        rewrite={"method": "HEAD"},
+        handle_response=[
+            {
+                "match": {"status_code": [404]},
+                "routes": [{"handle": [use(REGISTRY_ADDRESS), to_registry({})]}],
+            },
+            {"match": {"status_code": [2]}, "routes": [{"handle": [error(403)]}]},
+            {"routes": [{"handle": [error(503)]}]},
+        ],
+    )
     return {
         "listen": [f":{MAINTENANCE_PORT}"],
         "protocols": ["h1"],
@@ -107,7 +129,7 @@ def maintenance_server(user: ProxyUser) -> dict[str, Any]:
         "routes": [
             {"match": [{"not": [forget]}, *BODY], "handle": [error(404)]},
             *authenticate([user]),
-            {"handle": forgetting},
+            {"handle": [use(MANIFESTS_ADDRESS), ask]},
         ],
         "errors": {"routes": error_routes(MAINTENANCE_PORT)},
     }

@@ -98,12 +98,12 @@ def test_everything_else_is_no_route(uri: str) -> None:
     assert kinds(uri) == []
 
 
-@pytest.mark.parametrize("route", ["manifests", "blobs"])
-def test_the_maintenance_names_blobs_by_their_digests_only(route: str) -> None:
-    assert re.fullmatch(FORGET_PATH, f"/v2/team/app/{route}/{DIGEST}")
+def test_the_maintenance_names_blobs_by_their_digests_only() -> None:
+    assert re.fullmatch(FORGET_PATH, f"/v2/team/app/manifests/{DIGEST}")
     for path in ("v1.0", f"{DIGEST}?x", f"x/{DIGEST}", f"../{DIGEST}", f"{DIGEST}/"):
-        assert not re.fullmatch(FORGET_PATH, f"/v2/team/app/{route}/{path}"), path
-    assert not re.fullmatch(FORGET_PATH, f"/v2/team/app/tags/{DIGEST}")
+        assert not re.fullmatch(FORGET_PATH, f"/v2/team/app/manifests/{path}"), path
+    for route in ("blobs", "tags"):
+        assert not re.fullmatch(FORGET_PATH, f"/v2/team/app/{route}/{DIGEST}")
 
 
 @pytest.mark.parametrize("name", ["a", "ab", "abc", "admin", "smoke_test", "x" * 32])
