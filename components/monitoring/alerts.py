@@ -19,6 +19,13 @@ WRONG_LOGINS = (
 """Requests that the step refuses which compares logins; with two generations it is a subroute.
 Requests without a login do not come so far."""
 
+WITHOUT_PLACE = (
+    'caddy_http_request_duration_seconds_count{SELECTOR, server="registry", handler="headers", '
+    'code="503", method=~"PATCH|POST|PUT"}'
+)
+"""Requests with a body that found no place: components/registry/places.py. A storage that is down
+is another status."""
+
 RUNBOOK = "docs/monitoring.md in the repository of this program"
 
 
@@ -74,6 +81,13 @@ _ALERTS = (
         "15m",
         "warning",
         "One in twenty requests of the registry to its storage takes longer than 5 s.",
+    ),
+    (
+        "RegistryUploadsWait",
+        f"sum(rate({WITHOUT_PLACE.replace('SELECTOR', _SELECTOR)}[10m])) > 0",
+        "10m",
+        "warning",
+        "For ten minutes and more, uploads have found no place within two minutes each.",
     ),
     (
         "RegistryWrongLogins",

@@ -52,6 +52,22 @@ SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x20",
         },
     ),
+    "RegistryUploadsWait": (
+        {
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="headers", code="503", method="PATCH"}': "0+1x20"
+        },
+        {
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="headers", code="503", method="PATCH"}': "0 1x20",
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="headers", code="503", method="GET"}': "0+1x20",
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="headers", code="502", method="PATCH"}': "0+1x20",
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="headers", code="201", method="PATCH"}': "0+9x20",
+        },
+    ),
     "RegistryWrongLogins": (
         {
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +18,11 @@ from typing import Any
 from components.credentials import hash_password
 from components.network import PORT
 from components.registry.auth_proxy import auth_proxy_config
-from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS
+from components.registry.side_servers import (
+    MANIFESTS_ADDRESS,
+    PROXY_METRICS_PATH,
+    REGISTRY_ADDRESS,
+)
 from components.registry.user_rules import ProxyUser
 from tests.soak.servers import START_SECONDS, free_port
 
@@ -109,7 +114,7 @@ class AuthProxy:
     """
 
     def __init__(self, tools: Path, folder: Path, registry: str) -> None:
-        self.port = free_port(("127.0.0.1",))
+        self.port, self._metrics_port = (free_port(("127.0.0.1",)) for _ in range(2))
         self._caddy, self._folder, self._registry = tools / "caddy", folder, registry
         self._config = folder / "caddy.json"
 
@@ -133,7 +138,7 @@ class AuthProxy:
             users=users,
             maintenance=users[0],
             read_only=False,
-            metrics=False,
+            metrics=True,
             parallel_uploads=PLACES,
             tls=True,
             tcp_route=True,
@@ -142,9 +147,11 @@ class AuthProxy:
             text = text.replace(address, self._registry)
         config: dict[str, Any] = json.loads(text)
         config["apps"]["http"].pop("shutdown_delay")
-        server = config["apps"]["http"]["servers"]["registry"]
-        server["listen"] = [f"127.0.0.1:{self.port}"]
-        config["apps"]["http"]["servers"] = {"registry": server}
+        servers = config["apps"]["http"]["servers"]
+        ports = {"registry": self.port, "metrics": self._metrics_port}
+        config["apps"]["http"]["servers"] = {
+            name: {**servers[name], "listen": [f"127.0.0.1:{port}"]} for name, port in ports.items()
+        }
         # At once: half of a file would be no configuration.
         new = self._config.with_suffix(".new")
         new.write_text(json.dumps(config).replace(f":{PORT}", f":{self.port}"))
@@ -173,6 +180,13 @@ class AuthProxy:
             return False
         finally:
             connection.close()
+
+    def metrics(self) -> str:
+        """Return the auth proxy's own metrics, as Prometheus gets them."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._metrics_port, timeout=60)
+        with closing(connection):
+            connection.request("GET", PROXY_METRICS_PATH)
+            return connection.getresponse().read().decode()
 
     def stop(self) -> None:
         self._process.kill()

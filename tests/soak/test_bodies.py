@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from components.monitoring.alerts import WITHOUT_PLACE
 from components.registry import places
 from tests.soak.pair import PLACES, AuthProxy, Rights, login
 from tests.soak.servers import HOSTS, Servers
@@ -105,6 +107,20 @@ def test_nobody_keeps_others_from_pushing_and_what_waits_ends(proxy: AuthProxy) 
         ended = [response(connection) for connection in many[12:]]
     assert [status for status, _ in ended] == [503] * 4
     assert all("Retry-After: " in head for _, head in ended)
+    assert count(proxy, WITHOUT_PLACE) == 4, "or no alert tells of them"
+
+
+def count(proxy: AuthProxy, series: str) -> float:
+    """Return the sum of the metrics that an alert names."""
+    name, _, selector = series.rstrip("}").partition("{")
+    wanted = dict(re.findall(r'(\w+)=~?"([^"]*)"', selector))
+    total = 0.0
+    for line in proxy.metrics().splitlines():
+        if line.startswith(f"{name}{{"):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', line))
+            if all(re.fullmatch(x, labels.get(label, "")) for label, x in wanted.items()):
+                total += float(line.rpartition(" ")[2])
+    return total
 
 
 def test_a_body_that_does_not_come_loses_its_place(
