@@ -26,6 +26,9 @@ WITHOUT_PLACE = (
 """Requests with a body that found no place: components/registry/places.py. A storage that is down
 is another status."""
 
+WAITING_EVENTS = "registry_notifications_pending_total{SELECTOR}"
+"""Events that a process of a pod keeps for a receiver; it has no limit."""
+
 RUNBOOK = "docs/monitoring.md in the repository of this program"
 
 
@@ -88,6 +91,13 @@ _ALERTS = (
         "10m",
         "warning",
         "For ten minutes and more, uploads have found no place within two minutes each.",
+    ),
+    (
+        "RegistryEventsWait",
+        f"max by (endpoint) ({WAITING_EVENTS.replace('SELECTOR', _SELECTOR)}) > 1000",
+        "30m",
+        "warning",
+        "More than 1000 events wait in a pod's memory for the receiver of a webhook.",
     ),
     (
         "RegistryWrongLogins",

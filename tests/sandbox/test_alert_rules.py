@@ -16,108 +16,122 @@ GROUPS = alert_groups("registry")
 SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "RegistryDown": (
         {
-            'up{namespace="registry", component="auth-proxy", instance="a"}': "1x20",
-            'up{namespace="registry", component="manifests", instance="a"}': "0x20",
-            'up{namespace="registry", component="manifests", instance="b"}': "0x20",
-            'up{namespace="registry", component="registry", instance="a"}': "1x20",
+            'up{namespace="registry", component="auth-proxy", instance="a"}': "1x40",
+            'up{namespace="registry", component="manifests", instance="a"}': "0x40",
+            'up{namespace="registry", component="manifests", instance="b"}': "0x40",
+            'up{namespace="registry", component="registry", instance="a"}': "1x40",
         },
         {
-            'up{namespace="registry", component="auth-proxy", instance="a"}': "1x20",
-            'up{namespace="registry", component="manifests", instance="a"}': "0x20",
-            'up{namespace="registry", component="manifests", instance="b"}': "1x20",
-            'up{namespace="registry", component="registry", instance="a"}': "1x20",
+            'up{namespace="registry", component="auth-proxy", instance="a"}': "1x40",
+            'up{namespace="registry", component="manifests", instance="a"}': "0x40",
+            'up{namespace="registry", component="manifests", instance="b"}': "1x40",
+            'up{namespace="registry", component="registry", instance="a"}': "1x40",
         },
     ),
     "RegistryFails": (
         {
-            'registry_http_requests_total{namespace="registry", code="200"}': "0+90x20",
-            'registry_http_requests_total{namespace="registry", code="503"}': "0+10x20",
+            'registry_http_requests_total{namespace="registry", code="200"}': "0+90x40",
+            'registry_http_requests_total{namespace="registry", code="503"}': "0+10x40",
         },
         {
-            'registry_http_requests_total{namespace="registry", code="200"}': "0+97x20",
-            'registry_http_requests_total{namespace="registry", code="503"}': "0+3x20",
+            'registry_http_requests_total{namespace="registry", code="200"}': "0+97x40",
+            'registry_http_requests_total{namespace="registry", code="503"}': "0+3x40",
             'registry_http_requests_total{namespace="registry", code="500", '
-            'method="put"}': "0+9x20",
+            'method="put"}': "0+9x40",
         },
     ),
     "RegistryStorageSlow": (
         {
-            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+9x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x20",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+9x40",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x40",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x40",
         },
         {
-            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+10x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x20",
-            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x20",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="5"}': "0+10x40",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="10"}': "0+10x40",
+            'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x40",
         },
     ),
     "RegistryUploadsWait": (
         {
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="headers", code="503", method="PATCH"}': "0+1x20"
+            'handler="headers", code="503", method="PATCH"}': "0+1x40"
         },
         {
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="headers", code="503", method="PATCH"}': "0 1x20",
+            'handler="headers", code="503", method="PATCH"}': "0 1x40",
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="headers", code="503", method="GET"}': "0+1x20",
+            'handler="headers", code="503", method="GET"}': "0+1x40",
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="headers", code="502", method="PATCH"}': "0+1x20",
+            'handler="headers", code="502", method="PATCH"}': "0+1x40",
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="headers", code="201", method="PATCH"}': "0+9x20",
+            'handler="headers", code="201", method="PATCH"}': "0+9x40",
+        },
+    ),
+    "RegistryEventsWait": (
+        {
+            'registry_notifications_pending_total{namespace="registry", endpoint="ci"}': (
+                "500 1500x50"
+            )
+        },
+        {
+            'registry_notifications_pending_total{namespace="registry", endpoint="ci", '
+            'instance="a"}': "900x50",
+            'registry_notifications_pending_total{namespace="registry", endpoint="ci", '
+            'instance="b"}': "900x50",
         },
     ),
     "RegistryWrongLogins": (
         {
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="authentication", code="401"}': "0+360x20"
+            'handler="authentication", code="401"}': "0+360x40"
         },
         {
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
-            'handler="authentication", code="401"}': "0+240x20"
+            'handler="authentication", code="401"}': "0+240x40"
         },
     ),
     "RegistryMaintenanceFails": (
         {
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x20",
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x20",
-            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-1"}': "1x20",
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x40",
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x40",
+            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-1"}': "1x40",
             'kube_job_status_failed{namespace="registry", job_name="maintenance-2", '
-            'reason="BackoffLimitExceeded"}': "1x20",
+            'reason="BackoffLimitExceeded"}': "1x40",
         },
         {
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x20",
-            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x20",
-            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-2"}': "1x20",
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x40",
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-2"}': "200x40",
+            'kube_job_status_succeeded{namespace="registry", job_name="maintenance-2"}': "1x40",
             'kube_job_status_failed{namespace="registry", job_name="maintenance-1", '
-            'reason="BackoffLimitExceeded"}': "1x20",
+            'reason="BackoffLimitExceeded"}': "1x40",
         },
     ),
     "RegistryMaintenanceMissing": (
         {
             'kube_cronjob_next_schedule_time{namespace="registry", cronjob="maintenance"}': (
-                "-4000x30"
+                "-4000x50"
             )
         },
         {
             'kube_cronjob_next_schedule_time{namespace="registry", cronjob="maintenance"}': (
-                "-1000x30"
+                "-1000x50"
             )
         },
     ),
 }
-"""For each alert series in which it fires after 20 minutes, and some in which it does not."""
+"""For each alert series in which it fires after 40 minutes, and some in which it does not."""
 
 
 def alert_test(name: str, series: dict[str, str], *, fires: bool) -> dict[str, Any]:
     (rule,) = [rule for group in GROUPS for rule in group["rules"] if rule["alert"] == name]
-    expected = {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+    labels = rule["labels"] | ({"endpoint": "ci"} if "by (endpoint)" in rule["expr"] else {})
+    expected = {"exp_labels": labels, "exp_annotations": rule["annotations"]}
     return {
         "interval": "1m",
         "input_series": [{"series": key, "values": values} for key, values in series.items()],
         "alert_rule_test": [
-            {"eval_time": "20m", "alertname": name, "exp_alerts": [expected] if fires else []}
+            {"eval_time": "40m", "alertname": name, "exp_alerts": [expected] if fires else []}
         ],
     }
 

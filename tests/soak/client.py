@@ -24,7 +24,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 REQUEST_SECONDS = 60
 
-_LOGIN = f"Basic {base64.b64encode(f'admin:{PASSWORD}'.encode()).decode()}"
+LOGIN = f"Basic {base64.b64encode(f'admin:{PASSWORD}'.encode()).decode()}"
 
 
 class RefusedError(Exception):
@@ -145,7 +145,7 @@ class Client:
             host, _, port = address.partition(":")
             connection = http.client.HTTPConnection(host, int(port), timeout=self._patience)
         headers = {"Accept": f"{MANIFEST}, {INDEX}, {DOCKER}", "Content-Type": content_type}
-        headers["Authorization"] = _LOGIN
+        headers["Authorization"] = LOGIN
         try:
             connection.request(method, path, body, headers)
             stream = connection.getresponse()

@@ -71,6 +71,8 @@ class Servers:
     registry_port: int = 0
     maintenance_port: int = 0
     probe_port: int = 0
+    metrics_port: int = 0
+    debug_ports: dict[str, int] = field(default_factory=dict)
     inner_ports: dict[str, int] = field(default_factory=dict)
 
     def start(self, s3_options: Sequence[str] = ()) -> None:
@@ -78,7 +80,9 @@ class Servers:
         (self.folder / "buckets" / BUCKET).mkdir(parents=True)
         self.s3_port, self.registry_port = free_port(("127.0.0.1",)), free_port(HOSTS)
         self.maintenance_port, self.probe_port = free_port(HOSTS), free_port(HOSTS)
+        self.metrics_port = free_port(HOSTS)
         self.inner_ports = {x: free_port(HOSTS) for x in ("registry", "manifests")}
+        self.debug_ports = {x: free_port(HOSTS) for x in ("registry", "manifests")}
         command = [str(self.tools / "versitygw"), "--quiet", "--health", "/health"]
         command += ["--port", f"127.0.0.1:{self.s3_port}", "--region", REGION, *s3_options]
         root = {"ROOT_ACCESS_KEY": self.key.access, "ROOT_SECRET_KEY": self.key.secret}
@@ -104,11 +108,12 @@ class Servers:
                 root_directory="",
                 redirect=False,
                 webhooks=self.webhooks,
-                metrics=False,
+                metrics=True,
                 http_secret="the same on each pod",
             )
         )
         config["http"]["addr"] = f"{host}:{self.inner_ports[name]}"
+        config["http"]["debug"]["addr"] = f"{host}:{self.debug_ports[name]}"
         config["log"] |= {"level": "error"}
         if self.one_process:
             del config["validation"]["manifests"]["indexes"]
@@ -129,7 +134,7 @@ class Servers:
             users=[admin],
             maintenance=maintenance,
             read_only=False,
-            metrics=False,
+            metrics=True,
             # The tests hold uploads on purpose.
             parallel_uploads=1000,
             tls=False,
@@ -142,6 +147,7 @@ class Servers:
         servers = config["apps"]["http"]["servers"]
         servers["registry"]["listen"] = [f"{host}:{self.registry_port}"]
         servers["maintenance"]["listen"] = [f"{host}:{self.maintenance_port}"]
+        servers["metrics"]["listen"] = [f"{host}:{self.metrics_port}"]
         servers["probe"]["listen"] = [f"{host}:{self.probe_port}"]
         del config["apps"]["http"]["shutdown_delay"]
         path = self.folder / f"{host}-caddy.json"
