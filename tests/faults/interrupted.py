@@ -47,7 +47,7 @@ def kill_after(stack: Sandbox, number: int, *command: str) -> bool:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + WITHIN_SECONDS
-        while process.poll() is None and _done(log) < number:
+        while process.poll() is None and changed_resources(log) < number:
             assert time.monotonic() < deadline, f"not {number} resources within {WITHIN_SECONDS} s"
             time.sleep(0.01)
         killed = process.poll() is None
@@ -56,7 +56,7 @@ def kill_after(stack: Sandbox, number: int, *command: str) -> bool:
     return killed
 
 
-def _done(log: Path) -> int:
+def changed_resources(log: Path) -> int:
     """Return how many resources were changed."""
     if not log.exists():
         return 0

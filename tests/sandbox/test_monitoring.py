@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -24,6 +20,7 @@ from tests.sandbox.clients import send
 from tests.sandbox.crane import Crane
 from tests.sandbox.helpers import Sandbox, eventually
 from tests.sandbox.maintenance import NAMESPACE, forget_jobs, maintain
+from tests.sandbox.processes import find, stopped
 from tests.sandbox.test_cluster import client, fetch, grant
 
 GROUPS = alert_groups("registry")
@@ -144,25 +141,6 @@ def test_storage_that_refuses_and_a_registry_that_is_gone_are_alerts(
     eventually("it is back", lambda: "RegistryDown" not in prometheus.firing(sandbox))
 
 
-@contextmanager
-def storage_stopped(sandbox: Sandbox) -> Iterator[None]:
-    """Stop the S3 server, which then accepts connections and responds to nothing."""
-    spaces = f"posix\0{sandbox.layout.state}/".encode()
-    processes = [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if spaces in path.read_bytes()
-    ]
-    assert processes
-    for pid in processes:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in processes:
-            os.kill(pid, signal.SIGCONT)
-
-
 @pytest.mark.usefixtures("up")
 def test_storage_that_is_slow_is_an_alert(
     sandbox: Sandbox, crane: Crane, ssl_context: ssl.SSLContext
@@ -171,7 +149,7 @@ def test_storage_that_is_slow_is_an_alert(
     url, login = f"https://{sandbox.registry}/v2/monitoring/slow/manifests/1", sandbox.password
     get = partial(send, login=f"admin:{login}", ssl_context=ssl_context, timeout=60)
     with ThreadPoolExecutor(60) as pool:
-        with storage_stopped(sandbox):
+        with stopped(find(sandbox, "posix")):
             responses = pool.map(get, [url] * 60)
             # The 5 s of the alert, and what all handshakes may take.
             time.sleep(8)
