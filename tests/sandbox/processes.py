@@ -28,7 +28,7 @@ def _processes() -> Iterator[tuple[int, list[str]]]:
 
 def _is_in_a_pod(sandbox: Sandbox, pid: int) -> bool:
     with suppress(OSError):
-        return f"/{sandbox.layout.cgroup}/" in Path(f"/proc/{pid}/cgroup").read_text()
+        return f"/{sandbox.layout.node.cgroup}/" in Path(f"/proc/{pid}/cgroup").read_text()
     return False
 
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from components.credentials import hash_password
-from components.network import PORT
+from components.network import PORT, PROXY_METRICS_PATH
 from components.registry.auth_proxy import auth_proxy_config
 from components.registry.side_servers import (
     MANIFESTS_ADDRESS,
-    PROXY_METRICS_PATH,
     REGISTRY_ADDRESS,
 )
 from components.registry.user_rules import ProxyUser

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from components.monitoring.alerts import WAITING_EVENTS
-from components.registry.side_servers import METRICS_PATH
+from components.network import METRICS_PATH
 from settings.schema import WebhookSettings
 from tests.soak.client import Client, image
 from tests.soak.conftest import LONG

@@ -12,8 +12,8 @@ from contextlib import closing
 
 import pytest
 
+from components.network import PROXY_METRICS_PATH
 from components.registry.pod import PROXY_MEMORY_MIB
-from components.registry.side_servers import PROXY_METRICS_PATH
 from tests.soak.client import LOGIN, Client, image
 from tests.soak.flood import flood
 from tests.soak.servers import HOSTS, Servers, most_memory

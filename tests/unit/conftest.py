@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from tests.unit.odd_servers import odd_server
 from tests.unit.servers import serve
 
 __all__ = ["odd_server", "serve"]
+
+# Pulumi's SDK leaves threads of gRPC behind, whose handlers of fork() can abort what a test starts:
+# https://github.com/grpc/grpc/blob/master/doc/fork_support.md
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
