@@ -54,12 +54,9 @@ def up(layout: Layout, extra_processes: list[Process]) -> None:
     """
     if is_up(layout):
         hosts.add(layout)
+        _second_node(layout)
     else:
         _start(layout, extra_processes)
-    if _nodes(layout) == 1:
-        _leave(layout)
-    elif not enclosure.find_init(layout.second_node):
-        _join(layout)
 
 
 def record_nodes(layout: Layout, nodes: int) -> None:
@@ -67,17 +64,12 @@ def record_nodes(layout: Layout, nodes: int) -> None:
     write_public(_nodes_file(layout), str(nodes))
 
 
-def _nodes(layout: Layout) -> int:
-    file = _nodes_file(layout)
-    return int(file.read_text()) if file.exists() else 1
-
-
 def _nodes_file(layout: Layout) -> Path:
     return layout.state / "nodes"
 
 
 def _start(layout: Layout, extra_processes: list[Process]) -> None:
-    """Start the first node, and wait until it is ready."""
+    """Start all nodes, and wait until they are ready."""
     # Whatever a crash left half made: to clean up and start anew is simpler than to go on.
     down(layout)
     if reason := overlap(layout, machine_routes()):
@@ -96,6 +88,8 @@ def _start(layout: Layout, extra_processes: list[Process]) -> None:
     with step("applying the cluster's own objects"):
         _apply(layout)
         _publish(layout, [layout.node])
+    # What is waited for next may run there, or have run there.
+    _second_node(layout)
     _wait(
         layout,
         layout.node,
@@ -105,16 +99,26 @@ def _start(layout: Layout, extra_processes: list[Process]) -> None:
     enclosure.mark_ready(layout)
 
 
+def _second_node(layout: Layout) -> None:
+    """Start the second node and wait until it is ready, or remove it, as it is recorded."""
+    file = _nodes_file(layout)
+    if file.exists() and int(file.read_text()) > 1:
+        _join(layout)
+    else:
+        _leave(layout)
+
+
 def _join(layout: Layout) -> None:
-    """Start the second node, and wait until it is ready."""
-    since, node = time.time(), layout.second_node
-    # What is left of one that was killed.
-    enclosure.stop_node(node)
-    config.write_node(layout, node)
-    image_store.link(layout.tools, config.images_folder(node))
-    namespace = _namespace(node, [node.ip], {layout.node.pods: layout.node_ip})
-    plan = Plan(namespace, processes.agent(layout, node), layout.logs, layout.pki / "ca.crt")
-    enclosure.join(layout, plan)
+    since, node = 0.0, layout.second_node
+    if not enclosure.find_init(node):
+        since = time.time()
+        # What is left of one that was killed.
+        enclosure.stop_node(node)
+        config.write_node(layout, node)
+        image_store.link(layout.tools, config.images_folder(node))
+        namespace = _namespace(node, [node.ip], {layout.node.pods: layout.node_ip})
+        plan = Plan(namespace, processes.agent(layout, node), layout.logs, layout.pki / "ca.crt")
+        enclosure.join(layout, plan)
     api = KubeApi.of(layout.kubeconfig)
     what = f"waiting for {node.name}"
     _wait(layout, node, what, lambda: processes.node_missing(api, node, since))
@@ -122,7 +126,6 @@ def _join(layout: Layout) -> None:
 
 
 def _leave(layout: Layout) -> None:
-    """Stop the second node and forget it; harmless if there is none."""
     node = layout.second_node
     if not node.folder.exists():
         return

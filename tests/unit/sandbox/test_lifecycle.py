@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from sandbox import lifecycle
+from sandbox.build import image_store
 from sandbox.enclosure import enclosure, hosts
 from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout, Route, SandboxError
+from sandbox.node import config
 
 
 class Api:
@@ -96,26 +98,31 @@ def changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(lifecycle, "is_up", lambda _: True)
     monkeypatch.setattr(hosts, "add", lambda _: None)
     monkeypatch.setattr(enclosure, "find_init", lambda _: 0)
-    monkeypatch.setattr(lifecycle, "_join", lambda _: done.append("join"))
+    monkeypatch.setattr(enclosure, "join", lambda *_: done.append("join"))
     monkeypatch.setattr(enclosure, "stop_node", lambda node: done.append(f"stop {node.name}"))
+    monkeypatch.setattr(image_store, "link", lambda *_: None)
+    monkeypatch.setattr(KubeApi, "of", lambda _: None)
+    monkeypatch.setattr(lifecycle, "_wait", lambda *_: done.append("wait"))
     monkeypatch.setattr(lifecycle, "_kubectl", lambda _, *args: done.append(args[0]))
-    (tmp_path / ".sandbox" / "sandbox").mkdir(parents=True)
+    layout = Layout(tmp_path, "sandbox", 7)
+    config.write(layout)
     return done
 
 
-def test_a_sandbox_has_as_many_nodes_as_it_had(
+def test_a_sandbox_has_the_second_node_that_it_had(
     tmp_path: Path, changes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = Layout(tmp_path, "sandbox", 7)
     lifecycle.up(layout, [])
-    assert changes == [], "nobody has asked for a second one"
+    assert changes == [], "nobody has asked for one"
     lifecycle.record_nodes(layout, 2)
     for _ in range(2):
         lifecycle.up(layout, [])
-    assert changes == ["join", "join"], "also one that was lost"
+    joined = ["stop node-2", "join", "wait", "patch"]
+    assert changes == joined * 2, "also one that was lost"
     monkeypatch.setattr(enclosure, "find_init", lambda _: 1)
     lifecycle.up(layout, [])
-    assert changes == ["join", "join"], "one that runs is left alone"
+    assert changes == [*joined * 2, "wait", "patch"], "one that runs may not be ready yet"
 
 
 def test_a_second_node_that_is_not_wanted_any_more_is_forgotten(
