@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from scripts.maintenance.clock import DAY
-from scripts.maintenance.keys import LAYERS, link_key, swept_key
+from scripts.maintenance.keys import LAYERS, ROOT, link_key, swept_key
 from scripts.maintenance.references import References
 from scripts.maintenance.repair import _repair_tags
 from scripts.maintenance.repository import Repository, Tag
@@ -68,6 +70,20 @@ def test_a_layer_that_may_be_elsewhere_waits_for_its_manifest_like_any_other() -
     assert link in world.objects.stored, "a pull that began before the run may get to it"
     world.collect()
     assert link not in world.objects.stored
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(2 * 3600 - 1, True), (2 * 3600, False)])
+def test_an_upload_counts_as_one_under_way_for_two_hours(seconds: float, waits: bool) -> None:
+    """Its client may have asked for a layer, and does not send it: it would miss in the image."""
+    world = World()
+    deleted(world)
+    world.collect()
+    due = world.objects.clock + TIMES.keep
+    world.objects.clock = due - seconds
+    world.objects.put(f"{ROOT}repositories/r/_uploads/x/startedat", b"")
+    collect_at(world, due)
+    link = link_key("r", LAYERS, digest_of(A.layers[1]))
+    assert (link in world.objects.stored) == waits
 
 
 def test_a_tag_that_was_pushed_in_the_second_of_its_deletion_comes_back() -> None:
