@@ -8,12 +8,12 @@ import pytest
 
 from scripts.maintenance.clock import DAY, Clock
 from scripts.maintenance.keys import LAYERS, ROOT, blob_key, link_key, swept_key
-from scripts.maintenance.plan import Plan, needed, recent
-from scripts.maintenance.references import References
+from scripts.maintenance.plan import Plan, needed, plan, recent
+from scripts.maintenance.references import Manifest, References
 from scripts.maintenance.repair import _repair_tags
 from scripts.maintenance.repository import Repository, Tag
 from scripts.maintenance.retention import Decision, Retention
-from scripts.maintenance.state import State, load
+from scripts.maintenance.state import State, Unlinked, load
 from scripts.maintenance.walk import Walk
 from tests.unit.scripts.fake_bucket import A, B, FakeBucket, Image, digest_of
 from tests.unit.scripts.fake_registry import STEP_SECONDS, TIMES, World, done
@@ -82,8 +82,8 @@ def test_an_upload_counts_as_one_under_way_for_two_hours(seconds: float, waits: 
     due = world.objects.clock + TIMES.keep
     world.objects.clock = due - seconds
     world.objects.put(f"{ROOT}repositories/r/_uploads/x/startedat", b"")
-    plan = collect_at(world, due)
-    assert plan.waiting == (len(A.layers) if waits else 0), "and people are told"
+    waiting = collect_at(world, due).waiting
+    assert waiting == (len(A.layers) if waits else 0), "and people are told"
     link = link_key("r", LAYERS, digest_of(A.layers[1]))
     assert (link in world.objects.stored) == waits
 
@@ -143,3 +143,31 @@ def test_what_one_repository_needs_is_needed_beside_one_that_is_not_understood()
     odd = Decision({}, set(), {}, [], all=True)
     layers = {digest_of(layer) for layer in (*A.layers, *B.layers)}
     assert needed(walk, {"a": whole, "b": odd}) == {A.digest, *layers}
+
+
+@pytest.mark.parametrize(
+    ("named", "unneeded", "seconds", "stays", "why"),
+    [
+        (False, False, TIMES.keep + TIMES.grace - 1, True, "a request may be as old as that"),
+        (False, False, TIMES.keep + TIMES.grace, False, "or it would be remembered for ever"),
+        (False, True, TIMES.keep + TIMES.grace, True, "the blob is still to go"),
+        (
+            *(True, False, TIMES.keep + TIMES.grace, True),
+            "another repository has pushed the manifest again, so it is here, too, without layers",
+        ),
+    ],
+)
+def test_the_proof_that_a_layer_was_there_stays_while_it_can_be_given_back(
+    named: bool, unneeded: bool, seconds: float, stays: bool, why: str
+) -> None:
+    layer, forgotten = digest_of(A.layers[1]), 100
+    walk = Walk(bucket := FakeBucket(), References(bucket))
+    walk.repositories = {"r": Repository(revisions={A.digest: 0})}
+    walk.manifests = {A.digest: Manifest(layers=(layer,))} if named else {}
+    walk.blobs = {layer: 1} if unneeded else {}
+    state = State(
+        clock=Clock(now=forgotten + seconds), unlinked={layer: Unlinked(["r"], forgotten)}
+    )
+    kept = {} if unneeded else {A.digest: "r:a"}
+    plan(walk, state, {"r": Decision(kept, set(), {}, [])}, TIMES)
+    assert (layer in state.unlinked) == stays, why
