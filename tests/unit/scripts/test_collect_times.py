@@ -15,6 +15,7 @@ from scripts.maintenance.repository import Repository, Tag
 from scripts.maintenance.retention import Decision, Retention
 from scripts.maintenance.state import State, Unlinked, load
 from scripts.maintenance.walk import Walk
+from scripts.shared.listing import Entry
 from tests.unit.scripts.fake_bucket import A, B, FakeBucket, Image, digest_of
 from tests.unit.scripts.fake_registry import STEP_SECONDS, TIMES, World, done
 from tests.unit.scripts.situations import LAST, deleted
@@ -146,28 +147,30 @@ def test_what_one_repository_needs_is_needed_beside_one_that_is_not_understood()
 
 
 @pytest.mark.parametrize(
-    ("named", "unneeded", "seconds", "stays", "why"),
+    ("named", "left", "seconds", "stays", "why"),
     [
-        (False, False, TIMES.keep + TIMES.grace - 1, True, "a request may be as old as that"),
-        (False, False, TIMES.keep + TIMES.grace, False, "or it would be remembered for ever"),
-        (False, True, TIMES.keep + TIMES.grace, True, "the blob is still to go"),
+        (False, "", TIMES.keep + TIMES.grace - 1, True, "a request may be as old as that"),
+        (False, "", TIMES.keep + TIMES.grace, False, "or it would be remembered for ever"),
+        (False, "blob", TIMES.keep + TIMES.grace, True, "the blob is still to go"),
+        (False, "copy", TIMES.keep + TIMES.grace, True, "the copy may still be wanted"),
         (
-            *(True, False, TIMES.keep + TIMES.grace, True),
+            *(True, "", TIMES.keep + TIMES.grace, True),
             "another repository has pushed the manifest again, so it is here, too, without layers",
         ),
     ],
 )
 def test_the_proof_that_a_layer_was_there_stays_while_it_can_be_given_back(
-    named: bool, unneeded: bool, seconds: float, stays: bool, why: str
+    named: bool, left: str, seconds: float, stays: bool, why: str
 ) -> None:
     layer, forgotten = digest_of(A.layers[1]), 100
     walk = Walk(bucket := FakeBucket(), References(bucket))
     walk.repositories = {"r": Repository(revisions={A.digest: 0})}
     walk.manifests = {A.digest: Manifest(layers=(layer,))} if named else {}
-    walk.blobs = {layer: 1} if unneeded else {}
+    walk.blobs = {layer: 1} if left == "blob" else {}
+    walk.swept = {layer: Entry("", 1, forgotten, "")} if left == "copy" else {}
     state = State(
         clock=Clock(now=forgotten + seconds), unlinked={layer: Unlinked(["r"], forgotten)}
     )
-    kept = {} if unneeded else {A.digest: "r:a"}
+    kept = {} if left else {A.digest: "r:a"}
     plan(walk, state, {"r": Decision(kept, set(), {}, [])}, TIMES)
     assert (layer in state.unlinked) == stays, why
