@@ -152,6 +152,7 @@ def test_what_one_repository_needs_is_needed_beside_one_that_is_not_understood()
         (False, "", TIMES.keep + TIMES.grace - 1, True, "a request may be as old as that"),
         (False, "", TIMES.keep + TIMES.grace, False, "or it would be remembered for ever"),
         (False, "blob", TIMES.keep + TIMES.grace, True, "the blob is still to go"),
+        (False, "link", TIMES.grace, False, "it was pushed again"),
         (False, "copy", TIMES.keep + TIMES.grace, True, "the copy may still be wanted"),
         (
             *(True, "", TIMES.keep + TIMES.grace, True),
@@ -165,6 +166,8 @@ def test_the_proof_that_a_layer_was_there_stays_while_it_can_be_given_back(
     layer, forgotten = digest_of(A.layers[1]), 100
     walk = Walk(bucket := FakeBucket(), References(bucket))
     walk.repositories = {"r": Repository(revisions={A.digest: 0})}
+    if left == "link":
+        walk.repositories["r"].layers.add(layer)
     walk.manifests = {A.digest: Manifest(layers=(layer,))} if named else {}
     walk.blobs = {layer: 1} if left == "blob" else {}
     walk.swept = {layer: Entry("", 1, forgotten, "")} if left == "copy" else {}
@@ -174,3 +177,50 @@ def test_the_proof_that_a_layer_was_there_stays_while_it_can_be_given_back(
     kept = {} if left else {A.digest: "r:a"}
     plan(walk, state, {"r": Decision(kept, set(), {}, [])}, TIMES)
     assert (layer in state.unlinked) == stays, why
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "stays"),
+    [
+        ("r", TIMES.keep + TIMES.grace - 1, True),
+        ("r", TIMES.keep + TIMES.grace, False),
+        ("gone", 1, False),
+    ],
+)
+def test_what_a_repository_had_is_proven_until_no_request_can_refer_to_it(
+    name: str, seconds: float, stays: bool
+) -> None:
+    walk = Walk(bucket := FakeBucket(), References(bucket))
+    walk.repositories = {"r": Repository()}
+    state = State(clock=Clock(now=100 + seconds), dropped={name: {A.digest: 100}})
+    plan(walk, state, {}, TIMES)
+    assert bool(state.dropped.get(name)) == stays
+
+
+@pytest.mark.parametrize(
+    ("seconds", "goes"), [(None, True), (0, False), (TIMES.grace - 1, False), (TIMES.grace, True)]
+)
+def test_a_layer_goes_when_every_pod_has_forgotten_it_for_the_grace(
+    seconds: float | None, goes: bool
+) -> None:
+    """A pod that remembers it tells a client that it need not upload it."""
+    now, layer = 10 * DAY, digest_of(A.layers[1])
+    walk = Walk(bucket := FakeBucket(), References(bucket))
+    walk.blobs = {layer: 1}
+    state = State(clock=Clock(now=now), unneeded={layer: 1})
+    if seconds is not None:
+        state.unlinked = {layer: Unlinked(["r"], now - seconds if seconds else 0)}
+    assert plan(walk, state, {}, TIMES).sweep == ({layer} if goes else set())
+
+
+def test_what_has_waited_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it could wait for ever, where each run has more than it can delete."""
+    monkeypatch.setattr("scripts.maintenance.plan.MOST_BLOBS", 2)
+    walk = Walk(bucket := FakeBucket(), References(bucket))
+    walk.blobs = {"sha256:a": 1, "sha256:c": 1, "sha256:d": 1}
+    walk.repositories = {"r": Repository(layers={"sha256:b"})}
+    since = {"sha256:a": 3.0, "sha256:b": 2.0, "sha256:c": 1.0, "sha256:d": 4.0}
+    state = State(clock=Clock(now=10 * DAY), unneeded=since)
+    result = plan(walk, state, {}, TIMES)
+    assert (result.sweep, result.unlink_layers) == ({"sha256:c"}, [("r", "sha256:b")])
+    assert result.waiting == 2
