@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance upgrade gate soak faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -54,10 +54,13 @@ dry-run: venv ## let the sandbox's API server validate the program's objects, st
 conformance: venv ## run the tests of the OCI distribution specification in the sandbox
 	@$(VENV)/pytest tests/sandbox/test_conformance.py
 
+clients: venv ## compare what docker, podman and other clients do with what they do with a plain registry; installs them
+	@$(VENV)/pytest tests/clients
+
 upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE=<revision>; images must still pull
 	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))
 
-gate: ages actionlint zizmor gitlab checkov mutation test test-long upgrade ## everything that a change must pass
+gate: ages actionlint zizmor gitlab checkov mutation test test-long clients upgrade ## everything that a change must pass
 
 soak: venv ## collect beside 10,000 pushes, pulls and deletes, with kills and failures at every step; 100,000 random requests (OPERATIONS=10000)
 	@$(VENV)/pytest tests/soak -s --operations=$(or $(OPERATIONS),10000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 REFUSAL_DELAY_SECONDS = 0.5
@@ -22,6 +23,18 @@ BODY: list[dict[str, Any]] = [
     {"header": {"Transfer-Encoding": ["*"]}},
 ]
 """Matchers, of which one is enough, of requests over HTTP/1 that have a body."""
+
+HEADERS = {"Docker-Distribution-Api-Version": "registry/2.0", "X-Content-Type-Options": "nosniff"}
+"""Headers of all responses to clients, of the registry's as well. Old clients look for the first:
+https://distribution.github.io/distribution/spec/api/#api-version-check"""
+
+HSTS = "Strict-Transport-Security"
+
+PASSED_ON = {"delete": [*HEADERS, HSTS]}
+"""What is done to the headers of a response that is passed on: these would be there twice."""
+
+ALLOWED = "{http.vars.allowed}"
+"""The placeholder of the methods that the request's route has."""
 
 RETRY_SECONDS = 10
 """How long a client is told to wait which found no place."""
@@ -127,12 +140,19 @@ def error_routes(port: int) -> list[dict[str, Any]]:
 
 
 def _error_response(status: int) -> dict[str, Any]:
-    code, message = _ERRORS[status]
-    headers = {"Content-Type": ["application/json"]}
-    if status == 401:
-        headers["WWW-Authenticate"] = ['Basic realm="registry"']
-    if status == 503:
-        headers["Retry-After"] = [str(RETRY_SECONDS)]
+    headers = {
+        401: {"WWW-Authenticate": ['Basic realm="registry"']},
+        405: {"Allow": [ALLOWED]},
+        503: {"Retry-After": [str(RETRY_SECONDS)]},
+    }
+    return refuse(status, *_ERRORS[status], headers.get(status, {}))
+
+
+def refuse(
+    status: int, code: str, message: str, headers: Mapping[str, list[str]] | None = None
+) -> dict[str, Any]:
+    """Return a route that responds with an error as the specification words it."""
+    headers = {"Content-Type": ["application/json"], **(headers or {})}
     body = json.dumps({"errors": [{"code": code, "message": message, "detail": None}]})
     return respond(status, headers=headers, body=body)
 

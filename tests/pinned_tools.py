@@ -101,3 +101,14 @@ SANDBOX_TOOLS = (
     *(CERT_MANAGER, CERT_MANAGER_SOLVER, CONFORMANCE),
 )
 """All that the tests in ``tests/sandbox`` start."""
+
+CLIENTS = (
+    Tool(
+        "regctl",
+        "github.com/regclient/regclient/cmd/regctl",
+        module="github.com/regclient/regclient",
+        cpu_seconds=60,
+    ),
+    Tool("oras", "oras.land/oras/cmd/oras", module="oras.land/oras", cpu_seconds=60),
+)
+"""Clients that are compared in ``make clients`` alone."""

@@ -14,6 +14,8 @@ from typing import Any
 from components.caddy import (
     AUDIT_LOG,
     BODY,
+    HEADERS,
+    HSTS,
     READ_ONLY,
     error,
     error_routes,
@@ -139,9 +141,9 @@ def auth_proxy_config(
 
 def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
     """Return the steps before the last; each either ends a request or lets it pass to the next."""
-    headers = {"X-Content-Type-Options": ["nosniff"]}
+    headers = {name: [value] for name, value in HEADERS.items()}
     if tls:
-        headers["Strict-Transport-Security"] = [f"max-age={HSTS_SECONDS}"]
+        headers[HSTS] = [f"max-age={HSTS_SECONDS}"]
     logged = {
         "kind": "{http.vars.kind}",
         "repository": REPOSITORY,
@@ -161,7 +163,7 @@ def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
             {
                 "group": "kind",
                 "match": [matches("{http.request.orig_uri}", path, name="route")],
-                "handle": [{"handler": "vars", "kind": kind}],
+                "handle": [{"handler": "vars", "kind": kind, "allowed": _methods(kind)}],
             }
             for kind, path in PATHS.items()
         ),
@@ -180,6 +182,12 @@ def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
             "handle": [{"handler": "vars", "operation": START_WITH_BODY}],
         },
     ]
+
+
+def _methods(kind: str) -> str:
+    """Return the methods of a kind of route, as the header Allow has them."""
+    methods = [name.split()[1] for x in OPERATIONS if x.kind == kind for name in x.names]
+    return ", ".join(dict.fromkeys(methods))
 
 
 def _refuse_writes() -> list[dict[str, Any]]:

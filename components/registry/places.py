@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from components.caddy import matches
+from components.caddy import PASSED_ON, matches
 from components.registry.oci_routes import Pool
 from components.registry.side_servers import REGISTRY, to_registry
 from components.registry.user_rules import ProxyUser
@@ -60,6 +60,7 @@ def hand_over(port: int, *, proxy_protocol: bool) -> dict[str, Any]:
     again = {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": f"127.0.0.1:{port}"}],
+        "headers": {"response": PASSED_ON},
         "transport": {
             "protocol": "http",
             "compression": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.caddy import BODY, error, error_routes, matches, respond
+from components.caddy import BODY, PASSED_ON, error, error_routes, matches, respond
 from components.network import (
     MAINTENANCE_PORT,
     MANIFESTS_METRICS_PATH,
@@ -66,7 +66,7 @@ def to_registry(headers: Mapping[str, str], **more: object) -> dict[str, Any]:
         "handler": "reverse_proxy",
         "upstreams": [{"dial": REGISTRY}],
         "transport": {"protocol": "http", "compression": False},
-        "headers": {"request": sent},
+        "headers": {"request": sent, "response": PASSED_ON},
         **more,
     }
 

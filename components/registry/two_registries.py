@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.caddy import matches
+from components.caddy import matches, refuse
 from components.registry.oci_routes import Operation
 from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS, use
 
@@ -37,10 +37,15 @@ LAYERS_IN_INDEX = (
 """A regular expression of an index that refers to layers: BuildKit's cache, as it was the default
 before 0.21: https://github.com/moby/buildkit/pull/5892"""
 
+SCHEMA_VERSION = r"(?s:.*:\s*2\s*[,}].*)"
+"""A regular expression of JSON that may have a field of 2, as ``schemaVersion`` is in all manifests
+that the registry takes. It responds to others with 500, as if it had failed:
+https://github.com/distribution/distribution/blob/v3.1.2/registry/storage/ocimanifesthandler.go"""
+
 BODY = "{http.request.body}"
 
-INDEX_LENGTH = r"\d{1,4}|[12]\d{4}"
-"""A regular expression of the length of an index that is looked into, in bytes; the auth proxy
+LENGTH = r"[1-9]\d{0,3}|[12]\d{4}"
+"""A regular expression of the length of a manifest that is looked into, in bytes; the auth proxy
 keeps it in its memory, twice, and may have 2,000 of them at a time. BuildKit takes 300 bytes for a
 layer, so a cache can have a hundred."""
 
@@ -52,13 +57,15 @@ def choose_registry(operation: Operation) -> list[dict[str, Any]]:
     if "PUT" not in operation.methods:
         return [use(MANIFESTS_ADDRESS)]
     image = matches("{http.request.header.Content-Type}", IMAGE_MANIFEST)
-    length = matches("{http.request.header.Content-Length}", INDEX_LENGTH)
+    short = matches("{http.request.header.Content-Length}", LENGTH)
+    invalid = refuse(400, "MANIFEST_INVALID", "a manifest's schemaVersion is 2")
     return [
         use(MANIFESTS_ADDRESS),
         _if(image, use(REGISTRY_ADDRESS)),
         _if(
-            {**length, "not": [image]},
-            # In a route of its own: the matchers of one have no order.
+            short,
+            # In routes of their own: the matchers of one have no order.
+            _if({"not": [matches(BODY, SCHEMA_VERSION)]}, *invalid["handle"]),
             _if(matches(BODY, LAYERS_IN_INDEX), use(REGISTRY_ADDRESS)),
             # That has taken the body from the request that came in, and put it back there. After an
             # error, such as the one by which a previous password is found, Caddy works on a copy,

@@ -110,11 +110,13 @@ class AuthProxy:
 
     Args:
         registry: The address to pass requests on to.
+        manifests: That of the registry for manifests; by default the same.
     """
 
-    def __init__(self, tools: Path, folder: Path, registry: str) -> None:
+    def __init__(self, tools: Path, folder: Path, registry: str, manifests: str = "") -> None:
         self.port, self._metrics_port = (free_port(("127.0.0.1",)) for _ in range(2))
-        self._caddy, self._folder, self._registry = tools / "caddy", folder, registry
+        self._caddy, self._folder = tools / "caddy", folder
+        self._registry, self._manifests = registry, manifests or registry
         self._config = folder / "caddy.json"
 
     def configure(self, rights: Rights) -> None:
@@ -142,8 +144,8 @@ class AuthProxy:
             tls=True,
             tcp_route=True,
         )
-        for address in (REGISTRY_ADDRESS, MANIFESTS_ADDRESS):
-            text = text.replace(address, self._registry)
+        text = text.replace(REGISTRY_ADDRESS, self._registry)
+        text = text.replace(MANIFESTS_ADDRESS, self._manifests)
         config: dict[str, Any] = json.loads(text)
         config["apps"]["http"].pop("shutdown_delay")
         servers = config["apps"]["http"]["servers"]

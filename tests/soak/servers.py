@@ -87,7 +87,7 @@ class Servers:
         command += ["--port", f"127.0.0.1:{self.s3_port}", "--region", REGION, *s3_options]
         root = {"ROOT_ACCESS_KEY": self.key.access, "ROOT_SECRET_KEY": self.key.secret}
         self._run("s3", [*command, "posix", str(self.folder / "buckets")], root)
-        _wait(f"http://127.0.0.1:{self.s3_port}/health")
+        wait_for(f"http://127.0.0.1:{self.s3_port}/health")
         (self.folder / "credentials").write_text(credentials_file(self.key.access, self.key.secret))
         for host in HOSTS:
             self.start_registry(host)
@@ -182,7 +182,7 @@ class Servers:
         if name == "proxy":
             environment["GOMEMLIMIT"] = f"{PROXY_MEMORY_MIB * 9 // 10}MiB"
         self._run(f"{host} {name}", command, environment)
-        _wait(f"http://{host}:{port}/v2/")
+        wait_for(f"http://{host}:{port}/v2/")
 
     def stop(self, host: str, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop a pod, by default in order: requests end first."""
@@ -230,7 +230,7 @@ def free_port(hosts: tuple[str, ...]) -> int:
             return int(port)
 
 
-def _wait(url: str) -> None:
+def wait_for(url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

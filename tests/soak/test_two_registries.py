@@ -19,7 +19,16 @@ import pytest
 from components.registry.side_servers import READY_PATH
 from scripts.shared.registry_client import Registry, basic
 from settings.schema import WebhookSettings
-from tests.soak.client import INDEX, Client, RefusedError, describe, digest_of, image, index
+from tests.soak.client import (
+    INDEX,
+    MANIFEST,
+    Client,
+    RefusedError,
+    describe,
+    digest_of,
+    image,
+    index,
+)
 from tests.soak.servers import HOSTS, PREVIOUS_PASSWORD, Servers
 
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -185,3 +194,8 @@ def test_whoever_logs_in_by_a_previous_password_pushes_the_same_manifests(server
         registry.call("PUT", "v2/a/manifests/index", [201], text, {"Content-Type": INDEX})
         response = registry.call("GET", "v2/a/manifests/index", [200], headers={"Accept": INDEX})
         assert response.body == text
+    started = registry.call("POST", "v2/a/blobs/uploads/", [202])
+    target = f"{started.headers['Location'][1:]}&digest={digest_of(b'{}')}"
+    registry.call("PUT", target, [201], b"{}")
+    manifest = image("a", "1", b"{}", []).manifest
+    registry.call("PUT", "v2/a/manifests/1", [201], manifest, {"Content-Type": MANIFEST})

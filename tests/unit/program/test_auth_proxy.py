@@ -45,16 +45,7 @@ def kinds(uri: str) -> list[str]:
 
 
 def test_the_configuration_is_the_golden_one(golden: Golden) -> None:
-    config = auth_proxy_config(
-        users=[ADMIN, TEAM],
-        maintenance=MAINTENANCE,
-        read_only=False,
-        metrics=False,
-        parallel_uploads=16,
-        tls=True,
-        tcp_route=True,
-    )
-    golden("auth-proxy.json", config)
+    golden("auth-proxy.json", config_of([ADMIN, TEAM]))
 
 
 @pytest.mark.parametrize(
@@ -150,8 +141,8 @@ def handlers(config: str, name: str, where: str = "routes") -> list[dict[str, An
     return list(found(json.loads(config)["apps"]["http"]["servers"]["registry"][where]))
 
 
-def proxies(users: Sequence[ProxyUser], parallel_uploads: int) -> list[dict[str, Any]]:
-    config = auth_proxy_config(
+def config_of(users: Sequence[ProxyUser], parallel_uploads: int = 16) -> str:
+    return auth_proxy_config(
         users=users,
         maintenance=MAINTENANCE,
         read_only=False,
@@ -160,7 +151,10 @@ def proxies(users: Sequence[ProxyUser], parallel_uploads: int) -> list[dict[str,
         tls=True,
         tcp_route=True,
     )
-    return handlers(config, "reverse_proxy")
+
+
+def proxies(users: Sequence[ProxyUser], parallel_uploads: int) -> list[dict[str, Any]]:
+    return handlers(config_of(users, parallel_uploads), "reverse_proxy")
 
 
 def places(users: Sequence[ProxyUser], parallel_uploads: int) -> list[dict[str, int]]:
@@ -255,3 +249,36 @@ def test_no_login_is_compared_with_caddys_own_slow_hash() -> None:
     assert [account["username"] for account in maintenance] == ["maintenance", "??"]
     for account in ours + previous + maintenance:
         assert account["password"].startswith("$argon2id$v=19$m=8,t=1,p=1$"), account["username"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "methods"),
+    [
+        ("base", "GET, HEAD"),
+        ("tags", "GET"),
+        ("manifests", "GET, HEAD, PUT, DELETE"),
+        ("uploads", "POST"),
+        ("upload", "PATCH, PUT, GET, HEAD, DELETE"),
+    ],
+)
+def test_who_uses_a_wrong_method_is_told_the_right_ones(kind: str, methods: str) -> None:
+    """As HTTP demands: https://www.rfc-editor.org/rfc/rfc9110.html#section-15.5.6."""
+    config = config_of([ADMIN])
+    noted = [x["allowed"] for x in handlers(config, "vars") if x.get("kind") == kind]
+    assert noted == [methods]
+    responses = handlers(config, "static_response", "errors")
+    (refused,) = (x for x in responses if x["status_code"] == 405)
+    assert refused["headers"]["Allow"] == ["{http.vars.allowed}"]
+
+
+def test_refusals_have_the_headers_of_all_responses_and_no_response_has_them_twice() -> None:
+    """Some errors of the registry's are texts, which it tells browsers not to take for others."""
+    config = config_of([ADMIN])
+    set_first = handlers(config, "headers")[0]["response"]["set"]
+    assert set_first["Docker-Distribution-Api-Version"] == ["registry/2.0"]
+    assert set_first["X-Content-Type-Options"] == ["nosniff"]
+    passed_on = [x for x in handlers(config, "reverse_proxy") if "upstreams" in x]
+    waited = [x for x in handlers(config, "reverse_proxy", "errors") if "upstreams" in x]
+    assert waited
+    for proxy in passed_on + waited:
+        assert set(proxy["headers"]["response"]["delete"]) == set(set_first)

@@ -35,28 +35,32 @@ def goes_to(kind: str, method: str, content_type: str = "", body: str = "") -> s
         "{http.request.header.Content-Length}": str(len(body)) if body else "",
         "{http.request.body}": body,
     }
-    return {REGISTRY_ADDRESS: "registry", MANIFESTS_ADDRESS: "manifests"}[
-        chosen(choose_registry(operation), request)
-    ]
+    address = chosen(choose_registry(operation), request)
+    return {REGISTRY_ADDRESS: "registry", MANIFESTS_ADDRESS: "manifests"}.get(address, address)
 
 
 def chosen(handlers: list[dict[str, Any]], request: Mapping[str, str]) -> str:
-    """Return the address that Caddy's handlers choose; empty for none."""
+    """Return the address that Caddy's handlers choose, or the status with which they end."""
     address = ""
     for handler in handlers:
+        if "status_code" in handler:
+            return str(handler["status_code"])
         if handler["handler"] == "vars":
             address = handler["registry"]
         for route in handler.get("routes", ()):
             if holds(route["match"][0], request):
                 address = chosen(route["handle"], request) or address
+                if address.isdecimal():
+                    return address
     return address
 
 
 def holds(match: Mapping[str, Any], request: Mapping[str, str]) -> bool:
     """Return whether a matcher of Caddy's holds."""
-    ((variable, expression),) = match["vars_regexp"].items()
-    refused = any(holds(other, request) for other in match.get("not", ()))
-    return bool(re.search(expression["pattern"], request[variable])) and not refused
+    return all(
+        re.search(expression["pattern"], request[variable])
+        for variable, expression in match.get("vars_regexp", {}).items()
+    ) and not any(holds(other, request) for other in match.get("not", ()))
 
 
 def test_a_body_that_was_looked_into_is_put_back_for_who_logs_in_by_an_earlier_password() -> None:
@@ -66,7 +70,34 @@ def test_a_body_that_was_looked_into_is_put_back_for_who_logs_in_by_an_earlier_p
     *_, last = index_routes["routes"][0]["handle"]
     assert last == {"handler": "request_body", "set": "{http.request.body}"}
     text = json.dumps(choose_registry(operation))
-    assert text.count("{http.request.body}") == 2, "nothing else looks into a body"
+    assert text.count("{http.request.body}") == 3, "nothing else looks into a body"
+
+
+@pytest.mark.parametrize("content_type", [IMAGE, DOCKER_IMAGE, INDEX, ""])
+@pytest.mark.parametrize(
+    "body", ["{}", "null", "[]", '{"schemaVersion": 1}', '{"schemaVersion": 22, "x": "2"}']
+)
+def test_a_manifest_of_no_known_version_is_the_clients_error(content_type: str, body: str) -> None:
+    assert goes_to("manifests", "PUT", content_type, body) == "400", (
+        "the registry responds with 500, as if it had failed"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            '{"schemaVersion":2}',
+            '{"schemaVersion"\n:\t2\r\n, "config": {}}',
+            '{"SCHEMAVERSION":2 }',
+        ),
+        '{"\\u0073chemaVersion": 2, "annotations": {"a": "\xe9"}}',
+    ],
+)
+def test_a_manifest_that_the_registry_may_take_is_never_refused_before_it(body: str) -> None:
+    assert goes_to("manifests", "PUT", IMAGE, body) == "registry", (
+        "Go ignores the case of keys, and takes escapes"
+    )
 
 
 def index(*media_types: str) -> str:
@@ -131,9 +162,14 @@ def test_an_index_of_layers_goes_where_layers_are_known(content_type: str, entry
     [
         index(IMAGE, DOCKER_IMAGE, INDEX),
         # Names that only look like it: in annotations, or as the type of what an image is for.
-        json.dumps({"manifests": [{"mediaType": IMAGE, "annotations": {"layer": LAYER}}]}),
-        json.dumps({"artifactType": CACHE, "manifests": [{"mediaType": IMAGE}]}),
-        json.dumps({"annotations": {"x": f'"mediaType":"{LAYER}"'}, "manifests": []}),
+        *(
+            json.dumps({"schemaVersion": 2, **fields})
+            for fields in (
+                {"manifests": [{"mediaType": IMAGE, "annotations": {"layer": LAYER}}]},
+                {"artifactType": CACHE, "manifests": [{"mediaType": IMAGE}]},
+                {"annotations": {"x": f'"mediaType":"{LAYER}"'}, "manifests": []},
+            )
+        ),
     ],
 )
 def test_an_index_of_images_is_not_taken_for_one_of_layers(body: str) -> None:
