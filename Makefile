@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -17,7 +17,7 @@ up: venv ## bring up everything in the sandbox, ending with a smoke test and the
 test: check ## test everything but what takes long: lint, types, unit tests, a short soak, and two sandboxes
 	@$(VENV)/python -m tests.sandbox.tools
 	$(VENV)/pytest tests/soak
-	$(SANDBOX_TESTS) -m 'not long'
+	$(SANDBOX_TESTS) -m 'not long and not chaos'
 
 test-long: venv ## test what takes long, in the same two sandboxes
 	@$(VENV)/python -m tests.sandbox.tools
@@ -64,6 +64,9 @@ gate: ages actionlint zizmor gitlab checkov mutation test test-long clients upgr
 
 soak: venv ## collect beside 10,000 pushes, pulls and deletes, with kills and failures at every step; 100,000 random requests (OPERATIONS=10000)
 	@$(VENV)/pytest tests/soak -s --operations=$(or $(OPERATIONS),10000)
+
+chaos: venv ## attack and damage a registry in a sandbox: kills, an API server that is away, 20 rollouts, 10,000 connections; 20 minutes
+	@$(VENV)/pytest -s tests/sandbox/test_chaos.py tests/sandbox/test_load.py -m chaos
 
 faults: venv ## kill the engine after every resource, and repair the stack as the documentation says; an hour and a half
 	@$(VENV)/python -m tests.faults

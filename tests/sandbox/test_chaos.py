@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from components.registry.pod import PROXY_MEMORY_MIB
-from tests.faults.interrupted import changed_resources
+from sandbox.enclosure.enclosure import find_init
+from tests.faults.interrupted import changed_resources, repair
 from tests.sandbox.crane import Crane, logged_in
 from tests.sandbox.helpers import ROOT, RUN_SECONDS, Sandbox, eventually
 from tests.sandbox.maintenance import NAMESPACE, log_of, suspended
@@ -36,6 +37,12 @@ PROCESSES = {
     "manifests": ("registry", "/etc/registry/config/manifests.yml"),
 }
 """Some arguments of the process of each container."""
+
+TRAEFIK = "--providers.kubernetescrd"
+"""An argument of Traefik's process."""
+
+CONTROL_PLANE = ("--allow-privileged=true", "--use-service-account-credentials=true")
+"""An argument of the API server, and of the controller manager."""
 
 AWAY_SECONDS = 60
 """For how long the API server is away."""
@@ -83,9 +90,9 @@ class Pushes:
             count += 1
 
     def check(self) -> None:
-        """Compare each byte of all that was acknowledged with its digest."""
+        """Pull all that was acknowledged, which compares each byte with its digest."""
         for image in self.acknowledged:
-            self._crane.run("validate", f"--remote={self._crane.hostname}/{image}")
+            self._crane.pull(image)
 
 
 def restarts(sandbox: Sandbox) -> dict[str, int]:
@@ -99,7 +106,7 @@ def is_ready(sandbox: Sandbox) -> bool:
     return bool(deployment["status"].get("readyReplicas") == 1)
 
 
-@pytest.mark.long
+@pytest.mark.chaos
 @pytest.mark.parametrize("container", PROCESSES)
 def test_a_container_that_is_killed_in_uploads_loses_nothing_acknowledged(
     sandbox: Sandbox, crane: Crane, container: str
@@ -120,11 +127,22 @@ def test_a_container_that_is_killed_in_uploads_loses_nothing_acknowledged(
     assert {**before, container: before[container] + 1} == restarts(sandbox)
 
 
-def api_server(sandbox: Sandbox) -> list[int]:
-    return find(sandbox, "--allow-privileged=true")
+@contextmanager
+def control_plane_killed(sandbox: Sandbox) -> Iterator[None]:
+    """Kill what k3s is in one process, but for the kubelet; it is started again at the end."""
+    init = find_init(sandbox.layout.node)
+    os.kill(init, signal.SIGSTOP)
+    try:
+        for argument in CONTROL_PLANE:
+            (pid,) = find(sandbox, argument)
+            os.kill(pid, signal.SIGKILL)
+        yield
+    finally:
+        os.kill(init, signal.SIGCONT)
+        eventually("it is back", lambda: bool(sandbox.get("nodes")["items"]))
 
 
-@pytest.mark.long
+@pytest.mark.chaos
 def test_a_run_of_the_maintenance_needs_no_api_server(sandbox: Sandbox, crane: Crane) -> None:
     crane.push("chaos/maintained:1")
     name = "maintenance-away"
@@ -139,7 +157,7 @@ def test_a_run_of_the_maintenance_needs_no_api_server(sandbox: Sandbox, crane: C
             with stopped(find(sandbox, "posix")):
                 sandbox.kubectl("create", "job", name, "--from=cronjob/maintenance", NAMESPACE)
                 eventually("it runs", lambda: phases() == ["Running"], 120)
-                away.enter_context(stopped(api_server(sandbox)))
+                away.enter_context(control_plane_killed(sandbox))
             time.sleep(AWAY_SECONDS)
         log = log_of(sandbox, name, "Complete")
     assert "FAILED" not in log
@@ -147,7 +165,7 @@ def test_a_run_of_the_maintenance_needs_no_api_server(sandbox: Sandbox, crane: C
     sandbox.kubectl("delete", "job", name, NAMESPACE)
 
 
-@pytest.mark.long
+@pytest.mark.chaos
 def test_no_client_notices_a_rotation_whose_api_server_is_away(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -173,12 +191,12 @@ def test_no_client_notices_a_rotation_whose_api_server_is_away(
                 text=True,
             )
             eventually("it is in the middle", lambda: changed_resources(log) >= 8)
-            with stopped(api_server(sandbox)):
+            with control_plane_killed(sandbox):
                 time.sleep(AWAY_SECONDS)
             shown, _ = up.communicate(timeout=RUN_SECONDS)
             print(f"rotation: exit status {up.returncode}\n{shown[-2000:]}")
             if up.returncode:
-                stack.pulumi("up", "--yes", "--skip-preview")
+                repair(stack, "up")
         print(f"{len(counts)} pushed and pulled meanwhile, 0 failed")
         assert len(counts) > 3, "the test does not show much"
         first.push("team/app:first")
@@ -209,12 +227,12 @@ def addresses(sandbox: Sandbox, count: int) -> Iterator[list[str]]:
         yield added
 
 
-@pytest.mark.long
+@pytest.mark.chaos
 def test_ten_thousand_connections_neither_end_the_pod_nor_stop_pushes(
     sandbox: Sandbox, crane: Crane
 ) -> None:
     (proxy,) = find(sandbox, *PROCESSES["auth-proxy"])
-    (traefik,) = find(sandbox, "traefik")
+    (traefik,) = find(sandbox, TRAEFIK)
     before, alone = restarts(sandbox), seconds_of_pushes(crane, "alone")
     size = most_memory(proxy)
     with (
@@ -238,6 +256,6 @@ def test_ten_thousand_connections_neither_end_the_pod_nor_stop_pushes(
         f"{most_memory(traefik) / 2**20:.0f} MiB"
     )
     assert find(sandbox, *PROCESSES["auth-proxy"]) == [proxy]
-    assert find(sandbox, "traefik") == [traefik]
+    assert find(sandbox, TRAEFIK) == [traefik]
     assert restarts(sandbox) == before
     assert most_memory(proxy) < PROXY_MEMORY_MIB * 2**20

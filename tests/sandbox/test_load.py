@@ -64,7 +64,7 @@ def test_uploads_beyond_the_parallel_ones_wait(
 
 
 @pytest.mark.parametrize(
-    ("clients", "rollouts"), [(6, 2), pytest.param(20, 20, marks=pytest.mark.long)]
+    ("clients", "rollouts"), [(6, 2), pytest.param(20, 20, marks=pytest.mark.chaos)]
 )
 def test_no_client_notices_a_rollout(
     sandbox: Sandbox, crane: Crane, tmp_path: Path, clients: int, rollouts: int

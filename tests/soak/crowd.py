@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from tests.soak.conftest import ROOT
@@ -171,6 +172,7 @@ async def _slowly(streams: Streams, data: bytes) -> None:
         pass
 
 
+@cache  # Each reads all certificates of this machine.
 def _unverified() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
