@@ -220,11 +220,17 @@ def test_a_file_of_the_operators_is_refused_until_it_has_what_is_printed(
         on_node(sandbox, f"ln -s {store} {FILE}")
     try:
         sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
-        eventually("it refuses", lambda: "then: systemctl restart" in log(sandbox))
-        lines = log(sandbox).partition("must hold:\n")[2].partition("and /etc")[0]
+        said = [""]  # The log of a container that starts again is empty for a moment.
+
+        def refuses() -> bool:
+            said.append(log(sandbox))
+            return "then: systemctl restart" in said[-1]
+
+        eventually("it refuses", refuses)
+        lines = said[-1].partition("must hold:\n")[2].partition("and /etc")[0]
         password = output(sandbox, "pull_password").strip()
-        assert password not in log(sandbox)
-        assert "somebody else wrote or changed it" in log(sandbox)
+        assert password not in said[-1]
+        assert "somebody else wrote or changed it" in said[-1]
         assert on_node(sandbox, f"cat {store}").stdout == OPERATORS
         theirs, ours = (
             yaml.safe_load(OPERATORS),
