@@ -74,13 +74,24 @@ def test_a_layer_that_may_be_elsewhere_waits_for_its_manifest_like_any_other() -
     assert link not in world.objects.stored
 
 
-@pytest.mark.parametrize(("seconds", "waits"), [(2 * 3600 - 1, True), (2 * 3600, False)])
-def test_an_upload_counts_as_one_under_way_for_two_hours(seconds: float, waits: bool) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "later", "waits"),
+    [
+        (2 * 3600 - 1, 0, True),
+        (2 * 3600, 0, False),
+        (0, TIMES.grace - 1, True),
+        # Or a repository to which something is always pushed would keep all of its garbage.
+        (0, TIMES.grace, False),
+    ],
+)
+def test_an_upload_counts_as_one_under_way_for_two_hours_and_keeps_a_layer_for_the_grace(
+    seconds: float, later: float, waits: bool
+) -> None:
     """Its client may have asked for a layer, and does not send it: it would miss in the image."""
     world = World()
     deleted(world)
     world.collect()
-    due = world.objects.clock + TIMES.keep
+    due = world.objects.clock + TIMES.keep + later
     world.objects.clock = due - seconds
     world.objects.put(f"{ROOT}repositories/r/_uploads/x/startedat", b"")
     waiting = collect_at(world, due).waiting
@@ -224,3 +235,23 @@ def test_what_has_waited_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> 
     result = plan(walk, state, {}, TIMES)
     assert (result.sweep, result.unlink_layers) == ({"sha256:c"}, [("r", "sha256:b")])
     assert result.waiting == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "goes"), [(None, True), (TIMES.grace - 1, False), (TIMES.grace, True)]
+)
+def test_links_of_manifests_go_the_grace_after_their_blobs(
+    seconds: float | None, goes: bool
+) -> None:
+    """A push that has seen the blob may still write its link; who has no copy has no such push."""
+    now, repositories = 10 * DAY, ("r", "s")
+    walk = Walk(bucket := FakeBucket(), References(bucket))
+    for name in repositories:
+        walk.repositories[name] = Repository(revisions={A.digest: 1, B.digest: 1})
+    for digest in (A.digest, B.digest):
+        if seconds is not None:
+            walk.swept[digest] = Entry("", 1, now - seconds, "")
+    state = State(clock=Clock(now=now), unneeded={A.digest: 1, B.digest: 1})
+    result = plan(walk, state, {}, TIMES)
+    links = {(name, digest) for name in repositories for digest in (A.digest, B.digest)}
+    assert set(result.unlink_manifests) == (links if goes else set())
