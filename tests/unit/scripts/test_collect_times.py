@@ -226,14 +226,21 @@ def test_a_layer_goes_when_every_pod_has_forgotten_it_for_the_grace(
 
 def test_what_has_waited_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or it could wait for ever, where each run has more than it can delete."""
-    monkeypatch.setattr("scripts.maintenance.plan.MOST_BLOBS", 2)
+    monkeypatch.setattr("scripts.maintenance.plan.MOST_BLOBS", 3)
     walk = Walk(bucket := FakeBucket(), References(bucket))
     walk.blobs = {"sha256:a": 1, "sha256:c": 1, "sha256:d": 1}
-    walk.repositories = {"r": Repository(layers={"sha256:b"})}
-    since = {"sha256:a": 3.0, "sha256:b": 2.0, "sha256:c": 1.0, "sha256:d": 4.0}
+    walk.repositories = {
+        "r": Repository(layers={"sha256:b"}),
+        "s": Repository(layers={"sha256:e"}),
+    }
+    order = ("sha256:c", "sha256:b", "sha256:e", "sha256:a", "sha256:d")
+    since = {digest: float(number) for number, digest in enumerate(order)}
     state = State(clock=Clock(now=10 * DAY), unneeded=since)
     result = plan(walk, state, {}, TIMES)
-    assert (result.sweep, result.unlink_layers) == ({"sha256:c"}, [("r", "sha256:b")])
+    assert (result.sweep, result.unlink_layers) == (
+        {"sha256:c"},
+        [("r", "sha256:b"), ("s", "sha256:e")],
+    )
     assert result.waiting == 2
 
 
