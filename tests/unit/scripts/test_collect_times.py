@@ -8,14 +8,13 @@ import pytest
 
 from scripts.maintenance.clock import DAY, Clock
 from scripts.maintenance.keys import LAYERS, ROOT, blob_key, link_key, swept_key
-from scripts.maintenance.plan import Plan, needed, plan, recent
-from scripts.maintenance.references import Manifest, References
+from scripts.maintenance.plan import Plan, needed, recent
+from scripts.maintenance.references import References
 from scripts.maintenance.repair import _repair_tags
 from scripts.maintenance.repository import Repository, Tag
 from scripts.maintenance.retention import Decision, Retention
-from scripts.maintenance.state import State, Unlinked, load
+from scripts.maintenance.state import State, load
 from scripts.maintenance.walk import Walk
-from scripts.shared.listing import Entry
 from tests.unit.scripts.fake_bucket import A, B, FakeBucket, Image, digest_of
 from tests.unit.scripts.fake_registry import STEP_SECONDS, TIMES, World, done
 from tests.unit.scripts.situations import LAST, deleted
@@ -155,110 +154,3 @@ def test_what_one_repository_needs_is_needed_beside_one_that_is_not_understood()
     odd = Decision({}, set(), {}, [], all=True)
     layers = {digest_of(layer) for layer in (*A.layers, *B.layers)}
     assert needed(walk, {"a": whole, "b": odd}) == {A.digest, *layers}
-
-
-@pytest.mark.parametrize(
-    ("named", "left", "seconds", "stays", "why"),
-    [
-        (False, "", TIMES.keep + TIMES.grace - 1, True, "a request may be as old as that"),
-        (False, "", TIMES.keep + TIMES.grace, False, "or it would be remembered for ever"),
-        (False, "blob", TIMES.keep + TIMES.grace, True, "the blob is still to go"),
-        (False, "link", TIMES.grace, False, "it was pushed again"),
-        (False, "copy", TIMES.keep + TIMES.grace, True, "the copy may still be wanted"),
-        (
-            *(True, "", TIMES.keep + TIMES.grace, True),
-            "another repository has pushed the manifest again, so it is here, too, without layers",
-        ),
-    ],
-)
-def test_the_proof_that_a_layer_was_there_stays_while_it_can_be_given_back(
-    named: bool, left: str, seconds: float, stays: bool, why: str
-) -> None:
-    layer, forgotten = digest_of(A.layers[1]), 100
-    walk = Walk(bucket := FakeBucket(), References(bucket))
-    walk.repositories = {"r": Repository(revisions={A.digest: 0})}
-    if left == "link":
-        walk.repositories["r"].layers.add(layer)
-    walk.manifests = {A.digest: Manifest(layers=(layer,))} if named else {}
-    walk.blobs = {layer: 1} if left == "blob" else {}
-    walk.swept = {layer: Entry("", 1, forgotten, "")} if left == "copy" else {}
-    state = State(
-        clock=Clock(now=forgotten + seconds), unlinked={layer: Unlinked(["r"], forgotten)}
-    )
-    kept = {} if left else {A.digest: "r:a"}
-    plan(walk, state, {"r": Decision(kept, set(), {}, [])}, TIMES)
-    assert (layer in state.unlinked) == stays, why
-
-
-@pytest.mark.parametrize(
-    ("name", "seconds", "stays"),
-    [
-        ("r", TIMES.keep + TIMES.grace - 1, True),
-        ("r", TIMES.keep + TIMES.grace, False),
-        ("gone", 1, False),
-    ],
-)
-def test_what_a_repository_had_is_proven_until_no_request_can_refer_to_it(
-    name: str, seconds: float, stays: bool
-) -> None:
-    walk = Walk(bucket := FakeBucket(), References(bucket))
-    walk.repositories = {"r": Repository()}
-    state = State(clock=Clock(now=100 + seconds), dropped={name: {A.digest: 100}})
-    plan(walk, state, {}, TIMES)
-    assert bool(state.dropped.get(name)) == stays
-
-
-@pytest.mark.parametrize(
-    ("seconds", "goes"), [(None, True), (0, False), (TIMES.grace - 1, False), (TIMES.grace, True)]
-)
-def test_a_layer_goes_when_every_pod_has_forgotten_it_for_the_grace(
-    seconds: float | None, goes: bool
-) -> None:
-    """A pod that remembers it tells a client that it need not upload it."""
-    now, layer = 10 * DAY, digest_of(A.layers[1])
-    walk = Walk(bucket := FakeBucket(), References(bucket))
-    walk.blobs = {layer: 1}
-    state = State(clock=Clock(now=now), unneeded={layer: 1})
-    if seconds is not None:
-        state.unlinked = {layer: Unlinked(["r"], now - seconds if seconds else 0)}
-    assert plan(walk, state, {}, TIMES).sweep == ({layer} if goes else set())
-
-
-def test_what_has_waited_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or it could wait for ever, where each run has more than it can delete."""
-    monkeypatch.setattr("scripts.maintenance.plan.MOST_BLOBS", 3)
-    walk = Walk(bucket := FakeBucket(), References(bucket))
-    walk.blobs = {"sha256:a": 1, "sha256:c": 1, "sha256:d": 1}
-    walk.repositories = {
-        "r": Repository(layers={"sha256:b"}),
-        "s": Repository(layers={"sha256:e"}),
-    }
-    order = ("sha256:c", "sha256:b", "sha256:e", "sha256:a", "sha256:d")
-    since = {digest: float(number) for number, digest in enumerate(order)}
-    state = State(clock=Clock(now=10 * DAY), unneeded=since)
-    result = plan(walk, state, {}, TIMES)
-    assert (result.sweep, result.unlink_layers) == (
-        {"sha256:c"},
-        [("r", "sha256:b"), ("s", "sha256:e")],
-    )
-    assert result.waiting == 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "goes"), [(None, True), (TIMES.grace - 1, False), (TIMES.grace, True)]
-)
-def test_links_of_manifests_go_the_grace_after_their_blobs(
-    seconds: float | None, goes: bool
-) -> None:
-    """A push that has seen the blob may still write its link; who has no copy has no such push."""
-    now, repositories = 10 * DAY, ("r", "s")
-    walk = Walk(bucket := FakeBucket(), References(bucket))
-    for name in repositories:
-        walk.repositories[name] = Repository(revisions={A.digest: 1, B.digest: 1})
-    for digest in (A.digest, B.digest):
-        if seconds is not None:
-            walk.swept[digest] = Entry("", 1, now - seconds, "")
-    state = State(clock=Clock(now=now), unneeded={A.digest: 1, B.digest: 1})
-    result = plan(walk, state, {}, TIMES)
-    links = {(name, digest) for name in repositories for digest in (A.digest, B.digest)}
-    assert set(result.unlink_manifests) == (links if goes else set())
