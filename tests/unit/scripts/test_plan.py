@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.maintenance.clock import DAY, Clock
+from scripts.maintenance.keys import tag_key
 from scripts.maintenance.plan import plan
 from scripts.maintenance.references import Manifest, References
 from scripts.maintenance.repository import Repository, Tag
@@ -152,3 +153,41 @@ def test_what_is_left_of_a_deleted_tag_goes_after_the_grace(
     state = State(clock=Clock(now=100 + seconds), retired=retired)
     assert plan(walk, state, {}, TIMES).dead_tags == gone
     assert state.retired == {"r": {"dead": 100}, "deleted": {}}
+
+
+@pytest.mark.parametrize("seconds", [TIMES.grace - 1, TIMES.grace])
+def test_uploads_and_what_tags_named_go_after_the_grace(seconds: float) -> None:
+    """Nobody can go on with an upload without its start, and nobody reads what a tag has named."""
+    walk = Walk(bucket := FakeBucket(), References(bucket))
+    old, current = (tag_key("r", "v1", digest) for digest in (A.digest, B.digest))
+    walk.repositories = {
+        "r": Repository(
+            tags={"v1": Tag(B.digest, 100, 100)},
+            past={old: ("v1", 100), current: ("v1", 100)},
+            uploads={"a": (["a/1", "a/2"], 100), "b": (["b/1"], 100), "c": (["c/1"], 100)},
+            started={"c": 100},
+        )
+    }
+    rest = plan(walk, State(clock=Clock(now=100 + seconds)), {}, TIMES).rest
+    assert rest == (["a/1", "a/2", "b/1", old] if seconds >= TIMES.grace else [])
+
+
+@pytest.mark.parametrize(
+    ("blob", "linked", "goes", "why"),
+    [
+        (False, False, True, "nobody can want it back any more"),
+        (False, True, False, "it is the only one of what is still linked"),
+        (True, True, True, "the blob is there again"),
+    ],
+)
+def test_a_copy_goes_unless_it_is_the_only_one_of_what_is_linked(
+    blob: bool, linked: bool, goes: bool, why: str
+) -> None:
+    layer = digest_of(A.layers[1])
+    walk = Walk(bucket := FakeBucket(), References(bucket))
+    walk.now = 100 + TIMES.keep
+    walk.blobs = {layer: 1} if blob else {}
+    walk.repositories = {"r": Repository(layers={layer} if linked else set())}
+    walk.swept = {layer: Entry("copy", 1, 100, "")}
+    rest = plan(walk, State(clock=Clock(now=walk.now)), {}, TIMES).rest
+    assert rest == (["copy"] if goes else []), why
