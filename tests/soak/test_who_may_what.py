@@ -1,6 +1,7 @@
 """Who may do what: the program's configuration in the real Caddy, against tables that say why.
 
 `test_rights.py` compares it with the documentation for random requests; this is for people.
+The port of the maintenance: `test_maintenance_port.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -99,18 +100,6 @@ READ_ONLY_TABLE = [
     ("smoke_test", "credentials-smoke-test", "smoke-test", PUSH, "or `up` could not end"),
 ]
 
-MAINTENANCE = ("maintenance", "credentials-maintenance")
-MAINTENANCE_TABLE = [
-    (*MAINTENANCE, "DELETE", f"blobs/{DIGEST}", True, "its only task"),
-    (*MAINTENANCE, "DELETE", f"manifests/{DIGEST}", True, "its only task"),
-    (*MAINTENANCE, "DELETE", "manifests/v1", False, "tags go by the plan, in the storage"),
-    (*MAINTENANCE, "GET", f"blobs/{DIGEST}", False, "it reads images in the storage"),
-    (*MAINTENANCE, "PUT", "manifests/v1", False, "it has nothing to push"),
-    ("maintenance", "wrong", "DELETE", f"blobs/{DIGEST}", False, "a name alone opens nothing"),
-    ("admin", "credentials-admin-3", "DELETE", f"blobs/{DIGEST}", False, "images would break"),
-]
-"""User, whose password, method, path in a repository, whether it is allowed, and why."""
-
 
 class Reached(ThreadingHTTPServer):
     """Stands for the registry, and notes what gets to it."""
@@ -138,22 +127,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def caddy(engine: Engine, tools: Path, folder: Path) -> Iterator[tuple[Reached, Mapping[str, int]]]:
-    """Run Caddy with what the program puts into the cluster, on other ports.
+def caddy(engine: Engine, tools: Path, folder: Path) -> Iterator[tuple[Reached, int]]:
+    """Run Caddy with what the program puts into the cluster, on another port.
 
-    Yields what stands for the registry, and the port of each of Caddy's servers.
+    Yields what stands for the registry, and the port.
     """
     text = engine.inputs("registry-auth-proxy")["stringData"]["caddy.json"]
     with Reached() as reached:
         threading.Thread(target=reached.serve_forever, args=(0.05,), daemon=True).start()
         for address in (REGISTRY_ADDRESS, MANIFESTS_ADDRESS):
             text = text.replace(address, f"127.0.0.1:{reached.server_port}")
-        ports = {name: free_port(("127.0.0.1",)) for name in ("registry", "maintenance")}
-        config = json.loads(text.replace(f":{PORT}", f":{ports['registry']}"))
-        servers = config["apps"]["http"]["servers"]
-        for name, port in ports.items():
-            servers[name]["listen"] = [f"127.0.0.1:{port}"]
-        config["apps"]["http"]["servers"] = {name: servers[name] for name in ports}
+        port = free_port(("127.0.0.1",))
+        config = json.loads(text.replace(f":{PORT}", f":{port}"))
+        server = config["apps"]["http"]["servers"]["registry"]
+        server["listen"] = [f"127.0.0.1:{port}"]
+        config["apps"]["http"]["servers"] = {"registry": server}
         path = folder / "caddy.json"
         path.write_text(json.dumps(config))
         with (folder / "caddy.log").open("wb") as log:
@@ -164,8 +152,8 @@ def caddy(engine: Engine, tools: Path, folder: Path) -> Iterator[tuple[Reached, 
                 stderr=log,
             )
         try:
-            wait_for(ports["registry"])
-            yield reached, ports
+            wait_for(port)
+            yield reached, port
         finally:
             process.kill()
             process.wait()
@@ -205,13 +193,13 @@ def password(engine: Engine, whose: str) -> str:
 def check(
     engine: Engine, tools: Path, folder: Path, table: list[tuple[str, str, str, set[str], str]]
 ) -> None:
-    with caddy(engine, tools, folder) as (reached, ports):
+    with caddy(engine, tools, folder) as (reached, port):
         for user, whose, repository, allowed, why in table:
             name = "" if user == "nobody" else user
             for what, (method, path) in ROUTES.items():
                 reached.got.clear()
                 target = path.format(repository)
-                status = ask(ports["registry"], name, password(engine, whose), method, target)
+                status = ask(port, name, password(engine, whose), method, target)
                 row = f"{user} ({whose}), {what} in {repository}: {status}; {why}"
                 got = [(method, target.partition("?")[0])] if what in allowed else []
                 assert reached.got == got, row
@@ -225,16 +213,3 @@ def test_each_user_may_do_what_the_table_says_and_nothing_else(tools: Path, tmp_
 def test_while_it_is_read_only_nobody_changes_anything(tools: Path, tmp_path: Path) -> None:
     engine = Run()({**SETTINGS, "registry": {"readOnly": True}})
     check(engine, tools, tmp_path, READ_ONLY_TABLE)
-
-
-def test_the_maintenances_port_makes_pods_forget_and_does_nothing_else(
-    tools: Path, tmp_path: Path
-) -> None:
-    engine = Run()(SETTINGS)
-    with caddy(engine, tools, tmp_path) as (reached, ports):
-        for user, whose, method, path, allowed, why in MAINTENANCE_TABLE:
-            reached.got.clear()
-            target = f"/v2/team-a/app/{path}"
-            status = ask(ports["maintenance"], user, password(engine, whose), method, target)
-            assert reached.got == ([(method, target)] if allowed else []), why
-            assert (status < 400) == allowed, why
