@@ -84,8 +84,13 @@ def repair(sandbox: Sandbox) -> Iterator[Callable[[], object]]:
     works = path.read_text()
     # In place: the node has it by an overlay, which goes on to show a file that was replaced.
     path.write_text(BROKEN)
-    yield lambda: path.write_text(works)
-    path.write_text(works)
+    try:
+        yield lambda: path.write_text(works)
+    finally:
+        path.write_text(works)
+        # A test that failed halfway leaves it held, and the tests after it would wait for it.
+        options = ("--wait=false", "--ignore-not-found")
+        sandbox.kubectl("delete", f"--namespace={LEASE_NAMESPACE}", "lease", LEASE, *options)
 
 
 @pytest.mark.usefixtures("configured")
