@@ -217,17 +217,23 @@ def most_memory(pid: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
+_given: set[int] = set()
+"""What :func:`free_port` has returned: the system may offer it again before something listens."""
+
+
 def free_port(hosts: tuple[str, ...]) -> int:
-    """Return a port that is free on all addresses."""
+    """Return a port that is free on all addresses, and that was not returned before."""
     while True:
         with socket.create_server((hosts[0], 0)) as first:
-            port = first.getsockname()[1]
+            port = int(first.getsockname()[1])
             try:
                 for host in hosts[1:]:
                     socket.create_server((host, port)).close()
             except OSError:
                 continue
-            return int(port)
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def wait_for(url: str) -> None:

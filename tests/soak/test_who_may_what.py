@@ -175,7 +175,7 @@ def wait_for(port: int) -> None:
 def ask(port: int, user: str, password: str, method: str, target: str) -> int:
     login = base64.b64encode(f"{user}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {login}"} if user else {}
-    body = b"{}" if method in {"PUT", "PATCH"} else None
+    body = b'{"schemaVersion": 2}' if method in {"PUT", "PATCH"} else None
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, target, body, headers)
