@@ -43,7 +43,8 @@ RELEASE = (
 
 def restarts(sandbox: Sandbox) -> int:
     """Return how often k3s was restarted on the node."""
-    return systemctl.log(sandbox.layout, sandbox.layout.node).read_text().count("restart k3s\n")
+    log = systemctl.log(sandbox.layout, sandbox.layout.node)
+    return log.read_text().count("restart k3s\n") if log.exists() else 0
 
 
 def roll_out(sandbox: Sandbox) -> None:
