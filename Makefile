@@ -16,7 +16,7 @@ up: venv ## bring up everything in the sandbox, ending with a smoke test and the
 
 test: check ## test everything but what takes long: lint, types, unit tests, a short soak, and two sandboxes
 	@$(VENV)/python -m tests.sandbox.tools
-	$(VENV)/pytest tests/soak
+	$(VENV)/pytest --numprocesses=2 --dist=loadfile tests/soak
 	$(SANDBOX_TESTS) -m 'not long and not chaos'
 
 test-long: venv ## test what takes long, in the same two sandboxes

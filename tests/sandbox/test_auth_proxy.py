@@ -264,6 +264,7 @@ def hanging(sandbox: Sandbox) -> Iterator[tuple[int, threading.Event]]:
         listener.shutdown()
 
 
+@pytest.mark.long
 def test_a_pod_whose_signed_requests_hang_is_taken_out_of_service(
     sandbox: Sandbox, hanging: tuple[int, threading.Event]
 ) -> None:

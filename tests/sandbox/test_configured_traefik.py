@@ -187,6 +187,7 @@ def certificate_of(sandbox: Sandbox) -> Iterator[Callable[[str], str]]:
     sandbox.kubectl("delete", *which, "--ignore-not-found")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("issuers")
 def test_of_cert_manager_behind_a_redirect_it_is_told_and_the_proposed_setting_helps(
     sandbox: Sandbox, traefik: Callable[..., None], certificate_of: Callable[[str], str]
@@ -201,6 +202,7 @@ def test_of_cert_manager_behind_a_redirect_it_is_told_and_the_proposed_setting_h
     sandbox.kubectl(*wait, "--for=condition=Ready", "--timeout=180s")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("issuers")
 def test_what_cert_manager_waits_for_is_in_the_warning(
     certificate_of: Callable[[str], str],
@@ -218,6 +220,7 @@ def missing_certificate(sandbox: Sandbox) -> str:
     return line
 
 
+@pytest.mark.long
 def test_a_redirect_that_no_argument_tells_is_the_reason_in_the_warning_and_the_doctor(
     sandbox: Sandbox, lets_encrypt: Callable[..., str]
 ) -> None:
@@ -244,6 +247,7 @@ def test_a_redirect_that_no_argument_tells_is_the_reason_in_the_warning_and_the_
         sandbox.kubectl("delete", "ingressroute/redirect", "middleware/redirect")
 
 
+@pytest.mark.long
 def test_what_the_acme_server_says_is_in_the_warning_and_the_doctor(
     sandbox: Sandbox, lets_encrypt: Callable[..., str]
 ) -> None:

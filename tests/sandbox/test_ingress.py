@@ -119,7 +119,7 @@ def issued(sandbox: Sandbox) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cert_manager_runs", "issued")
-@pytest.mark.parametrize("issuer", [CA_ISSUER, ACME_ISSUER])
+@pytest.mark.parametrize("issuer", [CA_ISSUER, pytest.param(ACME_ISSUER, marks=pytest.mark.long)])
 def test_cert_manager_gets_the_certificate(
     sandbox: Sandbox, configure: Callable[..., None], issuer: str
 ) -> None:

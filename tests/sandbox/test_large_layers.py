@@ -44,6 +44,7 @@ def test_a_layer_of_a_gibibyte_goes_in_and_comes_back(sandbox: Sandbox, tmp_path
         assert hashlib.file_digest(pulled, "sha256").hexdigest() == sent
 
 
+@pytest.mark.long
 def test_a_layer_that_takes_75_s_arrives(sandbox: Sandbox) -> None:
     with slow_upload(sandbox) as upload:
         try:

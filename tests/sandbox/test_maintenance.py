@@ -67,6 +67,7 @@ def test_a_tag_that_was_seen_comes_back_whole(
     assert (tmp_path / "manifest.json").read_text() == manifest
 
 
+@pytest.mark.long
 def test_an_image_that_lost_a_layer_fails_the_run(
     sandbox: Sandbox, manifest: str, job: str
 ) -> None:

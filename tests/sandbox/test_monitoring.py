@@ -95,6 +95,7 @@ def test_many_wrong_logins_are_an_alert(sandbox: Sandbox, ssl_context: ssl.SSLCo
     fires(sandbox, "RegistryWrongLogins")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("up")
 def test_an_image_that_lost_a_layer_is_an_alert_until_it_has_it_again(
     sandbox: Sandbox, crane: Crane

@@ -143,6 +143,7 @@ def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
         pull(stack, namespace, tmp_path / "again")
 
 
+@pytest.mark.long
 def test_a_namespace_is_renamed_and_an_interruption_is_no_obstacle(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def repair(sandbox: Sandbox) -> Iterator[Callable[[], object]]:
         sandbox.kubectl("delete", f"--namespace={LEASE_NAMESPACE}", "lease", LEASE, *options)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("configured")
 def test_a_server_and_an_agent_are_restarted_once_each_and_pull(sandbox: Sandbox) -> None:
     first, second = nodes(sandbox)
@@ -110,6 +111,7 @@ def test_a_server_and_an_agent_are_restarted_once_each_and_pull(sandbox: Sandbox
         sandbox.kubectl("delete", "pods", *(f"on-{x.name}" for x in (first, second)))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("configured")
 def test_while_a_node_does_not_come_back_the_other_one_is_not_touched(
     sandbox: Sandbox, repair: Callable[[], object]

@@ -76,6 +76,7 @@ def both_are_on(sandbox: Sandbox, node: str) -> bool:
     return ready_places(sandbox) == [node, node]
 
 
+@pytest.mark.long
 def test_no_push_fails_while_one_node_after_the_other_is_drained(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_pods_on_both_nodes_forget_what_the_maintenance_deletes(
     assert blobs(sandbox, digests) == digests
 
 
+@pytest.mark.long
 def test_no_push_fails_when_a_node_dies(sandbox: Sandbox, tmp_path: Path) -> None:
     """Its interface is gone, too, so that Traefik is refused at once; see test_lost_nodes.py."""
     assert places(sandbox) == [FIRST, SECOND]

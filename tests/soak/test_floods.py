@@ -20,7 +20,7 @@ from tests.soak.servers import HOSTS, Servers, most_memory
 
 CONNECTIONS = {"wrong logins": 200, "scrapes": 100}
 
-LOGINS, PUSHES = 50, 10
+LOGINS, PUSHES = 50, 4
 
 
 def seconds_of(work: Callable[[], None], times: int) -> list[float]:
