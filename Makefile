@@ -27,7 +27,7 @@ check: venv ## the fast part of it: lint, types, unit tests
 	$(VENV)/ruff format --check --quiet .
 	$(VENV)/ruff check --quiet .
 	$(VENV)/mypy .
-	$(VENV)/pytest tests/unit
+	$(VENV)/pytest --numprocesses=2 --dist=loadfile tests/unit
 
 reference: venv ## write README's settings, Pulumi.yaml, the JSON schema and the package's inputs from settings/
 	@$(VENV)/python -m reference

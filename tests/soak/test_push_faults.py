@@ -20,7 +20,7 @@ WRITES = {"PUT", "POST", "DELETE"}
 REQUESTS = 75
 """More than a push of two blobs and a manifest sends to the storage."""
 
-SAMPLE = 15
+SAMPLE = 25
 """In a short history, every so many of them are tried."""
 
 PATIENCE_SECONDS = 2
