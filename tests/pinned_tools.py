@@ -110,5 +110,6 @@ CLIENTS = (
         cpu_seconds=60,
     ),
     Tool("oras", "oras.land/oras/cmd/oras", module="oras.land/oras", cpu_seconds=60),
+    Tool("helm", "helm.sh/helm/v4/cmd/helm", module="helm.sh/helm/v4", cpu_seconds=150),
 )
 """Clients that are compared in ``make clients`` alone."""

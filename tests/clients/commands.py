@@ -196,6 +196,27 @@ ORAS = (
     Command("pull", f"{_ATTACH} --annotation=a=b {A}:1", refused=True),
 )
 
+_CHART = "--plain-http {shared}/app-1.0.0.tgz oci://{host}"
+_APP = "--plain-http oci://{host}/team-a/app"
+
+HELM = (
+    Command("new", "helm registry login --plain-http -u ci -p ci {host}"),
+    Command("new", "helm registry login --plain-http -u ci -p wrong {host}", fails=True),
+    *(Command("admin", f"helm push {_CHART}/{x}") for x in ("team-a", "shared", "hidden")),
+    Command("ci", f"helm push {_CHART}/team-a"),
+    Command("pull", f"helm pull {_APP} --version=1.0.0 --destination={{folder}}"),
+    # Without a version it lists the tags.
+    Command("pull", f"helm pull {_APP} --destination={{folder}}"),
+    *(Command("pull", f"helm show {x} {_APP} --version=1.0.0") for x in ("chart", "all")),
+    Command("pull", f"helm template {_APP} --version=1.0.0"),
+    Command("pull", f"helm pull {_APP} --version=2.0.0", fails=True),
+    *(Command(x, f"helm pull {_APP} --version=1.0.0", fails=True) for x in ("nobody", "")),
+    Command("new", "helm registry logout {host}"),
+    Command("ci", f"helm push {_CHART}/hidden", refused=True),
+    Command("ci", "helm pull --plain-http oci://{host}/hidden/app --version=1.0.0", refused=True),
+    Command("pull", f"helm push {_CHART}/team-a", refused=True),
+)
+
 CLIENTS: Mapping[str, Sequence[Command]] = {
     "skopeo": SKOPEO,
     "podman": PODMAN,
@@ -203,4 +224,5 @@ CLIENTS: Mapping[str, Sequence[Command]] = {
     "docker": DOCKER,
     "regctl": REGCTL,
     "oras": ORAS,
+    "helm": HELM,
 }

@@ -103,6 +103,11 @@ def test_a_client_does_the_same_with_both(both: Both, clients: Clients, client: 
 def fill(shared: Path) -> None:
     """Write what the clients push."""
     (shared / "file").write_bytes(random.Random(1).randbytes(100_000))
+    chart = b"apiVersion: v2\nname: app\nversion: 1.0.0\n"
+    with tarfile.open(shared / "app-1.0.0.tgz", "w:gz") as archive:
+        member = tarfile.TarInfo("app/Chart.yaml")
+        member.size = len(chart)
+        archive.addfile(member, io.BytesIO(chart))
     (shared / "build").mkdir()
     (shared / "build" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\nLABEL a=b\n")
     one, other = (runnable(architecture) for architecture in ("amd64", "arm64"))
