@@ -110,6 +110,12 @@ CLIENTS = (
         cpu_seconds=60,
     ),
     Tool("oras", "oras.land/oras/cmd/oras", module="oras.land/oras", cpu_seconds=60),
+    Tool(
+        "cosign",
+        "github.com/sigstore/cosign/v3/cmd/cosign",
+        module="github.com/sigstore/cosign/v3",
+        cpu_seconds=180,
+    ),
     Tool("helm", "helm.sh/helm/v4/cmd/helm", module="helm.sh/helm/v4", cpu_seconds=150),
 )
 """Clients that are compared in ``make clients`` alone."""

@@ -217,6 +217,38 @@ HELM = (
     Command("pull", f"helm push {_CHART}/team-a", refused=True),
 )
 
+# Keys of its own, and no server of Sigstore: nothing here reaches one.
+_KEY = "--allow-insecure-registry --key={{shared}}/cosign"
+_SIGN = f"cosign {{}} {_KEY}.key --tlog-upload=false --use-signing-config=false --yes"
+_VERIFY = f"cosign {{}} {_KEY}.pub --insecure-ignore-tlog"
+
+COSIGN = (
+    Command(
+        "ci",
+        "sh -c 'cd {shared}; test -e cosign.key || cosign generate-key-pair'",
+    ),
+    *(
+        Command("admin", f"crane --insecure push {{shared}}/image.tar {x}:1")
+        for x in (A, BASE, OTHER)
+    ),
+    Command("pull", f"{_VERIFY.format('verify')} {A}:1", fails=True),
+    Command("ci", f"{_SIGN.format('sign')} {A}:1", timed=True),
+    Command("ci", f"{_SIGN.format('sign')} --new-bundle-format=false {A}:1", timed=True),
+    Command(
+        "ci", f"{_SIGN.format('attest')} --predicate={{shared}}/predicate.json {A}:1", timed=True
+    ),
+    *(
+        Command("pull", f"{_VERIFY.format(x)} {A}:1", timed=True)
+        for x in ("verify", "verify-attestation")
+    ),
+    Command("pull", f"cosign tree --allow-insecure-registry {A}:1", timed=True),
+    Command("ci", f"cosign copy --allow-insecure-registry {A}:1 {B}:1", timed=True),
+    Command("ci", f"cosign clean --allow-insecure-registry --force {B}:1", timed=True),
+    Command("nobody", f"{_VERIFY.format('verify')} {A}:1", fails=True),
+    Command("pull", f"{_SIGN.format('sign')} {A}:1", refused=True),
+    Command("ci", f"{_SIGN.format('sign')} {OTHER}:1", refused=True),
+)
+
 CLIENTS: Mapping[str, Sequence[Command]] = {
     "skopeo": SKOPEO,
     "podman": PODMAN,
@@ -225,4 +257,5 @@ CLIENTS: Mapping[str, Sequence[Command]] = {
     "regctl": REGCTL,
     "oras": ORAS,
     "helm": HELM,
+    "cosign": COSIGN,
 }

@@ -59,6 +59,7 @@ def clients(both: Both, tools: Path, folder: Path) -> Clients:
     environment = {
         "DOCKER_HOST": "unix://{folder}/docker.sock",
         "CONTAINERS_REGISTRIES_CONF": "{folder}/registries.conf",
+        "COSIGN_PASSWORD": "of the key",
     }
     made = Clients(both, tools, folder, environment)
     fill(made.shared)
@@ -108,6 +109,7 @@ def fill(shared: Path) -> None:
         member = tarfile.TarInfo("app/Chart.yaml")
         member.size = len(chart)
         archive.addfile(member, io.BytesIO(chart))
+    (shared / "predicate.json").write_text("{}")
     (shared / "build").mkdir()
     (shared / "build" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\nLABEL a=b\n")
     one, other = (runnable(architecture) for architecture in ("amd64", "arm64"))
