@@ -67,12 +67,17 @@ def rolled_out(sandbox: Sandbox) -> None:
     sandbox.kubectl("rollout", "status", DEPLOYMENT, NAMESPACE, "--timeout=180s")
 
 
+AGAIN = 'timeout 60 "$@"; status=$?; [ $status = 124 ] || exit $status; exec timeout 60 "$@"'
+"""A shell's command that does another one again, if that takes longer than a minute."""
+
+
 @contextmanager
 def pushing(sandbox: Sandbox, folder: Path, clients: int = 2) -> Iterator[list[float]]:
     """Push all the while; yield the seconds that each push has taken. The first failure is raised.
 
     Each push is a crane's, which tries a request again that got no response. It verifies
-    certificates: with --insecure it would try HTTP where a TLS handshake fails.
+    certificates: with --insecure it would try HTTP where a TLS handshake fails. A push that is
+    under way on a node that dies may hang, so each has a time limit: docs/operations.md.
     """
     stopping, seconds = threading.Event(), list[float]()
     crane = ("env", f"DOCKER_CONFIG={folder}", "crane")
@@ -85,7 +90,8 @@ def pushing(sandbox: Sandbox, folder: Path, clients: int = 2) -> Iterator[list[f
             new_layer(layer, 10_000)
             start = time.monotonic()
             tag = f"--new_tag={sandbox.registry}/nodes/{client}:{number}"
-            sandbox.run(*crane, "append", f"--new_layer={layer}", tag)
+            push = (*crane, "append", f"--new_layer={layer}", tag)
+            sandbox.run("sh", "-c", AGAIN, "sh", *push)
             seconds.append(time.monotonic() - start)
             number += 1
 
