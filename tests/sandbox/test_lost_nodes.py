@@ -66,6 +66,8 @@ def test_a_silent_node_is_felt_until_it_is_noticed_and_then_no_more(
     assert places(sandbox) == [FIRST, SECOND]
     with silent(sandbox):
         eventually("the loss is noticed", lambda: ready_places(sandbox) == [FIRST], NOTICED_WITHIN)
+        # Traefik collects changes for 2 s.
+        time.sleep(5)
         with pushing(sandbox, tmp_path) as seconds:
             time.sleep(20)
         assert max(seconds) < 10, seconds
