@@ -130,10 +130,8 @@ class Finder:
             raise RestoreError(self._doubt(layer))
 
     def _was_layer(self, digest: str) -> bool:
-        unlinked = self._state.unlinked.get(digest)
-        return bool(unlinked and self._repository in unlinked.repositories) or self._has_link(
-            LAYERS, digest
-        )
+        unlinked = self._state.has_unlinked(self._repository, digest)
+        return unlinked or self._has_link(LAYERS, digest)
 
     def _was_manifest(self, digest: str, manifest: Manifest) -> bool:
         """Return whether a manifest was in the repository, or says nothing that was not."""
@@ -144,8 +142,8 @@ class Finder:
         )
 
     def _was_linked(self, digest: str) -> bool:
-        dropped = self._state.dropped.get(self._repository, {})
-        return digest in dropped or self._has_link(REVISIONS, digest)
+        dropped = self._state.has_dropped(self._repository, digest)
+        return dropped or self._has_link(REVISIONS, digest)
 
     def _has_link(self, kind: str, digest: str) -> bool:
         return self._objects.head(link_key(self._repository, kind, digest)) is not None

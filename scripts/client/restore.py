@@ -149,7 +149,7 @@ class Restore:
         """Return whether a manifest was in a repository, and is not whole there."""
         link = self._objects.head(link_key(repository, REVISIONS, digest))
         if not link:
-            return digest in self._state.dropped.get(repository, {})
+            return self._state.has_dropped(repository, digest)
         return not self._objects.head(blob_key(digest))
 
     def _attached(self, known: Iterable[Gone]) -> dict[tuple[str, str], list[Gone]]:

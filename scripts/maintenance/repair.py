@@ -179,10 +179,10 @@ def _was_there(walk: Walk, state: State, link: Link) -> bool:
     """
     name, kind, digest = link
     if kind == LAYERS:
-        return digest in state.unlinked and name in state.unlinked[digest].repositories
+        return state.has_unlinked(name, digest)
     repository = walk.repositories[name]
     return (
-        digest in state.dropped.get(name, {})
+        state.has_dropped(name, digest)
         or any(tag.digest == digest for tag in repository.tags.values())
         or _is_whole(walk, repository, digest)
     )

@@ -110,6 +110,14 @@ class State:
     damaged: list[str] = field(default_factory=list)
     etag: str = ""
 
+    def has_unlinked(self, repository: str, layer: str) -> bool:
+        """Return whether the collection has deleted a repository's link of a layer."""
+        return layer in self.unlinked and repository in self.unlinked[layer].repositories
+
+    def has_dropped(self, repository: str, manifest: str) -> bool:
+        """Return whether the collection has deleted a repository's link of a manifest."""
+        return manifest in self.dropped.get(repository, {})
+
     def others(self, stack: str, keep: float) -> list[str]:
         """Note that a stack looks after the bucket, and return which others did lately.
 
