@@ -54,7 +54,7 @@ def main() -> None:
         stack = Sandbox(layout, "")
         stack.config(monitoring__enabled=True)
         stack.pulumi("up", "--yes", "--skip-preview")
-        prometheus.start(stack, alert_groups("registry"))
+        prometheus.start(stack, alert_groups("registry", {}))
         start = time.time()
         with tempfile.TemporaryDirectory() as folder:
             use(stack, Path(folder))

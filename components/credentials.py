@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_random as random
@@ -52,6 +52,7 @@ class RegistryUser:
         push: The repositories that the user may push to and delete from; ``*`` at the end of one
             stands for anything.
         pull: The repositories that the user may pull from; those of `push` are among them.
+        ends: When the login ends, in seconds since 1970; None for never.
     """
 
     username: str
@@ -60,6 +61,7 @@ class RegistryUser:
     previous_hash: pulumi.Input[str]
     push: Sequence[str]
     pull: Sequence[str]
+    ends: int | None = None
 
 
 class Credentials(pulumi.ComponentResource):
@@ -81,8 +83,11 @@ class Credentials(pulumi.ComponentResource):
         self.admin = self._user(f"{name}-admin", args.admin_user, push=["*"], pull=["*"])
         self.pull = self._user(f"{name}-pull", args.pull_user, push=[], pull=["*"])
         self.named = [
-            self._user(f"{name}-user-{username}", username, push=rights.push, pull=rights.pull)
-            for username, rights in args.users.items()
+            replace(
+                self._user(f"{name}-user-{username}", username, push=user.push, pull=user.pull),
+                ends=user.ends,
+            )
+            for username, user in args.users.items()
         ]
         generation = {"generation": str(args.rotation)}
         self.maintenance = self._user(
@@ -164,8 +169,8 @@ def _generation(name: str, number: int) -> str:
 
 
 def users_checksum(users: Sequence[RegistryUser], read_only: bool) -> pulumi.Output[str]:
-    """Return a checksum of all users' names, rights and password hashes."""
-    rights = [(user.username, user.push, user.pull) for user in users]
+    """Return a checksum of all users' names, rights, ends and password hashes."""
+    rights = [(user.username, user.push, user.pull, user.ends) for user in users]
     hashes = [part for user in users for part in (user.password_hash, user.previous_hash)]
     return pulumi.Output.all(*hashes).apply(
         lambda known: hashlib.sha256(json.dumps([rights, known, read_only]).encode()).hexdigest()

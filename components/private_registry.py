@@ -141,6 +141,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                     settings=settings.monitoring,
                     namespace=registry.namespace,
                     operator=args.prometheus_operator,
+                    ends={user.username: user.ends for user in users.named if user.ends},
                 ),
                 opts=pulumi.ResourceOptions(parent=self),
             )

@@ -13,6 +13,8 @@ class UserArgs(TypedDict):
     pull: NotRequired[list[str]]
     """The repositories that the user may pull from, written likewise. Each user needs one in push
     or pull."""
+    until: NotRequired[str]
+    """The last day, in UTC, on which the user may log in, such as 2027-03-31."""
 
 
 class RetentionRuleArgs(TypedDict):

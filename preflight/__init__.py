@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -15,6 +16,7 @@ from preflight.cloud import check_token, check_zone
 from preflight.cluster import INGRESSES, KUBE_SYSTEM, Cluster
 from preflight.errors import NotReadyError
 from preflight.identity import cluster_identifier
+from preflight.logins import ending
 from preflight.ownership import refuse_existing
 from preflight.port_80 import by_http_01, redirected, traefik_pods
 from preflight.record import record
@@ -62,6 +64,8 @@ def run(
     Raises:
         SettingsError: With everything that is in the way.
     """
+    for warning in ending(settings.users, time.time()):
+        pulumi.log.warn(warning)
     uid, own = check(settings, access, cluster, stack)
     outputs = pulumi.Output.all(cluster_identifier(uid), record(settings, access, cluster, own))
     identifier = outputs.apply(lambda known: str(known[0]))

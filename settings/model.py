@@ -108,7 +108,7 @@ class Settings(Section):
                 "pull": _without_hostname([x for x in user.pull if x not in user.push], info),
             }
             if {*right["push"], *right["pull"]} != set(user.pull):
-                raise FixableError(_NO_HOSTNAME, right, key=("users", name))
+                raise FixableError(_NO_HOSTNAME, {**right, **user.end}, key=("users", name))
         return users
 
     @field_validator("registry")

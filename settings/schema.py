@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -12,6 +13,7 @@ from settings.section import FixableError, Flag, ListOf, Number, Section
 from settings.servers import HeaderName, HeaderValue, Hostname, IpAddress, WebhookUrl
 from settings.types import (
     Cpu,
+    Day,
     Label,
     Memory,
     NodePath,
@@ -90,6 +92,10 @@ def _memory_limit_mib(parallel_uploads: int) -> int:
     return _BASE_MEMORY_MIB + parallel_uploads * 2 * CHUNK_BYTES * 5 // 4 // 2**20
 
 
+ENDS_SOON_SECONDS = 14 * 24 * 60 * 60
+"""How long before its end a login is told of: time to tell whoever uses it, holidays included."""
+
+
 class UserSettings(Section):
     """What one more user may do."""
 
@@ -99,6 +105,22 @@ class UserSettings(Section):
     pull: ListOf[RepositoryPattern] = []  # noqa: RUF012
     """The repositories that the user may pull from, written likewise. Each user needs one in `push`
     or `pull`."""
+    until: Day | None = None
+    """The last day, in UTC, on which the user [may log in](docs/ingress.md#a-login-that-ends), such
+    as `2027-03-31`."""
+
+    @property
+    def end(self) -> dict[str, str]:
+        """The key :attr:`until`, for a command that writes the user anew."""
+        return {"until": self.until} if self.until else {}
+
+    @property
+    def ends(self) -> int | None:
+        """When the user may no longer log in, in seconds since 1970; None for never."""
+        if self.until is None:
+            return None
+        last = datetime.fromisoformat(self.until).replace(tzinfo=UTC)
+        return int((last + timedelta(days=1)).timestamp())
 
     @field_validator("pull")
     @classmethod
@@ -109,7 +131,8 @@ class UserSettings(Section):
     def _require_a_right(self) -> Self:
         if not self.pull:
             raise FixableError(
-                "expected at least one repository in push or pull", {"pull": [Ask.VALUE]}
+                "expected at least one repository in push or pull",
+                {"pull": [Ask.VALUE], **self.end},
             )
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -99,6 +100,19 @@ def _repositories(text: str) -> str:
     return re.sub(r"(?<=[^/])/\**$", "/*", path).removeprefix("/")
 
 
+def _yaml_date(value: object) -> object:
+    """Return a date as it was written: without quotes, Pulumi takes YAML's for a time."""
+    return value.removesuffix(" 00:00:00 +0000 UTC") if isinstance(value, str) else value
+
+
+def _existing_day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError as error:
+        raise FixableError(f"expected a day that exists: {error}") from None
+    return text
+
+
 def _certificates(text: str) -> str:
     """Refuse what is not certificates in PEM, and nothing but certificates."""
     expected = "expected one or more certificates in PEM"
@@ -165,6 +179,12 @@ NamedUser = Annotated[
         "a user name of at most 32 lowercase letters, digits and hyphens, such as ci",
         lambda name: re.sub("^(?![a-z])", "u", hyphenate(name))[:32].rstrip("-"),
     ),
+]
+Day = Annotated[
+    Text,
+    matching(r"2\d{3}-\d\d-\d\d", "a day such as 2027-03-31"),
+    AfterValidator(_existing_day),
+    BeforeValidator(_yaml_date),
 ]
 RepositoryPattern = Annotated[
     Text,

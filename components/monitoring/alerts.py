@@ -5,9 +5,11 @@ https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from components.metadata import MAINTENANCE
+from settings.schema import ENDS_SOON_SECONDS
 
 REGISTRY, MANIFESTS, AUTH_PROXY = "registry", "manifests", "auth-proxy"
 """What the label ``component`` of metrics holds."""
@@ -32,11 +34,16 @@ WAITING_EVENTS = "registry_notifications_pending_total{SELECTOR}"
 RUNBOOK = "docs/monitoring.md in the repository of this program"
 
 
-def alert_groups(namespace: str) -> list[dict[str, Any]]:
+def alert_groups(namespace: str, ends: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the groups of alerts.
 
     Those of the maintenance need the metrics of kube-state-metrics.
+
+    Args:
+        namespace: The registry's.
+        ends: When logins end, in seconds since 1970, by user.
     """
+    alerts = [*_ALERTS, *([_login_ends(ends)] if ends else [])]
     return [
         {
             "name": f"registry-{namespace}",
@@ -48,10 +55,24 @@ def alert_groups(namespace: str) -> list[dict[str, Any]]:
                     "labels": {"severity": severity},
                     "annotations": {"summary": summary, "runbook": f"{RUNBOOK}: {name}"},
                 }
-                for name, expression, duration, severity, summary in _ALERTS
+                for name, expression, duration, severity, summary in alerts
             ],
         }
     ]
+
+
+def _login_ends(ends: Mapping[str, int]) -> tuple[str, str, str, str, str]:
+    users = (
+        f'label_replace(vector({end}), "user", "{user}", "", "")' for user, end in ends.items()
+    )
+    return (
+        "RegistryLoginEnds",
+        # The end is no metric: Prometheus knows the time itself.
+        f"0 < ({' or '.join(users)}) - time() < {ENDS_SOON_SECONDS}",
+        "0m",
+        "warning",
+        "The login of this user ends within two weeks.",
+    )
 
 
 _SELECTOR = 'namespace="NAMESPACE"'

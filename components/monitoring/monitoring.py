@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +43,13 @@ class MonitoringArgs:
 
     Attributes:
         operator: Whether the cluster knows the kinds of Prometheus's operator.
+        ends: When logins end, in seconds since 1970, by user.
     """
 
     settings: MonitoringSettings
     namespace: pulumi.Output[str]
     operator: bool
+    ends: Mapping[str, int]
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -86,7 +89,9 @@ class Monitoring(pulumi.ComponentResource):
         )
         if args.operator:
             self._custom_resource("PodMonitor", pod_monitor())
-            groups = args.namespace.apply(lambda namespace: {"groups": alert_groups(namespace)})
+            groups = args.namespace.apply(
+                lambda namespace: {"groups": alert_groups(namespace, args.ends)}
+            )
             self._custom_resource("PrometheusRule", groups)
         self.register_outputs({})
 

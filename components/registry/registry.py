@@ -161,6 +161,7 @@ class Registry(pulumi.ComponentResource):
                     previous_hash=previous,
                     push=user.push,
                     pull=user.pull,
+                    ends=user.ends,
                 )
                 for user, (current, previous) in zip(users, hashes, strict=True)
             )

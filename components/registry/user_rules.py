@@ -44,6 +44,7 @@ class ProxyUser:
         previous_hash: That of the password of the generation before; empty for none.
         push: The repositories that the user may push to, delete from and pull from; ``*`` at the
             end of one stands for anything.
+        ends: When the login ends, in seconds since 1970; None for never.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ProxyUser:
     previous_hash: str
     push: Sequence[str]
     pull: Sequence[str]
+    ends: int | None = None
 
 
 def authenticate(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
@@ -79,6 +81,7 @@ def authenticate(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
             ],
         },
         _compare(users),
+        *(_end(user.name, user.ends) for user in users if user.ends is not None),
     ]
 
 
@@ -101,6 +104,22 @@ def _compare(users: Sequence[ProxyUser]) -> dict[str, Any]:
     }
     subroute = {"handler": "subroute", "routes": [current], "errors": {"routes": [refused, other]}}
     return {"handle": [subroute]}
+
+
+def _end(name: str, ends: int) -> dict[str, Any]:
+    """Return the step that refuses a correct login which has ended, by this machine's clock."""
+    return {
+        "match": [
+            {
+                "vars": {"{http.auth.user.id}": [name]},
+                "expression": f"int({{time.now.unix}}) >= {ends}",
+            }
+        ],
+        "handle": [
+            {"handler": "log_append", "key": "reason", "value": "the login has ended"},
+            error(401),
+        ],
+    }
 
 
 def _authentication(accounts: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,16 @@ from components.monitoring.alerts import alert_groups
 from tests.sandbox import prometheus
 from tests.sandbox.helpers import Sandbox
 
-GROUPS = alert_groups("registry")
+AT = 40 * 60
+"""Prometheus's test tool begins in 1970, and looks at alerts after so many seconds."""
+
+ENDS = {
+    "ended": AT,
+    "ends-soon": AT + 60,
+    "ends-in-two-weeks": AT + 14 * 86400 - 60,
+    "ends-later": AT + 14 * 86400,
+}
+GROUPS = alert_groups("registry", ENDS)
 
 SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "RegistryDown": (
@@ -136,18 +145,32 @@ def alert_test(name: str, series: dict[str, str], *, fires: bool) -> dict[str, A
     }
 
 
+def login_test() -> dict[str, Any]:
+    """Return the test of logins that end: Prometheus's own clock tells, so it has no series."""
+    (rule,) = [
+        rule for group in GROUPS for rule in group["rules"] if rule["alert"] == "RegistryLoginEnds"
+    ]
+    expected = [
+        {"exp_labels": {**rule["labels"], "user": user}, "exp_annotations": rule["annotations"]}
+        for user in ("ends-soon", "ends-in-two-weeks")
+    ]
+    at = {"eval_time": "40m", "alertname": rule["alert"], "exp_alerts": expected}
+    return {"interval": "1m", "alert_rule_test": [at]}
+
+
 def test_promtool_accepts_the_alerts_and_each_fires_when_it_is_to_and_else_does_not(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     promtool = prometheus.built(sandbox) / "promtool"
     (tmp_path / "alerts.yml").write_text(yaml.safe_dump({"groups": GROUPS}))
     checked = sandbox.run(promtool, "check", "rules", tmp_path / "alerts.yml").stdout
-    assert f"{len(SERIES)} rules found" in checked
+    assert f"{len(SERIES) + 1} rules found" in checked
     tests = [
         alert_test(name, series, fires=fires)
         for name, both in SERIES.items()
         for series, fires in zip(both, (True, False), strict=True)
     ]
+    tests.append(login_test())
     file = {"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": tests}
     (tmp_path / "test.yml").write_text(yaml.safe_dump(file))
     assert "SUCCESS" in sandbox.run(promtool, "test", "rules", tmp_path / "test.yml").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from sandbox import pki
 from sandbox.build import images
+from tests.sandbox.clients import send
 from tests.sandbox.helpers import Sandbox, eventually
 
 KUBECTL = ("kubectl", "--namespace=registry")
@@ -117,3 +119,43 @@ def test_an_image_that_lost_a_layer(sandbox: Sandbox) -> None:
     fix(sandbox, line.partition(", and push")[0])
     eventually("the registry is back", lambda: sandbox.http("GET", "/v2/", login=True)[0] == 200)
     sandbox.run("skopeo", "copy", *login, source, image)
+
+
+def test_a_login_that_has_ended(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> None:
+    """The same for podman as a wrong password; a later day lets the same password in."""
+    up = ("up", "--yes", "--skip-preview")
+    command = ("podman", "login", sandbox.registry, "--username=ci", "--password-stdin")
+
+    def password() -> str:
+        return str(
+            json.loads(sandbox.pulumi("stack", "output", "users", "--show-secrets").stdout)["ci"]
+        )
+
+    def reasons() -> set[str]:
+        """Return what the audit log says of a login that podman is refused."""
+        refused = sandbox.run(*command, stdin=password(), fails=True)
+        assert "invalid username/password" in refused.stderr
+        log = sandbox.kubectl(
+            *("logs", "--namespace=registry", "--container=auth-proxy", "--tail=-1"),
+            "--selector=app.kubernetes.io/component=registry",
+        ).stdout
+        lines = [json.loads(x) for x in log.splitlines() if x.startswith("{")]
+        return {x["reason"] for x in lines if x.get("user_id") == "ci" and "reason" in x}
+
+    sandbox.config(**{"users__ci__push[0]": "team-a/*", "users__ci__until": "2026-01-01"})
+    try:
+        assert "users.ci.until = 2026-01-01: this login has ended" in sandbox.pulumi(*up).stdout
+        (line,) = doctor(sandbox)
+        assert line.startswith("users.ci.until = 2026-01-01: this login has ended; fix: pulumi ")
+        eventually("it is refused with a reason", lambda: reasons() == {"the login has ended"})
+        sandbox.config(users__ci__until="2099-12-31")
+        assert "this login" not in sandbox.pulumi(*up).stdout
+        url, login = f"https://{sandbox.registry}/v2/", f"ci:{password()}"
+        eventually(
+            "the same password is taken",
+            lambda: send(url, login=login, ssl_context=ssl_context)[0] == 200,
+        )
+        sandbox.run(*command, stdin=password())
+    finally:
+        sandbox.pulumi("config", "rm", "users")
+        sandbox.pulumi(*up)

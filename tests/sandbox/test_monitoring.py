@@ -23,7 +23,7 @@ from tests.sandbox.maintenance import NAMESPACE, forget_jobs, maintain
 from tests.sandbox.processes import find, stopped
 from tests.sandbox.test_cluster import client, fetch, grant
 
-GROUPS = alert_groups("registry")
+GROUPS = alert_groups("registry", {})
 
 
 @pytest.fixture(scope="module")

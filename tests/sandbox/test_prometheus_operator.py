@@ -100,7 +100,7 @@ def test_the_operators_prometheus_scrapes_the_pods_and_has_the_alerts(sandbox: S
             eventually("all are scraped", lambda: scraped(sandbox) == set(METRICS_PATHS))
             loaded = prometheus.api(sandbox, "rules", POD)["groups"]
             assert [names(group) for group in loaded] == [
-                names(x) for x in alert_groups("registry")
+                names(x) for x in alert_groups("registry", {})
             ]
             assert all(rule["health"] == "ok" for group in loaded for rule in group["rules"])
         finally:

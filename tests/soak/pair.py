@@ -119,19 +119,24 @@ class AuthProxy:
         self._registry, self._manifests = registry, manifests or registry
         self._config = folder / "caddy.json"
 
-    def configure(self, rights: Rights) -> None:
+    def configure(
+        self, rights: Rights, ends: Mapping[str, int] | None = None, before: str = ""
+    ) -> None:
         """Write the configuration, which a running Caddy notices.
 
         Args:
             rights: What users may push and pull, by name, which is the password, too.
+            ends: When logins end, in seconds since 1970, by name.
+            before: What the passwords of the generation before end with; empty for none.
         """
         users = [
             ProxyUser(
                 name=name,
                 password_hash=hash_password(name, SALT),
-                previous_hash="",
+                previous_hash=hash_password(name + before, SALT) if before else "",
                 push=push,
                 pull=pull,
+                ends=(ends or {}).get(name),
             )
             for name, (push, pull) in rights.items()
         ]

@@ -71,7 +71,10 @@ MODES: dict[str, dict[str, Any]] = {
     "tls-none": {"tls": {"mode": "none"}},
     "tls-none-without-tcp-route": {"tls": {"mode": "none"}, "ingress": {"tcpRoute": False}},
     "users": {
-        "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},
+        "users": {
+            "ci": {"push": ["team-a/*"], "pull": ["base"]},
+            "audit": {"pull": ["*"], "until": "2099-12-31"},
+        },
     },
     "redirect": {"registry": {"redirect": True}},
     "read-only": {"registry": {"readOnly": True}},

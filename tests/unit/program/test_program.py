@@ -202,6 +202,7 @@ def test_the_smoke_tests_password_changes_with_any_password_and_right(run: Run) 
         {"users": {"bob": {"push": ["a"]}}},
         {"users": {"ann": {"push": ["b"]}}},
         {"users": {"ann": {"pull": ["a"]}}},
+        {"users": {"ann": {"pull": ["a"], "until": "2099-12-31"}}},
         {"adminUser": "ann"},
         {"rotation": 2},
         {"registry": {"readOnly": True}},

@@ -50,7 +50,7 @@ from tests.unit.settings.helpers import GOOD, S3, problems
         (
             {"users": {"ci": {"admin": True, "pull": ["*"]}}},
             "users.ci.admin",
-            "unknown key; known are push, pull",
+            "unknown key; known are push, pull, until",
         ),
         (
             {"storage": "mars"},
@@ -104,7 +104,7 @@ def test_an_ambiguous_name_without_its_section_is_not_guessed() -> None:
 
 def test_a_user_who_is_no_object_has_no_rights_either() -> None:
     word, rights = problems({**GOOD, "users": {"ci": "*"}})
-    assert (word.key, word.expected) == ("users.ci", "expected an object of push, pull")
+    assert (word.key, word.expected) == ("users.ci", "expected an object of push, pull, until")
     assert rights.key == "users.ci"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,6 +26,56 @@ def test_the_right_to_push_includes_the_right_to_pull_the_same_repositories() ->
     assert user.pull == ["a/*", "b", "*"]
     assert users({"ci": {"push": ["a/*"]}})["ci"].pull == ["a/*"]
     assert users({"ci": {"pull": ["a/*"]}})["ci"].push == []
+
+
+def test_a_fix_that_writes_a_user_anew_keeps_the_end_of_the_login() -> None:
+    """Without it, whoever runs the command gives a login back for good."""
+    until = "2027-03-31"
+    (problem,) = problems({**GOOD, "users": {"ci": {"until": until}}})
+    assert f"pulumi config set --path users.ci.until {until}" in problem.fix
+    pushes = {"push": [f"{GOOD['hostname']}/a"], "until": until}
+    (problem,) = problems({**GOOD, "users": {"ci": pushes}})
+    assert f"pulumi config set --path users.ci.until {until}" in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("until", "last_second"),
+    [
+        ("2027-03-31", "2027-03-31T23:59:59+00:00"),
+        ("2026-12-31", "2026-12-31T23:59:59+00:00"),
+        ("2028-02-29", "2028-02-29T23:59:59+00:00"),
+        ("2028-02-28", "2028-02-28T23:59:59+00:00"),
+        # As Pulumi reads a day that is written into the file by hand, without quotes.
+        ("2027-03-31 00:00:00 +0000 UTC", "2027-03-31T23:59:59+00:00"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
+def test_a_login_ends_with_its_last_day_in_utc_wherever_pulumi_runs(
+    until: str, last_second: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a zone of the machine's own, two colleagues would give the login two ends."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        ends = users({"ci": {"pull": ["*"], "until": until}})["ci"].ends
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert ends == datetime.fromisoformat(last_second).timestamp() + 1
+
+
+@pytest.mark.parametrize(
+    "until",
+    [
+        *("2027-02-29", "2027-04-31", "2027-13-01", "2027-00-10", "31.03.2027", "03/31/2027"),
+        *("2027-3-31", "20270331", "2027-W13-3", "1999-01-01", "2027-03-31T12:00:00Z", "tomorrow"),
+        *("2027-03-31 12:00:00 +0000 UTC", 1806537600, "2027-03-31\n"),
+    ],
+)
+def test_what_is_no_day_is_refused(until: object) -> None:
+    (problem,) = problems({**GOOD, "users": {"ci": {"pull": ["*"], "until": until}}})
+    assert problem.key == "users.ci.until"
+    assert "expected a day" in problem.expected
 
 
 @pytest.mark.parametrize("rights", [None, {}, {"push": []}, {"push": [], "pull": []}])
