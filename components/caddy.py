@@ -171,3 +171,8 @@ def matches(placeholder: str, pattern: str, name: str = "") -> dict[str, Any]:
     """Return a matcher of a whole value."""
     expression = {"pattern": f"^(?:{pattern})$"} | ({"name": name} if name else {})
     return {"vars_regexp": {placeholder: expression}}
+
+
+def when(match: Mapping[str, Any], *handlers: dict[str, Any]) -> dict[str, Any]:
+    """Return the handler that is some handlers for requests that match, and nothing for others."""
+    return {"handler": "subroute", "routes": [{"match": [match], "handle": [*handlers]}]}

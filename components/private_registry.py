@@ -108,6 +108,8 @@ class PrivateRegistry(pulumi.ComponentResource):
                 check_image=settings.scripts.image,
                 storage=storage,
                 users=users.all,
+                admin_user=settings.admin_user,
+                immutable=settings.immutable,
                 maintenance=users.maintenance,
                 http_secret=users.http_secret,
                 webhooks=settings.webhooks,

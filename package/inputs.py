@@ -17,6 +17,18 @@ class UserArgs(TypedDict):
     """The last day, in UTC, on which the user may log in, such as 2027-03-31."""
 
 
+class ImmutableRuleArgs(TypedDict):
+    """Tags of some repositories that stay what they are."""
+
+    repositories: list[str]
+    """The repositories: team/app, all below team/*, or * for all."""
+    matching: NotRequired[list[str]]
+    """Regular expressions of the tags, such as ^v[0-9], with anything before or after the match;
+    all, if it is not set."""
+    except_admin: NotRequired[bool]
+    """Let the admin change and delete them all the same."""
+
+
 class RetentionRuleArgs(TypedDict):
     """Which tags of some repositories stay: those that any clause keeps."""
 
@@ -135,6 +147,8 @@ class PrivateRegistryArgs(TypedDict):
     """Existing namespaces that get a pull Secret."""
     pull_secrets_default_service_account: NotRequired[bool]
     """Let all pods there use it, by their default service account."""
+    immutable: NotRequired[dict[str, ImmutableRuleArgs]]
+    """Tags that stay what they are, as rules by name."""
     maintenance_enabled: NotRequired[bool]
     """Show the storage's usage, find lost images and remember what tags name."""
     maintenance_schedule: NotRequired[str]

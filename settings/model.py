@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from settings.commands import Ask
-from settings.maintenance import MaintenanceSettings, RetentionSettings
+from settings.commands import Ask, KeyPath
+from settings.immutable import ImmutableRule
+from settings.maintenance import MaintenanceSettings, RetentionRule, RetentionSettings
 from settings.monitoring import MonitoringSettings
 from settings.names import SMOKE_TEST_USER, parent_domain
 from settings.schema import (
@@ -56,6 +57,8 @@ class Settings(Section):
     pull_secrets: PullSecretsSettings = PullSecretsSettings()
     webhooks: Annotated[dict[Label, WebhookSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
     """Who is notified of [changes](docs/operations.md#webhooks), by name."""
+    immutable: Annotated[dict[Label, ImmutableRule], NAMED] = {}  # noqa: RUF012 - pydantic copies it
+    """Tags that [stay what they are](docs/ingress.md#tags-that-stay), as rules by name."""
     maintenance: MaintenanceSettings = MaintenanceSettings()
     retention: RetentionSettings = RetentionSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
@@ -216,16 +219,20 @@ class Settings(Section):
             )
         return pull_secrets
 
-    @field_validator("retention")
+    @field_validator("immutable")
     @classmethod
     def _name_no_hostname(
+        cls, immutable: dict[str, ImmutableRule], info: ValidationInfo
+    ) -> dict[str, ImmutableRule]:
+        _refuse_hostname(immutable, ("immutable",), info)
+        return immutable
+
+    @field_validator("retention")
+    @classmethod
+    def _name_no_hostname_either(
         cls, retention: RetentionSettings, info: ValidationInfo
     ) -> RetentionSettings:
-        for name, rule in retention.rules.items():
-            right = _without_hostname(rule.repositories, info)
-            if right != rule.repositories:
-                key = ("retention", "rules", name, "repositories")
-                raise FixableError(_NO_HOSTNAME, right, key=key)
+        _refuse_hostname(retention.rules, ("retention", "rules"), info)
         return retention
 
     @field_validator("retention")
@@ -254,6 +261,17 @@ _NO_HOSTNAME = "expected repositories without the hostname"
 def _without_hostname(patterns: Sequence[str], info: ValidationInfo) -> list[str]:
     prefix = f"{info.data.get('hostname')}/"
     return list(dict.fromkeys(pattern.removeprefix(prefix) for pattern in patterns))
+
+
+def _refuse_hostname(
+    rules: Mapping[str, ImmutableRule] | Mapping[str, RetentionRule],
+    section: KeyPath,
+    info: ValidationInfo,
+) -> None:
+    for name, rule in rules.items():
+        right = _without_hostname(rule.repositories, info)
+        if right != rule.repositories:
+            raise FixableError(_NO_HOSTNAME, right, key=(*section, name, "repositories"))
 
 
 def _created(info: ValidationInfo) -> tuple[str, str]:

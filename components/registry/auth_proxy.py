@@ -23,6 +23,7 @@ from components.caddy import (
     matches,
 )
 from components.network import PORT
+from components.registry.immutable_tags import keep_tags, refuse_another
 from components.registry.oci_routes import (
     CONTENT_RANGE,
     LONG_NAME,
@@ -49,6 +50,7 @@ from components.registry.user_rules import (
     authenticate,
     authorize,
 )
+from settings.immutable import ImmutableRule
 from settings.names import SMOKE_TEST_USER
 
 SHUTDOWN_DELAY_SECONDS = 5
@@ -76,6 +78,8 @@ def auth_proxy_config(
     parallel_uploads: int,
     tls: bool,
     tcp_route: bool,
+    immutable: Mapping[str, ImmutableRule],
+    admin: str,
 ) -> str:
     """Return the configuration, in JSON.
 
@@ -88,6 +92,8 @@ def auth_proxy_config(
         tls: Whether clients come through TLS.
         tcp_route: Whether the ingress controller passes connections on, and tells the client's
             address by the PROXY protocol; else it passes requests on, and tells it by a header.
+        immutable: The tags that stay what they are, as rules by name.
+        admin: The admin's name.
     """
     server: dict[str, Any] = {
         "listen": [f":{PORT}"],
@@ -99,7 +105,7 @@ def auth_proxy_config(
         "routes": [
             *_routes(users, tls),
             *(_refuse_writes() if read_only else []),
-            *_serve(users, parallel_uploads),
+            *_serve(users, parallel_uploads, immutable, admin),
         ],
         "errors": {"routes": [hand_over(PORT, proxy_protocol=tcp_route), *error_routes(PORT)]},
     }
@@ -202,7 +208,12 @@ def _refuse_writes() -> list[dict[str, Any]]:
     ]
 
 
-def _serve(users: Sequence[ProxyUser], parallel_uploads: int) -> list[dict[str, Any]]:
+def _serve(
+    users: Sequence[ProxyUser],
+    parallel_uploads: int,
+    immutable: Mapping[str, ImmutableRule],
+    admin: str,
+) -> list[dict[str, Any]]:
     """Return the routes that end a request: the first that matches, but for those of a body."""
     known = [name for operation in OPERATIONS for name in operation.names]
     bodiless = [name for operation in OPERATIONS if not operation.pool for name in operation.names]
@@ -222,12 +233,12 @@ def _serve(users: Sequence[ProxyUser], parallel_uploads: int) -> list[dict[str, 
                         **matches("right", "|".join(RIGHTS[RIGHTS.index(x.right) :])),
                     }
                 ],
-                "handle": _handlers(x),
+                "handle": [*keep_tags(x, immutable, admin), *_handlers(x)],
                 "terminal": not x.pool,
             }
             for x in OPERATIONS
         ),
-        *place_routes(users, parallel_uploads),
+        *place_routes(users, parallel_uploads, refuse_another(immutable)),
         {"match": [{"vars": {"operation": known}}], "handle": [error(403)]},
         {"handle": [error(405)]},
     ]

@@ -8,7 +8,7 @@ its body in the client, and gives up after a while.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.caddy import PASSED_ON, matches
@@ -87,13 +87,16 @@ def _least_rate() -> dict[str, Any]:
     return {"handler": "timeouts", "read_timeout": timeout, "read_min_rate": BODY_RATE}
 
 
-def place_routes(users: Sequence[ProxyUser], places: int) -> list[dict[str, Any]]:
+def place_routes(
+    users: Sequence[ProxyUser], places: int, of_manifests: Mapping[str, object]
+) -> list[dict[str, Any]]:
     """Return the routes that pass a request with a body on when it has found a place.
 
     Args:
         users: Everybody who may log in.
         places: How many bodies of layers the registry takes at a time; more than there are users
             who may push.
+        of_manifests: More fields of the handler that passes manifests on.
     """
     pushers = [user.name for user in users if user.push]
     own = max(1, places // 2 // max(1, len(pushers)))
@@ -114,7 +117,11 @@ def place_routes(users: Sequence[ProxyUser], places: int) -> list[dict[str, Any]
                             **matches("{http.auth.user.id}", re.escape(user)),
                         }
                     ],
-                    "handle": [_when_there_is_a_place(pool, choice)],
+                    "handle": [
+                        _when_there_is_a_place(
+                            pool, choice, of_manifests if pool == "manifests" else {}
+                        )
+                    ],
                     "terminal": True,
                 }
             )
@@ -127,7 +134,9 @@ def _upstream(name: str, places: int) -> dict[str, Any]:
     return {"dial": f"{REGISTRY}{{http.vars.places {name}}}", "max_requests": places}
 
 
-def _when_there_is_a_place(pool: Pool, upstreams: list[dict[str, Any]]) -> dict[str, Any]:
+def _when_there_is_a_place(
+    pool: Pool, upstreams: list[dict[str, Any]], more: Mapping[str, object]
+) -> dict[str, Any]:
     most = sum(upstream["max_requests"] for upstream in upstreams)
     return to_registry(
         HEADERS[pool],
@@ -139,4 +148,5 @@ def _when_there_is_a_place(pool: Pool, upstreams: list[dict[str, Any]]) -> dict[
             "try_duration": f"{WAIT_SECONDS}s",
             "try_interval": f"{POLL_SECONDS * 1000:.0f}ms",
         },
+        **more,
     )

@@ -28,6 +28,7 @@ from components.registry.pod import (
 )
 from components.registry.user_rules import ProxyUser
 from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
+from settings.immutable import ImmutableRule
 from settings.schema import IngressSettings, RegistrySettings, WebhookSettings
 from settings.tls import TlsCertManager, TlsNone, TlsSettings
 
@@ -52,6 +53,8 @@ class RegistryArgs:
     check_image: str
     storage: StorageConnection
     users: Sequence[RegistryUser]
+    admin_user: str
+    immutable: Mapping[str, ImmutableRule]
     maintenance: RegistryUser
     http_secret: pulumi.Input[str]
     webhooks: Mapping[str, WebhookSettings]
@@ -183,6 +186,8 @@ class Registry(pulumi.ComponentResource):
             parallel_uploads=args.settings.parallel_uploads,
             tls=tls,
             tcp_route=tls and args.ingress.by_tcp_route,
+            immutable=args.immutable,
+            admin=args.admin_user,
         )
 
     def _proxy_checksum(self) -> str:

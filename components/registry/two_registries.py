@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.caddy import matches, refuse
+from components.caddy import matches, refuse, when
 from components.registry.oci_routes import Operation
 from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS, use
 
@@ -61,12 +61,12 @@ def choose_registry(operation: Operation) -> list[dict[str, Any]]:
     invalid = refuse(400, "MANIFEST_INVALID", "a manifest's schemaVersion is 2")
     return [
         use(MANIFESTS_ADDRESS),
-        _if(image, use(REGISTRY_ADDRESS)),
-        _if(
+        when(image, use(REGISTRY_ADDRESS)),
+        when(
             short,
             # In routes of their own: the matchers of one have no order.
-            _if({"not": [matches(BODY, SCHEMA_VERSION)]}, *invalid["handle"]),
-            _if(matches(BODY, LAYERS_IN_INDEX), use(REGISTRY_ADDRESS)),
+            when({"not": [matches(BODY, SCHEMA_VERSION)]}, *invalid["handle"]),
+            when(matches(BODY, LAYERS_IN_INDEX), use(REGISTRY_ADDRESS)),
             # That has taken the body from the request that came in, and put it back there. After an
             # error, such as the one by which a previous password is found, Caddy works on a copy,
             # which has none now:
@@ -74,7 +74,3 @@ def choose_registry(operation: Operation) -> list[dict[str, Any]]:
             {"handler": "request_body", "set": BODY},
         ),
     ]
-
-
-def _if(match: dict[str, Any], *handlers: dict[str, Any]) -> dict[str, Any]:
-    return {"handler": "subroute", "routes": [{"match": [match], "handle": [*handlers]}]}

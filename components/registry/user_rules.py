@@ -178,7 +178,7 @@ def authorize(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
             (REPOSITORY, user.push, {"right": "push"}),
             ("source", pull, {"mount": "yes"}),
         ):
-            pattern = "|".join(map(_glob, patterns))
+            pattern = "|".join(map(glob, patterns))
             if patterns:
                 steps.append(
                     {
@@ -194,5 +194,6 @@ def authorize(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
     return steps
 
 
-def _glob(pattern: str) -> str:
+def glob(pattern: str) -> str:
+    """Return the regular expression of a pattern of repositories."""
     return re.escape(pattern.removesuffix("*")) + (".*" if pattern.endswith("*") else "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.soak.commands import Command
 
-A, B = "{host}/team-a/app", "{host}/team-a/copy"
+A, B, KEPT = "{host}/team-a/app", "{host}/team-a/copy", "{host}/team-a/kept"
 BASE, OTHER = "{host}/shared/base", "{host}/hidden/other"
 NOWHERE = f"sha256:{0:064}"
 
@@ -33,6 +33,9 @@ SKOPEO = (
     *(Command(x, f"{_INSPECT} docker://{A}:1", fails=True) for x in ("nobody", "")),
     Command("ci", f"{_DELETE} docker://{B}:docker"),
     Command("ci", f"{_DELETE} docker://{B}:docker", fails=True),
+    *(Command("ci", f"{_COPY} oci:{{shared}}/image:1 docker://{KEPT}:1") for _ in range(2)),
+    Command("ci", f"{_COPY} --all oci:{{shared}}/index:1 docker://{KEPT}:1", kept=True),
+    Command("ci", f"{_DELETE} docker://{KEPT}:1", kept=True),
     Command("ci", f"{_COPY} docker://{A}:1 docker://{OTHER}:2", refused=True),
     Command("ci", f"{_COPY} docker://{OTHER}:1 docker://{B}:2", refused=True),
     Command("ci", f"{_DELETE} docker://{BASE}:1", refused=True),
@@ -57,6 +60,8 @@ PODMAN = (
         Command("ci", f"{_PODMAN} push --compression-format={x} {B}:1 {B}:{y}")
         for x, y in (("zstd", "zstd"), ("zstd:chunked", "chunked"))
     ),
+    *(Command("ci", f"{_PODMAN} push {A}:1 {KEPT}:1") for _ in range(2)),
+    Command("ci", f"{_PODMAN} push --compression-format=zstd {B}:1 {KEPT}:1", kept=True),
     Command("ci", f"{_PODMAN} manifest create {A}:list"),
     Command("ci", f"{_PODMAN} manifest add {A}:list docker://{A}:1"),
     Command("ci", f"{_PODMAN} manifest push --all {A}:list docker://{A}:list"),
@@ -84,6 +89,12 @@ BUILDAH = (
     Command("ci", f"{_BUILDAH} manifest push --all --tls-verify=false {A}:list docker://{A}:none"),
     Command("ci", f"{_BUILDAH} manifest add --tls-verify=false {A}:list docker://{A}:built"),
     Command("ci", f"{_BUILDAH} manifest push --all --tls-verify=false {A}:list docker://{A}:list"),
+    Command("ci", f"{_BUILDAH} push --tls-verify=false {A}:built {KEPT}:1"),
+    Command(
+        "ci",
+        f"{_BUILDAH} manifest push --all --tls-verify=false {A}:list docker://{KEPT}:1",
+        kept=True,
+    ),
     Command("ci", f"{_BUILDAH} rmi --all --force"),
     Command("ci", f"{_BUILD} --cache-from={_CACHE} --tag={B}:built {{shared}}/build"),
     Command("pull", f"{_BUILDAH} from --tls-verify=false {A}:built"),
@@ -103,6 +114,10 @@ DOCKER = (
     Command("ci", f"docker push {A}:1"),
     Command("ci", f"docker push {B}:1"),
     Command("ci", f"docker push --all-tags {B}"),
+    Command("ci", f"docker tag local:1 {KEPT}:1"),
+    *(Command("ci", f"docker push {KEPT}:1") for _ in range(2)),
+    Command("ci", f"docker build --quiet --tag={KEPT}:1 {{shared}}/build"),
+    Command("ci", f"docker push {KEPT}:1", kept=True),
     Command("ci", f"docker manifest create --insecure {A}:list {A}:1"),
     Command("ci", f"docker manifest push --insecure {A}:list"),
     Command("ci", f"docker manifest inspect --insecure {A}:list"),
@@ -126,6 +141,9 @@ REGCTL = (
         for x in (A, BASE, OTHER)
     ),
     Command("ci", f"{_REGCTL} image copy ocidir://{{shared}}/index:1 {A}:index"),
+    Command("ci", f"{_REGCTL} image copy ocidir://{{shared}}/image:1 {KEPT}:1"),
+    Command("ci", f"{_REGCTL} image copy ocidir://{{shared}}/index:1 {KEPT}:1", kept=True),
+    Command("ci", f"{_REGCTL} tag delete {KEPT}:1", kept=True),
     Command("ci", f"{_PUT} {A}:artifact"),
     Command("ci", f"{_PUT} --subject={A}:1"),
     Command("ci", f"{_REGCTL} image copy --digest-tags --referrers {A}:1 {B}:1"),
@@ -176,6 +194,8 @@ ORAS = (
     Command("ci", f"{_CP} {A}:index {B}:index"),
     Command("ci", f"{_CP} {BASE}:1 {B}:base"),
     Command("ci", f"oras tag --plain-http {A}:1 2 latest"),
+    *(Command("ci", f"{_CP} {A}:1 {KEPT}:1") for _ in range(2)),
+    Command("ci", f"{_CP} {A}:index {KEPT}:1", kept=True),
     *(
         Command("pull", f"oras {x} --plain-http {A}:1")
         for x in ("manifest fetch", "manifest fetch-config", "resolve")
@@ -204,6 +224,12 @@ HELM = (
     Command("new", "helm registry login --plain-http -u ci -p wrong {host}", fails=True),
     *(Command("admin", f"helm push {_CHART}/{x}") for x in ("team-a", "shared", "hidden")),
     Command("ci", f"helm push {_CHART}/team-a"),
+    *(Command("ci", f"helm push {_CHART}/team-a/kept") for _ in range(2)),
+    Command(
+        "ci",
+        "helm push --plain-http {shared}/changed/app-1.0.0.tgz oci://{host}/team-a/kept",
+        kept=True,
+    ),
     Command("pull", f"helm pull {_APP} --version=1.0.0 --destination={{folder}}"),
     # Without a version it lists the tags.
     Command("pull", f"helm pull {_APP} --destination={{folder}}"),

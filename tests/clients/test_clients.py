@@ -105,10 +105,12 @@ def fill(shared: Path) -> None:
     """Write what the clients push."""
     (shared / "file").write_bytes(random.Random(1).randbytes(100_000))
     chart = b"apiVersion: v2\nname: app\nversion: 1.0.0\n"
-    with tarfile.open(shared / "app-1.0.0.tgz", "w:gz") as archive:
-        member = tarfile.TarInfo("app/Chart.yaml")
-        member.size = len(chart)
-        archive.addfile(member, io.BytesIO(chart))
+    (shared / "changed").mkdir()
+    for folder, content in ((shared, chart), (shared / "changed", chart + b"description: x\n")):
+        with tarfile.open(folder / "app-1.0.0.tgz", "w:gz") as archive:
+            member = tarfile.TarInfo("app/Chart.yaml")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
     (shared / "predicate.json").write_text("{}")
     (shared / "build").mkdir()
     (shared / "build" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\nLABEL a=b\n")

@@ -8,12 +8,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from settings.immutable import ImmutableRule
 from tests.soak.client import Response
 from tests.soak.pair import AuthProxy, login
 from tests.soak.plain import Plain
 from tests.soak.recorder import Recorder
 from tests.soak.rights import RIGHTS, Request, expected
 from tests.soak.servers import HOSTS, Servers
+
+KEPT = ImmutableRule(repositories=["team-a/kept", "team-a/kept/*"])
+"""A rule of tags that stay what they are, for what the plain registry cannot do."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def started(tools: Path, folder: Path) -> Iterator[Both]:
             f"{HOSTS[0]}:{servers.inner_ports[name]}" for name in ("registry", "manifests")
         )
         proxy = AuthProxy(tools, folders[2], registry, manifests)
-        proxy.configure(RIGHTS)
+        proxy.configure(RIGHTS, immutable={"kept": KEPT})
         proxy.start()
         stack.callback(proxy.stop)
         plain = Plain(folders[1], servers)

@@ -35,6 +35,7 @@ class Command:
         text: Its words; ``{host}`` stands for the registry, ``{folder}`` for a folder of the
             registry's own, ``{shared}`` for one that is the same for both.
         refused: Whether the user may not do that here; the plain registry is not asked then.
+        kept: Whether it pushes another image to a tag that stays what it is; likewise.
         fails: Whether it fails with both, since something is not there.
         timed: Whether what it pushes has the time in it, and so another digest each time.
     """
@@ -42,6 +43,7 @@ class Command:
     user: str
     text: str
     refused: bool = False
+    kept: bool = False
     fails: bool = False
     timed: bool = False
 
@@ -113,6 +115,8 @@ class Clients:
         here = self.run(self._both.here, command)
         if command.refused:
             found = refusal_problems(here)
+        elif command.kept:
+            found = kept_problems(here)
         else:
             plain = self.run(self._both.plain, command)
             found = self._compare(plain, here, timed=command.timed)
@@ -164,6 +168,15 @@ def sent_twice(exchanges: Sequence[Exchange]) -> list[str]:
         for (repository, body), count in uploads.items()
         if count > 1
     ]
+
+
+def kept_problems(run: Run) -> list[str]:
+    """Return what is wrong about a push of another image to a tag that stays what it is."""
+    if not run.status or not any(x.status == 403 for x in run.exchanges):
+        return [f"is not refused: {run.status} {run.output[-500:]}"]
+    if "immutable.kept lets this tag neither change nor go" not in run.output:
+        return [f"does not say why: {run.output[-500:]}"]
+    return []
 
 
 def refusal_problems(run: Run) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.soak.commands import Command
 
-A, B = "{host}/team-a/app", "{host}/team-a/copy"
+A, B, KEPT = "{host}/team-a/app", "{host}/team-a/copy", "{host}/team-a/kept"
 
 CRANE = (
     Command("", "crane auth login {host} --username=admin --password=admin"),
@@ -46,6 +46,9 @@ CRANE = (
     Command("ci", f"crane manifest {A}:labeled", fails=True),
     Command("ci", f"crane flatten {A}:2 --tag={A}:flat", timed=True),
     Command("ci", f"crane rebase {A}:2 --old_base={A}:1 --new_base={A}:1 --tag={A}:3", timed=True),
+    *(Command("ci", f"crane copy --jobs=1 {A}:1 {KEPT}:1") for _ in range(2)),
+    Command("ci", f"crane copy --jobs=1 {A}:2 {KEPT}:1", kept=True),
+    Command("ci", f"crane delete {KEPT}:1", kept=True),
     # What only the rights of users forbid.
     Command("ci", "crane catalog {host}", refused=True),
     Command("ci", "crane pull {host}/hidden/other:1 {folder}/other.tar", refused=True),

@@ -23,6 +23,7 @@ from components.registry.side_servers import (
     REGISTRY_ADDRESS,
 )
 from components.registry.user_rules import ProxyUser
+from settings.immutable import ImmutableRule
 from tests.soak.servers import START_SECONDS, free_port
 
 SALT = "AAECAwQFBgcICQoLDA0ODw=="
@@ -120,13 +121,18 @@ class AuthProxy:
         self._config = folder / "caddy.json"
 
     def configure(
-        self, rights: Rights, ends: Mapping[str, int] | None = None, before: str = ""
+        self,
+        rights: Rights,
+        ends: Mapping[str, int] | None = None,
+        before: str = "",
+        immutable: Mapping[str, ImmutableRule] | None = None,
     ) -> None:
         """Write the configuration, which a running Caddy notices.
 
         Args:
             rights: What users may push and pull, by name, which is the password, too.
             ends: When logins end, in seconds since 1970, by name.
+            immutable: The tags that stay what they are, as rules by name.
             before: What the passwords of the generation before end with; empty for none.
         """
         users = [
@@ -148,6 +154,8 @@ class AuthProxy:
             parallel_uploads=PLACES,
             tls=True,
             tcp_route=True,
+            immutable=immutable or {},
+            admin="admin",
         )
         text = text.replace(REGISTRY_ADDRESS, self._registry)
         text = text.replace(MANIFESTS_ADDRESS, self._manifests)

@@ -26,6 +26,7 @@ from components.registry.user_rules import ProxyUser
 from scripts.maintenance.registry_pods import Pods
 from scripts.shared.objects import Objects
 from scripts.shared.s3 import Bucket, Key
+from settings.immutable import ImmutableRule
 from settings.schema import WebhookSettings
 
 BUCKET, REGION = "images", "us-east-1"
@@ -57,6 +58,8 @@ class Servers:
         folder: The folder of all that the servers write.
         one_process: Whether a pod has only one registry, which remembers and takes all requests.
         webhooks: Who is notified of changes, by name.
+        users: Who may push and pull everything; all have the password :data:`PASSWORD`.
+        immutable: The tags that stay what they are, as rules by name.
         full: Whether the disk is full for what is started from now on.
     """
 
@@ -64,6 +67,8 @@ class Servers:
     folder: Path
     one_process: bool = False
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
+    users: Sequence[str] = ("admin",)
+    immutable: Mapping[str, ImmutableRule] = field(default_factory=dict)
     full: bool = False
     key: Key = field(default_factory=lambda: Key("SOAK", secrets.token_hex(20)))
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -126,12 +131,12 @@ class Servers:
         current, previous = (
             hash_password(x, "AAECAwQFBgcICQoLDA0ODw==") for x in (PASSWORD, PREVIOUS_PASSWORD)
         )
-        admin, maintenance = (
+        maintenance, *users = (
             ProxyUser(name=x, password_hash=current, previous_hash=previous, push=["*"], pull=["*"])
-            for x in ("admin", "maintenance")
+            for x in ("maintenance", *self.users)
         )
         text = auth_proxy_config(
-            users=[admin],
+            users=users,
             maintenance=maintenance,
             read_only=False,
             metrics=True,
@@ -139,6 +144,8 @@ class Servers:
             parallel_uploads=1000,
             tls=False,
             tcp_route=False,
+            immutable=self.immutable,
+            admin="admin",
         )
         manifests = "registry" if self.one_process else "manifests"
         for address, name in ((REGISTRY_ADDRESS, "registry"), (MANIFESTS_ADDRESS, manifests)):

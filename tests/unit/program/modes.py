@@ -76,6 +76,12 @@ MODES: dict[str, dict[str, Any]] = {
             "audit": {"pull": ["*"], "until": "2099-12-31"},
         },
     },
+    "immutable": {
+        "immutable": {
+            "releases": {"repositories": ["team/*"], "matching": ["^v[0-9]"]},
+            "base": {"repositories": ["base"], "exceptAdmin": True},
+        }
+    },
     "redirect": {"registry": {"redirect": True}},
     "read-only": {"registry": {"readOnly": True}},
     "rotation-first": {"rotation": 2},

@@ -14,7 +14,7 @@ import pytest
 from components.credentials import hash_password
 from components.registry.auth_proxy import auth_proxy_config
 from components.registry.oci_routes import FORGET_PATH, PATHS
-from components.registry.user_rules import ProxyUser, _glob, _login_pattern
+from components.registry.user_rules import ProxyUser, _login_pattern, glob
 from tests.unit.conftest import Golden
 
 SALT = "AAECAwQFBgcICQoLDA0ODw=="
@@ -121,7 +121,7 @@ def test_a_pattern_is_of_whole_names(
     pattern: str, repositories: list[str], others: list[str]
 ) -> None:
     def matched(name: str) -> bool:
-        return bool(re.fullmatch(_glob(pattern), name))
+        return bool(re.fullmatch(glob(pattern), name))
 
     assert [name for name in repositories + others if matched(name)] == repositories
 
@@ -150,6 +150,8 @@ def config_of(users: Sequence[ProxyUser], parallel_uploads: int = 16) -> str:
         parallel_uploads=parallel_uploads,
         tls=True,
         tcp_route=True,
+        immutable={},
+        admin="admin",
     )
 
 
@@ -202,6 +204,8 @@ def test_the_new_configuration_learns_the_client_of_what_waited(tcp_route: bool)
         parallel_uploads=16,
         tls=True,
         tcp_route=tcp_route,
+        immutable={},
+        admin="admin",
     )
     server = json.loads(config)["apps"]["http"]["servers"]["registry"]
     (again,) = (x for x in handlers(config, "reverse_proxy", "errors") if "transport" in x)
@@ -240,6 +244,8 @@ def test_no_login_is_compared_with_caddys_own_slow_hash() -> None:
         parallel_uploads=1,
         tls=True,
         tcp_route=True,
+        immutable={},
+        admin="admin",
     )
     ours, previous, maintenance = map(
         json.loads, re.findall(r'"accounts": (\[.*?\])', config, re.DOTALL)

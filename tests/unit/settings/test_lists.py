@@ -26,6 +26,8 @@ from tests.unit.settings.helpers import GOOD, loaded
         ("webhooks.ci.actions", {"url": "https://a.b"}, ["pull", "push", "pull"], ["pull", "push"]),
         ("users.ci.push", {}, ["a", "b/*", "a"], ["a", "b/*"]),
         ("users.ci.pull", {}, ["a", "b/*", "a"], ["a", "b/*"]),
+        ("immutable.r.repositories", {}, ["a", "b/*", "a"], ["a", "b/*"]),
+        ("immutable.r.matching", {"repositories": ["*"]}, ["^v", "x", "^v"], ["^v", "x"]),
         ("retention.rules.r.repositories", {"last": 1}, ["a", "b/*", "a"], ["a", "b/*"]),
         ("retention.rules.r.matching", {"repositories": ["*"]}, ["^v", "x", "^v"], ["^v", "x"]),
     ],
@@ -49,7 +51,7 @@ def test_no_list_is_left_out() -> None:
         for path, field in keys._walk(Settings, ())
         if get_origin(field.annotation) is list
     }
-    assert len(lists) == 7
+    assert len(lists) == 9
     for path, field in lists.items():
         after = [x.func for x in field.metadata if isinstance(x, AfterValidator)]
         assert after == [section._once], path

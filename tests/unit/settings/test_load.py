@@ -56,7 +56,7 @@ def test_the_message_has_every_problem_with_key_value_expectation_and_fix() -> N
         "  zzz = [not shown]\n"
         "      unknown key; known are hostname, namespace, adminUser, pullUser, rotation, users, "
         "storage, "
-        "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, maintenance, "
+        "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, immutable, maintenance, "
         "retention, monitoring, scripts\n"
         "      fix: pulumi config rm zzz\n"
         '  hostname = "http://a.b"\n'
