@@ -25,7 +25,7 @@ from settings.names import SMOKE_TEST_USER
 _REFERENCE = "{http.regexp.route.reference}"
 _RULE = "{http.vars.immutable}"
 
-_REFERRERS_TAG = r"sha256-[0-9a-f]{64}(?:\..*)?"
+REFERRERS_TAG = r"(?:sha256|sha384|sha512)-[0-9a-f]{64,}(?:\..+)?"
 """A regular expression of the tags by which clients list what refers to an image, such as
 signatures; each of these changes it:
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
@@ -88,7 +88,7 @@ def _note(name: str, rule: ImmutableRule, *, digests: bool) -> list[dict[str, An
     tags = {
         # Found anywhere in the tag, as the rules of retention are.
         "vars_regexp": {_REFERENCE: {"pattern": "|".join(f"(?:{x})" for x in rule.matching)}},
-        "not": [matches(_REFERENCE, f".*:.*|{_REFERRERS_TAG}")],
+        "not": [matches(_REFERENCE, f".*:.*|{REFERRERS_TAG}")],
     }
     return [when(tags, note), *([when(matches(_REFERENCE, ".*:.*"), note)] if digests else [])]
 

@@ -13,8 +13,10 @@ import pytest
 
 from components.credentials import hash_password
 from components.registry.auth_proxy import auth_proxy_config
+from components.registry.immutable_tags import REFERRERS_TAG
 from components.registry.oci_routes import FORGET_PATH, PATHS
 from components.registry.user_rules import ProxyUser, _login_pattern, glob
+from scripts.maintenance.images import subject_of
 from tests.unit.conftest import Golden
 
 SALT = "AAECAwQFBgcICQoLDA0ODw=="
@@ -38,6 +40,21 @@ TEAM = ProxyUser(
 SMOKE_TEST = dataclasses.replace(ADMIN, name="smoke_test", push=["smoke-test"], pull=[])
 DIGEST = "sha256:" + "0" * 64
 UPLOAD = "0" * 8 + "-0000-4000-8000-" + "0" * 12
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *(f"sha256-{DIGEST[-64:]}", f"sha256-{DIGEST[-64:]}.sig", f"sha256-{DIGEST[-64:]}."),
+        *(f"sha256-{DIGEST[-63:]}", f"sha512-{DIGEST[-64:]}", f"sha384-{DIGEST[-64:]}00.att"),
+        *(f"md5-{DIGEST[-64:]}", f"xsha256-{DIGEST[-64:]}", f"sha256-{DIGEST[-64:]}-sig", "v1"),
+    ],
+)
+def test_the_tags_that_no_rule_keeps_are_those_that_retention_takes_for_signatures(
+    tag: str,
+) -> None:
+    """One that the proxy keeps could not be signed again; one that retention does not know goes."""
+    assert bool(re.fullmatch(REFERRERS_TAG, tag)) == bool(subject_of(tag))
 
 
 def kinds(uri: str) -> list[str]:
