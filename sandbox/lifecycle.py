@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sandbox.build import image_store
@@ -19,7 +19,7 @@ from sandbox.enclosure.namespaces import Namespace
 from sandbox.enclosure.process import Process
 from sandbox.enclosure.supervisor import Plan
 from sandbox.files import write_public
-from sandbox.k3s import NAMESPACE, traefik
+from sandbox.k3s import NAMESPACE, systemctl, traefik
 from sandbox.k3s.manifests import manifests
 from sandbox.kube_api import KubeApi
 from sandbox.layout import Layout, Node, SandboxError, claim, machine_routes, overlap
@@ -79,7 +79,9 @@ def _start(layout: Layout, extra_processes: list[Process]) -> None:
     since = time.time()
     config.write(layout)
     image_store.link(layout.tools, config.images_folder(layout.node))
-    enclosure.start(layout, _plan(layout, extra_processes))
+    namespace = _namespace(layout.node, [layout.node_ip, layout.cloud_ip], {})
+    every = [*processes.processes(layout), *extra_processes]
+    enclosure.start(layout, _plan(layout, layout.node, namespace, every))
     hosts.add(layout)
     api = KubeApi.of(layout.kubeconfig)
     _wait(
@@ -117,8 +119,7 @@ def _join(layout: Layout) -> None:
         config.write_node(layout, node)
         image_store.link(layout.tools, config.images_folder(node))
         namespace = _namespace(node, [node.ip], {layout.node.pods: layout.node_ip})
-        plan = Plan(namespace, processes.agent(layout, node), layout.logs, layout.pki / "ca.crt")
-        enclosure.join(layout, plan)
+        enclosure.join(layout, _plan(layout, node, namespace, processes.agent(layout, node)))
     api = KubeApi.of(layout.kubeconfig)
     what = f"waiting for {node.name}"
     _wait(layout, node, what, lambda: processes.node_missing(api, node, since))
@@ -176,13 +177,9 @@ def _namespace(node: Node, addresses: list[str], routes: dict[str, str]) -> Name
     )
 
 
-def _plan(layout: Layout, extra_processes: list[Process]) -> Plan:
-    return Plan(
-        _namespace(layout.node, [layout.node_ip, layout.cloud_ip], {}),
-        [*processes.processes(layout), *extra_processes],
-        layout.logs,
-        layout.pki / "ca.crt",
-    )
+def _plan(layout: Layout, node: Node, namespace: Namespace, every: Sequence[Process]) -> Plan:
+    ca, restarts = layout.pki / "ca.crt", systemctl.restarts(node)
+    return Plan(namespace, list(every), layout.logs, ca, restarts)
 
 
 def _apply(layout: Layout) -> None:

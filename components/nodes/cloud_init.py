@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from scripts.nodes.configure_node import ONLY_MIRRORS, REGISTRIES, only_mirrors_path
+from scripts.nodes.configure_node import DROP_INS, ONLY_MIRRORS, REGISTRIES, only_mirrors_file
 from scripts.nodes.own_file import new_file
 
 
@@ -27,7 +27,7 @@ def cloud_init(registries: str, *, owner: str, only_mirrors: bool) -> str:
     """
     files = {REGISTRIES: registries}
     if only_mirrors:
-        files[only_mirrors_path(owner)] = new_file(ONLY_MIRRORS, owner)
+        files[DROP_INS / only_mirrors_file(owner)] = new_file(ONLY_MIRRORS, owner)
     content = {
         "write_files": [
             {"path": f"/{path}", "permissions": "0600", "content": text}

@@ -82,8 +82,9 @@ def _mount(folder: Path) -> None:
     for name, target in (
         ("kubelet", "/var/lib/kubelet"),
         ("log", "/var/log"),
-        # A k3s of the machine itself must not read the node's configuration.
+        # A k3s of the machine itself must not read or change the node's.
         ("rancher", "/etc/rancher"),
+        ("rancher-data", "/var/lib/rancher"),
         ("sbin", "/run/sbin"),
     ):
         # The mount point outlives the sandbox: to remove it would unmount it in all other sandboxes

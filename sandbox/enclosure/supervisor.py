@@ -48,12 +48,15 @@ class Plan:
         processes: What to run, in this order.
         logs: The folder of the log files; those of the last run are kept as ``<name>.log.1``.
         ca: The certificate authority of the URLs in ``Process.after``.
+        restarts: The FIFO to make; processes whose names are written to it, a line each, are
+            restarted.
     """
 
     namespace: Namespace
     processes: list[Process]
     logs: Path
     ca: Path
+    restarts: Path
 
     def write(self, path: Path) -> None:
         """Write the plan to a private file: environments may contain secrets."""
@@ -68,6 +71,7 @@ class Plan:
             processes=[Process(**x) for x in plan["processes"]],
             logs=Path(plan["logs"]),
             ca=Path(plan["ca"]),
+            restarts=Path(plan["restarts"]),
         )
 
 
@@ -79,6 +83,7 @@ class _Child:
     started: float = 0.0
     due: float = 0.0
     back_off: float = FIRST_BACK_OFF
+    is_asked_to_end: bool = False
 
 
 @dataclass
@@ -112,12 +117,26 @@ class Supervisor:
                 log.replace(log.with_suffix(".log.1"))
         for url, gate in gates.items():
             threading.Thread(target=self._watch, args=(url, gate, wake), daemon=True).start()
+        restarts = self._restarts()
         while not self._stopping:
             self._start_due()
-            select.select([wake_up], [], [], self._next_due())
+            select.select([wake_up, restarts], [], [], self._next_due())
             self._drain(wake_up)
+            names = self._drain(restarts).decode().split()
+            self._restart([x for x in self._children if x.process.name in names])
             self._reap()
         self._stop()
+
+    def _restarts(self) -> int:
+        self.plan.restarts.unlink(missing_ok=True)
+        os.mkfifo(self.plan.restarts, 0o600)
+        # For writing, too: there is no end of file when a writer closes it.
+        return os.open(self.plan.restarts, os.O_RDWR)
+
+    def _restart(self, children: list[_Child]) -> None:
+        self._signal(children, signal.SIGTERM)
+        for child in children:
+            child.is_asked_to_end = child.running is not None
 
     def _on_term(self, *_: object) -> None:
         self._stopping = True
@@ -156,9 +175,11 @@ class Supervisor:
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     @staticmethod
-    def _drain(pipe: int) -> None:
+    def _drain(pipe: int) -> bytes:
+        content = b""
         while select.select([pipe], [], [], 0)[0]:
-            os.read(pipe, 512)
+            content += os.read(pipe, 512)
+        return content
 
     def _reap(self) -> None:
         """Wait for processes that ended; for PID 1 these include all orphans."""
@@ -180,6 +201,10 @@ class Supervisor:
         if self._stopping:
             return
         now = time.monotonic()
+        if child.is_asked_to_end:
+            child.is_asked_to_end, child.due = False, now
+            note(f"{child.process.name} {what}, as asked")
+            return
         if now - child.started > STEADY:
             child.back_off = FIRST_BACK_OFF
         child.due = now + child.back_off

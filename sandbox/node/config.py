@@ -14,6 +14,7 @@ from sandbox.files import write_private, write_public
 from sandbox.k3s import registries, systemctl
 from sandbox.k3s.coredns import DNS_IP, DOMAIN
 from sandbox.k3s.kube_router import USER as KUBE_ROUTER_USER
+from sandbox.k3s.systemctl import CONTAINERD_SOCKET
 from sandbox.kube_api import kubeconfig
 from sandbox.layout import Layout, Node
 
@@ -26,7 +27,8 @@ SERVICES = "10.43.0.0/16"
 CNI_BIN = "/usr/lib/cni"
 """The folder of Debian's package containernetworking-plugins."""
 
-CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+DATA_OF_K3S = "rancher-data/k3s"
+"""Where a node's folder has what is /var/lib/rancher/k3s on the node."""
 
 _API_SERVICE_IP = "10.43.0.1"
 """The Service ``kubernetes``: the API server gives it the first address of :data:`SERVICES`."""
@@ -75,10 +77,18 @@ def write_node(layout: Layout, node: Node) -> None:
     for name, content in _configs(layout, node).items():
         write_public(file(node, name), content)
     stand_in = node.folder / "sbin" / "systemctl"
-    write_public(stand_in, systemctl.script(layout, node))
+    write_public(stand_in, systemctl.script(layout, node, containerd_process(layout, node)))
     stand_in.chmod(0o755)
-    k3s, hosts = node.folder / "rancher" / "k3s", node.folder / "certs.d"
-    registries.apply(k3s, hosts, layout.docker_io_endpoint)
+
+
+def containerd_process(layout: Layout, node: Node) -> str:
+    """Return the name of the process that is a node's containerd."""
+    return "containerd" if node == layout.node else f"{node.name}-containerd"
+
+
+def containerd_folder(node: Node) -> Path:
+    """Return the folder of containerd's configuration, which k3s writes."""
+    return node.folder / DATA_OF_K3S / registries.CONTAINERD
 
 
 def file(node: Node, name: str) -> Path:
@@ -216,7 +226,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
     bin_dir = {quote(CNI_BIN)}
     conf_dir = {quote(node.folder / "config" / "cni")}
   [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = {quote(node.folder / "certs.d")}
+    config_path = {quote(containerd_folder(node) / "certs.d")}
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import time
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from sandbox.k3s import NAMESPACE, coredns, traefik
 from sandbox.k3s.coredns import DOMAIN
 from sandbox.kube_api import PORT, KubeApi
 from sandbox.layout import Layout, Node
-from sandbox.node.config import SERVICES, file
+from sandbox.node.config import SERVICES, containerd_folder, containerd_process, file
 
 _ETCD = "http://127.0.0.1:2379"
 _PROXY_READY = "http://127.0.0.1:10256/healthz"
@@ -119,8 +120,12 @@ def agent(layout: Layout, node: Node) -> list[Process]:
 
     return [
         Process(
-            f"{prefix}containerd",
-            ["containerd", f"--config={file(node, 'containerd.toml')}"],
+            containerd_process(layout, node),
+            [
+                *(sys.executable, "-m", "sandbox.k3s.containerd"),
+                *(str(node.folder / "rancher" / "k3s"), str(containerd_folder(node))),
+                *(str(file(node, "containerd.toml")), layout.docker_io_endpoint),
+            ],
             env={"SSL_CERT_FILE": str(layout.pki / "bundle.crt")},
             stop=_LAST,
         ),

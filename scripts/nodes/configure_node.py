@@ -14,10 +14,14 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
+from scripts.nodes import k3s_options
+from scripts.nodes.k3s_options import Told, is_on
 from scripts.nodes.lease import Lease, LeaseError
 from scripts.nodes.node_files import Change, on_node, read, require_replaceable, write
 from scripts.nodes.own_file import RefusedError, new_file, update
@@ -28,52 +32,61 @@ K3S = Path("etc/rancher/k3s")
 REGISTRIES = K3S / "registries.yaml"
 """https://docs.k3s.io/installation/private-registry"""
 
+DROP_INS = K3S / "config.yaml.d"
+"""https://docs.k3s.io/installation/configuration#multiple-config-files"""
+
 ONLY_MIRRORS = {"disable-default-registry-endpoint": True}
 """Without it, what a mirror does not have is pulled from docker.io after all:
 https://docs.k3s.io/installation/private-registry#default-endpoint-fallback"""
 
-UNITS = ("k3s", "k3s-agent")
-"""The unit of a server, and that of an agent: https://docs.k3s.io/installation/configuration"""
+CONTAINERD = Path("agent/etc/containerd")
+"""What k3s writes for containerd, in its data folder: https://docs.k3s.io/advanced#configuring-containerd"""
+
+LOADED_SECONDS = 60
+"""How long after its start k3s may take to write that: a server's start does not wait for it."""
+
+RESTARTED = "restarted"
+"""What the marker holds when only containerd is waited for."""
 
 
 class ConfigureError(Exception):
     """The node could not be configured; says why, and what to do."""
 
 
-def only_mirrors_path(owner: str) -> Path:
-    """Return the path of :data:`ONLY_MIRRORS`, which k3s reads after its config.yaml.
+class Wanted(NamedTuple):
+    """What a node must have.
 
-    https://docs.k3s.io/installation/configuration#multiple-config-files
-    """
-    return K3S / "config.yaml.d" / f"90-{owner}.yaml"
-
-
-def changes(
-    node: Path, registries: bytes | None, owner: str, *, only_mirrors: bool
-) -> list[Change]:
-    """Return what has to be written on the node.
-
-    Args:
-        node: Where the node's root is mounted.
+    Attributes:
         registries: Its registries.yaml; None to remove it.
         owner: Whose file that is.
         only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
+    """
+
+    registries: bytes | None
+    owner: str
+    only_mirrors: bool
+
+
+def only_mirrors_file(owner: str) -> str:
+    """Return the name of the file with :data:`ONLY_MIRRORS`, which k3s reads after config.yaml."""
+    return f"90-{owner}.yaml"
+
+
+def changes(node: Path, told: Told, wanted: Wanted) -> list[Change]:
+    """Return what has to be written on the node, whose root is mounted there.
 
     Raises:
         RefusedError: Something would be lost, or is in the way.
     """
-    path = only_mirrors_path(owner)
-    if registries is not None:
-        require_effect(node, path if only_mirrors else None)
-    wanted = {
-        path: new_file(ONLY_MIRRORS, owner).encode() if only_mirrors else None,
-        REGISTRIES: registries,
-    }
+    only_mirrors = told.drop_ins / only_mirrors_file(wanted.owner)
+    if wanted.registries is not None:
+        require_effect(node, told, only_mirrors if wanted.only_mirrors else None)
+    text = new_file(ONLY_MIRRORS, wanted.owner).encode() if wanted.only_mirrors else None
     needed = []
-    for path, content in wanted.items():
+    for path, content in ((only_mirrors, text), (registries_path(told), wanted.registries)):
         current = read(node, path)
         try:
-            change = Change(path, current, update(current, content, owner))
+            change = Change(path, current, update(current, content, wanted.owner))
         except RefusedError as error:
             raise RefusedError(f"/{path}: {error}") from None
         if change.current != change.wanted:
@@ -82,49 +95,60 @@ def changes(
     return needed
 
 
-def require_effect(node: Path, only_mirrors: Path | None) -> None:
-    """Refuse where k3s' own configuration keeps what is written from having an effect.
+def registries_path(told: Told) -> Path:
+    """Return the path of the file that k3s reads as its registries.yaml."""
+    return told.path("private-registry", f"/{REGISTRIES}")
 
-    k3s reads config.yaml, then what is in config.yaml.d by name, and the last value of a key holds:
-    https://docs.k3s.io/installation/configuration#multiple-config-files
+
+def require_effect(node: Path, told: Told, only_mirrors: Path | None) -> None:
+    """Refuse where what k3s is told keeps what is written from having an effect.
 
     Raises:
-        RefusedError: A file has such a value.
+        RefusedError: It is told so.
     """
-    folder = K3S / "config.yaml.d"
-    files = [x.relative_to(node) for x in sorted((node / folder).glob("*.y*ml"))]
-    for path in [K3S / "config.yaml", *files]:
-        try:
-            config = yaml.safe_load(read(node, path) or b"")
-        except (yaml.YAMLError, ValueError, RecursionError):
-            continue  # k3s does not start with it.
-        if not isinstance(config, dict):
-            continue
-        if config.get("private-registry", f"/{REGISTRIES}") != f"/{REGISTRIES}":
+    for name in ("docker", "container-runtime-endpoint", "image-service-endpoint"):
+        place, options = told.option(name)
+        if is_on(options[name]) if name == "docker" else options[name]:
             raise RefusedError(
-                f"/{path}: k3s reads another file than /{REGISTRIES}: delete `private-registry`"
+                f"{place}: with `{name}` it is not k3s' containerd that pulls, and k3s reads no "
+                "registries: delete it, or use pull Secrets"
             )
-        asks = config.get("disable-default-registry-endpoint", True) is not True
-        if only_mirrors and asks and path.parent == folder and path.name > only_mirrors.name:
+    for place, options in told.sources:
+        # By name, and the unit at last: so k3s reads them, and so their places compare.
+        asks = not is_on(options.get("disable-default-registry-endpoint", "true"))
+        if only_mirrors and asks and place > f"/{only_mirrors}":
             raise RefusedError(
-                f"/{path}: it is read after /{only_mirrors}, and says otherwise: delete "
+                f"{place}: k3s reads it after /{only_mirrors}, and it says otherwise: delete "
                 "`disable-default-registry-endpoint`"
             )
+    # The first one that there is: k3s' pkg/agent/containerd/config.go.
+    for name in ("config-v3.toml.tmpl", "config.toml.tmpl"):
+        path = _containerd(told) / name
+        if template := read(node, path):
+            if b'template "base"' not in template and b"PrivateRegistryConfig" not in template:
+                raise RefusedError(
+                    f"/{path}: k3s gives containerd no logins with this template: begin it with "
+                    '{{ template "base" . }}'
+                )
+            return
 
 
-def running_unit(node: Path) -> str:
-    """Return the unit of k3s that runs on the node.
-
-    Raises:
-        ConfigureError: None does; to restart one that does not run would start a second k3s.
-    """
+def is_loaded(node: Path, told: Told, registries: bytes | None) -> bool:
+    """Return whether containerd has the logins and mirrors, which k3s writes when it starts."""
+    if registries is None:
+        return True
+    folder, content = _containerd(told), yaml.safe_load(registries)
+    needed = [(folder / "config.toml", x["auth"]["password"]) for x in content["configs"].values()]
+    for host, mirror in content.get("mirrors", {}).items():
+        needed += [(folder / "certs.d" / host / "hosts.toml", x) for x in mirror["endpoint"]]
     try:
-        for unit in UNITS:
-            if on_node(node, "systemctl", "is-active", unit).returncode == 0:
-                return unit
-    except FileNotFoundError:
-        raise ConfigureError("there is no systemctl on this node") from None
-    raise ConfigureError(f"none of the systemd units {', '.join(UNITS)} is active on this node")
+        return all(text.encode() in (read(node, path) or b"") for path, text in needed)
+    except RefusedError:
+        return False  # A link, to what is not there yet.
+
+
+def _containerd(told: Told) -> Path:
+    return told.path("data-dir", k3s_options.DATA) / CONTAINERD
 
 
 def restart(node: Path, unit: str) -> None:
@@ -141,30 +165,34 @@ def restart(node: Path, unit: str) -> None:
         )
 
 
-def configure(
-    node: Path, registries: bytes | None, owner: str, lease: Lease, *, only_mirrors: bool
-) -> str:
+def configure(node: Path, told: Told, wanted: Wanted, lease: Lease) -> str:
     """Configure the node unless it is configured already, and return what was done.
 
-    The arguments are those of :func:`changes`, and the lock of the one node that restarts k3s.
-
     Raises:
-        ConfigureError: k3s does not run, or did not restart.
+        ConfigureError: k3s does not run, did not restart, or has not read its files.
         ApiServerError: The API server refuses, or does not respond.
         LeaseError: The lock was taken away.
         RefusedError: Something on the node would be lost, or is in the way.
     """
     # There while k3s may not know the files yet, or the lock may still be held for this node.
-    pending = node / K3S / f".{owner}.restart-pending"
-    if not changes(node, registries, owner, only_mirrors=only_mirrors) and not pending.exists():
-        return "this node is configured already"
-    unit = running_unit(node)
+    pending = node / K3S / f".{wanted.owner}.restart-pending"
+    if not changes(node, told, wanted) and not pending.exists():
+        if is_loaded(node, told, wanted.registries):
+            return "this node is configured already"
+        raise ConfigureError(
+            f"/{registries_path(told)} has the entries, but k3s has not read them, as "
+            f"/{_containerd(told)} shows: systemctl restart {told.unit or 'k3s'}"
+        )
+    if not told.unit:
+        units = ", ".join(k3s_options.UNITS)
+        raise ConfigureError(f"none of the systemd units {units} is active on this node")
     pending.parent.mkdir(parents=True, exist_ok=True)
     pending.touch()
     lease.take()
     try:
         # Once more, as the lock may have been long in coming.
-        for change in changes(node, registries, owner, only_mirrors=only_mirrors):
+        for change in changes(node, told, wanted):
+            pending.write_text("")
             write(node, change)
             verb = "deleted" if change.wanted is None else "wrote"
             print(f"{verb} /{change.path}", flush=True)
@@ -172,25 +200,47 @@ def configure(
         lease.release()
         raise
     lease.check()
-    print(f"restarting {unit}", flush=True)
-    restart(node, unit)
+    if pending.read_text() != RESTARTED:
+        print(f"restarting {told.unit}", flush=True)
+        restart(node, told.unit)
+        pending.write_text(RESTARTED)
+    wait_until_loaded(node, told, wanted.registries)
     lease.release()
     pending.unlink()
-    return f"{unit} is back, and this node is configured"
+    return f"{told.unit} is back, and this node is configured"
 
 
-def by_hand(registries: bytes | None, owner: str, *, only_mirrors: bool) -> str:
+def wait_until_loaded(node: Path, told: Told, registries: bytes | None) -> None:
+    """Wait until k3s has given containerd what is in its files.
+
+    Raises:
+        ConfigureError: It has not.
+    """
+    limit = time.monotonic() + LOADED_SECONDS
+    while not is_loaded(node, told, registries):
+        if time.monotonic() > limit:
+            raise ConfigureError(
+                f"{told.unit} is back, but /{_containerd(told)} has no login for the registry; the "
+                f"other nodes wait until it has: see journalctl --unit={told.unit} there"
+            )
+        time.sleep(1)
+
+
+def by_hand(told: Told, wanted: Wanted) -> str:
     """Return what somebody can write on the node instead, without the password."""
-    path = only_mirrors_path(owner)
-    if registries is None:
-        return f"by hand: delete what they have of this registry: /{REGISTRIES}, /{path}"
-    content = yaml.safe_load(registries)
+    registries, only_mirrors = (
+        registries_path(told),
+        told.drop_ins / only_mirrors_file(wanted.owner),
+    )
+    if wanted.registries is None:
+        return f"by hand: delete what they have of this registry: /{registries}, /{only_mirrors}"
+    content = yaml.safe_load(wanted.registries)
     for config in content["configs"].values():
         config["auth"]["password"] = "PASSWORD"  # noqa: S105 - instead of one
     text = yaml.safe_dump(content, sort_keys=False)
-    only = f"and /{path}:\n{yaml.safe_dump(ONLY_MIRRORS)}" if only_mirrors else ""
+    only = f"and /{only_mirrors}:\n{yaml.safe_dump(ONLY_MIRRORS)}" if wanted.only_mirrors else ""
     return (
-        f"by hand, /{REGISTRIES} must hold:\n{text}{only}"
+        f"by hand, /{registries} must hold:\n{text}{only}"
         "PASSWORD: pulumi stack output pull_password --show-secrets\n"
         "then: systemctl restart k3s, on agents k3s-agent"
     )
@@ -207,14 +257,20 @@ def main() -> int:
     parser.add_argument("--only-mirrors", action="store_true", help="do not ask docker.io")
     parser.add_argument("--remove", action="store_true", help="remove the files instead")
     args = parser.parse_args()
-    registries = None if args.remove else args.registries.read_bytes()
-    only_mirrors = args.only_mirrors and not args.remove
-    holder = f"{os.environ['NODE_NAME']}/{args.owner}"
-    lease = Lease(args.lease, holder, args.credentials)
+    wanted = Wanted(
+        None if args.remove else args.registries.read_bytes(),
+        args.owner,
+        args.only_mirrors and not args.remove,
+    )
+    lease = Lease(args.lease, f"{os.environ['NODE_NAME']}/{args.owner}", args.credentials)
+    told = None
     try:
-        print(configure(args.node, registries, args.owner, lease, only_mirrors=only_mirrors))
+        told = k3s_options.told(args.node)
+        print(configure(args.node, told, wanted, lease))
     except (RefusedError, OSError) as error:
-        print(f"FAILED: {error}\n{by_hand(registries, args.owner, only_mirrors=only_mirrors)}")
+        print(f"FAILED: {error}")
+        if told:
+            print(by_hand(told, wanted))
         return 1
     except (ConfigureError, ApiServerError, LeaseError, subprocess.SubprocessError) as error:
         print(f"FAILED: {error}")

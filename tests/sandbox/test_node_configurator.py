@@ -249,6 +249,38 @@ def test_a_file_of_the_operators_is_refused_until_it_has_what_is_printed(
 
 
 @pytest.mark.usefixtures("configured")
+def test_the_file_that_k3s_is_told_to_read_is_the_one_that_is_written(sandbox: Sandbox) -> None:
+    before, mine, told = restarts(sandbox), "/etc/rancher/mine.yaml", "/etc/rancher/k3s/config.yaml"
+    on_node(sandbox, f"echo 'private-registry: {mine}' > {told}; rm {FILE}")
+    try:
+        roll_out(sandbox)
+        assert f"wrote {mine}" in log(sandbox)
+        assert on_node(sandbox, f"cat {mine}").stdout == output(sandbox, "registries_yaml")
+        assert restarts(sandbox) == before + 1
+        sandbox.apply(pod("as-told", "example.com/containous/whoami:private"))
+        eventually("from the registry", lambda: runs(sandbox, "as-told"))
+    finally:
+        on_node(sandbox, f"rm -f {told} {mine} {FILE}; systemctl restart k3s")
+    roll_out(sandbox)
+    assert file(sandbox).read_text() == output(sandbox, "registries_yaml")
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_password_that_containerd_does_not_have_is_not_called_configured(
+    sandbox: Sandbox,
+) -> None:
+    before, text = restarts(sandbox), output(sandbox, "registries_yaml")
+    on_node(sandbox, f"rm {FILE}; systemctl restart k3s; cat > {FILE}", stdin=text)
+    sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)
+    eventually("it says so", lambda: "has not read them" in log(sandbox))
+    assert "systemctl restart k3s" in log(sandbox)
+    assert restarts(sandbox) == before + 1, "only the operator's"
+    on_node(sandbox, "systemctl restart k3s")
+    roll_out(sandbox)
+    assert log(sandbox) == "this node is configured already\n"
+
+
+@pytest.mark.usefixtures("configured")
 def test_the_files_are_removed(sandbox: Sandbox) -> None:
     before = restarts(sandbox)
     path = "/spec/template/spec/initContainers/0/command/-"

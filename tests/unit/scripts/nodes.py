@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from scripts.nodes import configure_node, node_files
+from scripts.nodes import configure_node, k3s_options, node_files
+from scripts.nodes.configure_node import Wanted
 from scripts.nodes.own_file import new_file
 from tests.unit.scripts.leases import Leases, lock
 
@@ -70,11 +72,17 @@ class Node:
         root: Its root.
         unit: The unit that is active.
         error: What systemctl says to a restart that fails; empty if it succeeds.
-        commands: What was run on it.
+        flags: The unit's flags of k3s.
+        environment: Lines of `systemctl show` about the unit's environment.
+        reads: The file that k3s takes its registries from when it starts; empty if from none.
+        data: Its data folder.
+        commands: What was run on it, but for questions.
     """
 
     def __init__(self, root: Path) -> None:
         self.root, self.unit, self.error = root, "k3s", ""
+        self.flags, self.environment = "", ""
+        self.reads, self.data = f"{K3S}/registries.yaml", "var/lib/rancher/k3s"
         self.commands: list[str] = []
         (root / K3S).mkdir(parents=True)
 
@@ -93,14 +101,50 @@ class Node:
 
     def run(self, node: Path, *command: str) -> subprocess.CompletedProcess[bytes]:
         assert node == self.root
-        self.commands.append(" ".join(command))
         if command[0] == "cat":
             path = self._resolve(command[1])
             content = path.read_bytes() if path.is_file() else b""
             return subprocess.CompletedProcess([], not path.is_file(), content)
-        _, verb, unit = command
-        failed = unit != self.unit or (verb == "restart" and self.error != "")
-        return subprocess.CompletedProcess([], failed, b"", f"{self.error}\n".encode())
+        verb, *_, unit = command[1:]
+        if verb == "is-active":
+            return subprocess.CompletedProcess([], unit != self.unit)
+        assert unit == self.unit
+        if verb == "show":
+            return subprocess.CompletedProcess([], 0, self._shown().encode())
+        self.commands.append(" ".join(command))
+        if not self.error:
+            self.start()
+        return subprocess.CompletedProcess([], self.error != "", b"", f"{self.error}\n".encode())
+
+    def _shown(self) -> str:
+        """Return what systemd has of a unit as k3s' installer writes it.
+
+        https://github.com/systemd/systemd/blob/main/src/systemctl/systemctl-show.c
+        """
+        return (
+            f"ExecStart={{ path=/usr/local/bin/k3s ; argv[]=/usr/local/bin/k3s server {self.flags} "
+            "; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; "
+            f"status=0/0 }}\n{self.environment}"
+            "EnvironmentFiles=/etc/default/k3s (ignore_errors=yes)\n"
+            "EnvironmentFiles=/etc/systemd/system/k3s.service.env (ignore_errors=yes)\n"
+        )
+
+    def start(self) -> None:
+        """Give containerd what k3s gives it when it starts."""
+        file = self._resolve(f"/{self.reads}")
+        content = (yaml.safe_load(file.read_text()) if file.is_file() else None) or {}
+        folder = self.root / self.data / "agent" / "etc" / "containerd"
+        folder.mkdir(parents=True, exist_ok=True)
+        logins = (
+            [f'password = "{x["auth"]["password"]}"\n' for x in content["configs"].values()]
+            if "configs" in content
+            else []
+        )
+        (folder / "config.toml").write_text("".join(logins))
+        for host, mirror in content.get("mirrors", {}).items():
+            hosts = folder / "certs.d" / host / "hosts.toml"
+            hosts.parent.mkdir(parents=True, exist_ok=True)
+            hosts.write_text("".join(f'[host."{x}/v2"]\n' for x in mirror["endpoint"]))
 
     def _resolve(self, path: str) -> Path:
         """Follow links as the node does, whose root is not ours."""
@@ -117,7 +161,7 @@ class Node:
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     node = Node(tmp_path / "node")
-    for module in configure_node, node_files:
+    for module in configure_node, k3s_options, node_files:
         monkeypatch.setattr(module, "on_node", node.run)
     yield node
     assert not list(node.root.rglob(".*.new")), "a file that was not taken away"
@@ -130,10 +174,9 @@ class Runs:
         self.node, self.folder = node, folder
 
     def __call__(self, wanted: bytes | None = WANTED, *, only_mirrors: bool = False) -> str:
-        lease = lock(self.folder)
-        return configure_node.configure(
-            self.node.root, wanted, OWNER, lease, only_mirrors=only_mirrors
-        )
+        told = k3s_options.told(self.node.root)
+        files = Wanted(wanted, OWNER, only_mirrors)
+        return configure_node.configure(self.node.root, told, files, lock(self.folder))
 
 
 @pytest.fixture

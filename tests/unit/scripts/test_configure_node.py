@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.nodes import configure_node
-from scripts.nodes.configure_node import ONLY_MIRRORS, ConfigureError, only_mirrors_path
+from scripts.nodes import k3s_options
+from scripts.nodes.configure_node import (
+    DROP_INS,
+    ONLY_MIRRORS,
+    ConfigureError,
+    only_mirrors_file,
+)
 from scripts.nodes.own_file import RefusedError, new_file
 from tests.unit.scripts.leases import Leases, leases
 from tests.unit.scripts.nodes import (
@@ -38,7 +43,7 @@ def test_a_new_node_gets_the_file_and_k3s_is_restarted(
 ) -> None:
     assert run() == DONE
     assert node.registries.read_bytes() == WANTED
-    assert node.commands == ["systemctl is-active k3s", "systemctl restart k3s"]
+    assert node.commands == ["systemctl restart k3s"]
     assert leases.free, "or the next node would wait for ever"
     assert node.files() == ["registries.yaml"]
     assert capsys.readouterr().out == ("wrote /etc/rancher/k3s/registries.yaml\nrestarting k3s\n")
@@ -69,8 +74,8 @@ def test_nothing_is_touched_where_there_is_no_systemd(
     def missing(*_: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "systemctl")
 
-    monkeypatch.setattr(configure_node, "on_node", missing)
-    with pytest.raises(ConfigureError, match="there is no systemctl on this node"):
+    monkeypatch.setattr(k3s_options, "on_node", missing)
+    with pytest.raises(ConfigureError, match="none of the systemd units k3s, k3s-agent is active"):
         run()
     assert not node.files()
 
@@ -92,6 +97,7 @@ def test_lines_of_the_operators_are_no_reason_to_restart(node: Node, run: Runs) 
 
 def test_a_file_by_cloud_init_or_by_hand_is_known(node: Node, run: Runs) -> None:
     node.registries.write_bytes(WANTED)
+    node.start()
     assert run() == ALREADY
     assert run(OTHER) == DONE, "a new password"
     assert node.registries.read_bytes() == OTHER
@@ -133,6 +139,7 @@ def test_a_link_that_holds_all_is_left_and_one_that_does_not_is_refused(
     assert file.read_bytes() == b""
     assert not leases.calls
     file.write_text(yaml.safe_dump(ENTRIES))
+    node.start()
     assert run() == ALREADY
 
 
@@ -154,7 +161,7 @@ def test_the_override_is_a_file_of_ours_beside_the_operators(node: Node, run: Ru
     folder.mkdir()
     (folder / "registry.yaml").write_text("disable-default-registry-endpoint: true\n")
     run(only_mirrors=True)
-    ours = node.root / only_mirrors_path(OWNER)
+    ours = node.root / DROP_INS / only_mirrors_file(OWNER)
     assert ours == folder / "90-registry-nodes.yaml"
     assert ours.read_text() == new_file(ONLY_MIRRORS, OWNER)
     assert yaml.safe_load(ours.read_text()) == {"disable-default-registry-endpoint": True}
@@ -168,7 +175,7 @@ def test_the_override_is_a_file_of_ours_beside_the_operators(node: Node, run: Ru
 def test_a_file_of_the_operators_in_the_place_of_ours_is_left(
     node: Node, run: Runs, text: str
 ) -> None:
-    file = node.root / only_mirrors_path(OWNER)
+    file = node.root / DROP_INS / only_mirrors_file(OWNER)
     file.parent.mkdir()
     file.write_text(text)
     with pytest.raises(
@@ -197,7 +204,7 @@ BEFORE_OURS = ("config.yaml", "config.yaml.d/90-a.yaml", "config.yaml.d/99-x.yam
 def test_an_override_that_would_not_hold_is_refused(node: Node, run: Runs, name: str) -> None:
     """Or nodes count as configured, and pull from docker.io what the registry does not have."""
     file = configure_k3s(node, name, ASKS)
-    with pytest.raises(RefusedError, match=f"^/{K3S}/{name}: it is read after .*: delete"):
+    with pytest.raises(RefusedError, match=f"^/{K3S}/{name}: k3s reads it after .*: delete"):
         run(only_mirrors=True)
     assert not node.registries.exists()
     file.write_text("disable-default-registry-endpoint: true\n")
@@ -216,18 +223,6 @@ def test_without_an_override_the_operators_say_whether_docker_io_is_asked(
 ) -> None:
     configure_k3s(node, AFTER_OURS[0], ASKS)
     assert run() == DONE
-
-
-@pytest.mark.parametrize("name", [*AFTER_OURS, *BEFORE_OURS[:2]])
-def test_a_file_that_k3s_does_not_read_is_not_written(node: Node, run: Runs, name: str) -> None:
-    """Or nodes count as configured, and pull without a login."""
-    file = configure_k3s(node, name, "private-registry: /etc/mine.yaml\n")
-    with pytest.raises(RefusedError, match=f"^/{K3S}/{name}: k3s reads another file than"):
-        run()
-    file.write_text("private-registry: /etc/rancher/k3s/registries.yaml\n")
-    assert run() == DONE
-    file.write_text("private-registry: /etc/mine.yaml\n")
-    assert run(None) == DONE, "what is there can be removed"
 
 
 @pytest.mark.parametrize("text", [b"", b"- a\n", b"\xff", b"a: [", b"[" * 2000])

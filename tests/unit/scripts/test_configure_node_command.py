@@ -117,11 +117,12 @@ def test_a_removal_that_is_refused_says_what_to_delete(
 
 
 def test_a_file_that_cannot_be_written_is_to_be_written_by_hand(
-    node: Node, command: Command, capsys: pytest.CaptureFixture[str]
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    node.registries.parent.rmdir()
-    node.registries.parent.parent.rmdir()
-    node.registries.parent.parent.write_text("")
+    def fail(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(configure_node, "write", fail)
     assert command() == 1
     assert "by hand, /etc/rancher/k3s/registries.yaml must hold" in capsys.readouterr().out
 

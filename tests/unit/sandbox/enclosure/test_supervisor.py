@@ -41,7 +41,8 @@ def supervised(
     logs = tmp_path / "logs"
     logs.mkdir(exist_ok=True)
     plan = tmp_path / "plan.json"
-    Plan(Namespace("", [], "", "", {}), list(processes), logs, pki_folder / "ca.crt").write(plan)
+    namespace, ca = Namespace("", [], "", "", {}), pki_folder / "ca.crt"
+    Plan(namespace, list(processes), logs, ca, tmp_path / "restarts").write(plan)
     with subprocess.Popen([sys.executable, "-c", RUN, plan], cwd=REPOSITORY) as supervisor:
         try:
             yield supervisor
@@ -71,6 +72,20 @@ def test_what_ends_is_started_again_with_growing_pauses(tmp_path: Path, pki_fold
     first, second, third = (float(x) for x in log.read_text().split()[:3])
     assert second - first >= 0.2
     assert third - second >= 0.4
+
+
+def test_what_is_asked_for_is_started_again_and_nothing_else(
+    tmp_path: Path, pki_folder: Path
+) -> None:
+    one, other = (tmp_path / "logs" / f"{name}.log" for name in ("one", "other"))
+    script = "echo here; sleep 60"
+    with supervised(tmp_path, pki_folder, shell("one", script), shell("other", script)):
+        for times in range(1, 4):
+            eventually(lambda times=times: text(one).count("here") == times, "it is not back")  # type: ignore[misc] # the loop's
+            eventually(lambda: text(other), "the other was not started")
+            (tmp_path / "restarts").write_text("unknown\none\n")
+        eventually(lambda: text(one).count("here") == 4, "not for the last time")
+    assert text(other).count("here") == 1
 
 
 def test_what_cannot_be_started_says_so_and_spares_the_others(
@@ -161,6 +176,7 @@ def test_the_plan_is_for_its_owner_only(tmp_path: Path) -> None:
     plan = Plan(
         Namespace("/n", ["10.0.0.1/24"], "10.1.0.0/16", "10.2.0.0/16", {"a": "b"}),
         [process],
+        tmp_path,
         tmp_path,
         tmp_path,
     )
