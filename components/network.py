@@ -51,6 +51,10 @@ ANYWHERE: list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict] = [
 ]
 """All addresses but the link-local ones."""
 
+API_SERVER_PORT = 6443
+"""The API server's port on k3s' nodes (``--https-listen-port``), which policies see after that of
+its Service."""
+
 _SERVICE = r"[^.]+\.([^.]+)\.svc(\..+)?"
 
 
@@ -71,14 +75,17 @@ def policy(
     )
 
 
-def controller_peers(
-    ingress: IngressSettings,
-) -> list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict]:
-    """Return whom the ingress controller's connections come from."""
+def from_controller(
+    ingress: IngressSettings, *ports: int | str
+) -> kubernetes.networking.v1.NetworkPolicyIngressRuleArgsDict:
+    """Return the rule for the ingress controller's connections."""
     if ingress.host_network:
-        # Its pods have their nodes' addresses, which no selector selects.
-        return [{"ip_block": {"cidr": everywhere}} for everywhere in LINK_LOCAL]
-    return [{"namespace_selector": in_namespace(ingress.controller_namespace)}]
+        # Its pods have their nodes' addresses, which no selector selects, and on Cilium no block.
+        return {"ports": tcp(*ports)}
+    peer: kubernetes.networking.v1.NetworkPolicyPeerArgsDict = {
+        "namespace_selector": in_namespace(ingress.controller_namespace)
+    }
+    return {"from_": [peer], "ports": tcp(*ports)}
 
 
 def dns_rule() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.network import LINK_LOCAL
+from components.network import API_SERVER_PORT, LINK_LOCAL
 from policy.pods import pod_spec
 from policy.reading import UNKNOWN, at, elements, fits, keys
 from scripts.client.why_missing import CHALLENGE_PATH
@@ -82,8 +82,11 @@ def link_local(inputs: dict[str, Any]) -> Iterator[str]:
     if inputs.get("kind") != "NetworkPolicy":
         return
     for rule in elements(at(inputs, "spec", "egress")):
-        if at(rule, "to") in (None, []):
-            yield "spec.egress: expected each rule to say where to"
+        if at(rule, "to") in (None, []) and not _is_api_server_only(rule):
+            yield (
+                "spec.egress: expected each rule to say where to, but for the API server's port "
+                f"{API_SERVER_PORT}"
+            )
         for peer in elements(at(rule, "to")):
             block = at(peer, "ipBlock")
             cidr, excepted = at(block, "cidr"), at(block, "except") or []
@@ -93,6 +96,15 @@ def link_local(inputs: dict[str, Any]) -> Iterator[str]:
             for network in _LINK_LOCAL:
                 if _reaches(cidr, excepted, network):
                     yield f"spec.egress: expected {cidr} except {network}"
+
+
+def _is_api_server_only(rule: Any) -> bool:
+    """Return whether a rule is for the API server's port, where no cloud hands out credentials."""
+    ports = list(elements(at(rule, "ports")))
+    return bool(ports) and all(
+        fits(at(port, "port"), API_SERVER_PORT) and fits(at(port, "endPort"), None)
+        for port in ports
+    )
 
 
 def _reaches(cidr: str, excepted: list[str], target: _Network) -> bool:

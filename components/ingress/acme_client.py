@@ -20,7 +20,7 @@ from components.ingress.acme_pod import (
 )
 from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
-from components.network import ANYWHERE, controller_peers, dns_rule, tcp
+from components.network import ANYWHERE, API_SERVER_PORT, dns_rule, from_controller, tcp
 from components.script_files import script_files
 from scripts.client.why_missing import CHALLENGE_PATH
 from settings.names import ACME_SECRET
@@ -67,15 +67,17 @@ class AcmeClient(pulumi.ComponentResource):
             spec={
                 "pod_selector": {"match_labels": LABELS},
                 "policy_types": ["Ingress", "Egress"],
-                "ingress": [{"from_": controller_peers(self._args.ingress), "ports": tcp(PORT)}],
+                "ingress": [from_controller(self._args.ingress, PORT)],
                 "egress": [
                     dns_rule(),
-                    # The ACME server, and the cluster's API server, whose port policies see after
-                    # its Service's.
+                    # The ACME server, and the cluster's API server wherever it listens.
                     {
                         "to": ANYWHERE,
                         "ports": [{"protocol": "TCP", "port": 443, "end_port": 65535}],
                     },
+                    # On Cilium no block matches nodes, and so not the API server, but no peer does:
+                    # https://docs.cilium.io/en/stable/security/policy/layer3/#cidr-based
+                    {"ports": tcp(API_SERVER_PORT)},
                 ],
             },
             opts=self._child,

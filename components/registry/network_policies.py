@@ -13,8 +13,8 @@ from components.network import (
     REGISTRY_LABELS,
     SMOKE_TEST_LABELS,
     STORAGE_CHECK_LABELS,
-    controller_peers,
     dns_rule,
+    from_controller,
     policy,
     server_rules,
     tcp,
@@ -72,9 +72,7 @@ def network_policies(
         specs["http01-solver"] = {
             "pod_selector": {"match_labels": HTTP01_SOLVER_LABELS},
             "policy_types": ["Ingress"],
-            "ingress": [
-                {"from_": controller_peers(args.ingress), "ports": tcp(HTTP01_SOLVER_PORT)}
-            ],
+            "ingress": [from_controller(args.ingress, HTTP01_SOLVER_PORT)],
         }
     return [
         policy(
@@ -109,7 +107,7 @@ def registry_policy(
             "pod_selector": {"match_labels": REGISTRY_LABELS},
             "policy_types": ["Ingress", "Egress"],
             "ingress": [
-                {"from_": controller_peers(args.ingress), "ports": tcp("http", "redirect")},
+                from_controller(args.ingress, "http", "redirect"),
                 {
                     "from_": [{"pod_selector": {"match_labels": SMOKE_TEST_LABELS}}],
                     "ports": tcp("http"),

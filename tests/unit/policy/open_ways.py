@@ -55,7 +55,10 @@ def plain() -> Iterator[Breach]:
 def to_link_local() -> Iterator[Breach]:
     """Yield policies that let through one link-local address, which no exception is of."""
     chance = random.Random(1)  # noqa: S311 - the same in each run
-    yield "NetworkPolicy", {"spec": {"egress": [{"ports": [{"port": 443}]}]}}
+    for ports in ([443], [6443, 443]):
+        rule = {"ports": [{"port": port} for port in ports]}
+        yield "NetworkPolicy", {"spec": {"egress": [rule]}}
+    yield "NetworkPolicy", {"spec": {"egress": [{"ports": [{"port": 6443, "endPort": 9000}]}]}}
     for target, _ in itertools.product(LINK_LOCAL, range(1000)):
         bits = target.max_prefixlen
         address = int(target.network_address) + chance.randrange(target.num_addresses)

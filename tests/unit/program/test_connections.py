@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+import pytest
+
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.engine import Engine
 from tests.unit.program.pods import pods
@@ -25,8 +27,9 @@ STORAGE_PORT, HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME = (
     *(443, 5000, 5080, 5081, 5082, 5083),
     8080,
 )
+API_SERVER = 6443
 PORTS = (
-    *(22, 53, 80, STORAGE_PORT, 5001, 5002, 5003, 5004, 6443),
+    *(22, 53, 80, STORAGE_PORT, 5001, 5002, 5003, 5004, API_SERVER),
     *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME),
 )
 """Those of the table, those of the registries inside of their pod, and what attackers try first."""
@@ -47,6 +50,7 @@ TABLE = [
         *("acme-client", "anywhere", [port for port in PORTS if port >= 443]),
         "the ACME server and the cluster's API server, which both may be on any such port",
     ),
+    ("acme-client", "metadata", [API_SERVER], "what Cilium needs; no cloud has credentials there"),
     *(
         (pod, "resolver", [53], "names of the storage, the registry and the ACME server")
         for pod in ("registry", "smoke-test", "storage-check", "maintenance", "acme-client")
@@ -76,9 +80,10 @@ OUTSIDE = {
         {"app.kubernetes.io/name": "registry", "app.kubernetes.io/component": "maintenance"},
     ),
     "internet": Place("203.0.113.1"),
+    "node": Place("10.77.0.2"),
     "metadata": Place("169.254.169.254"),
 }
-"""All that is not the program's. `metadata` is where clouds hand credentials to any pod that asks;
+"""All that is not the program's. `node` is where the API server is. `metadata` is where clouds hand credentials to any pod that asks;
 https://docs.digitalocean.com/products/droplets/how-to/access-metadata/"""
 
 
@@ -115,8 +120,14 @@ def selected(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return wanted.items() <= labels.items()
 
 
+MATCHED_BY_BLOCKS = {place.address for place in OUTSIDE.values()}
+"""The addresses that blocks match: on kube-router, all."""
+
+
 def is_peer(peer: Mapping[str, Any], place: Place, own_namespace: str) -> bool:
     if block := peer.get("ipBlock"):
+        if place.address not in MATCHED_BY_BLOCKS:
+            return False
         address = ip_address(place.address)
         inside, *outside = (ip_network(x) for x in (block["cidr"], *block.get("except", [])))
         return address in inside and not any(address in x for x in outside)
@@ -202,3 +213,24 @@ def test_a_controller_on_its_nodes_addresses_gets_in_by_address_and_to_the_same_
     assert {port for _, end, port in possible if end == "registry"} == {HTTP, REDIRECT, MAINTENANCE}
     assert ("internet", "registry", MAINTENANCE) not in possible
     assert ("strangers", "registry", MAINTENANCE) not in possible
+
+
+def test_cilium_needs_no_setting_for_the_api_server_and_for_a_controller_on_its_nodes_addresses(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its blocks match neither pods nor nodes; a rule without peers matches all there, too.
+
+    https://docs.cilium.io/en/stable/security/policy/layer3/#cidr-based and, for such a rule,
+    https://github.com/cilium/cilium/blob/main/pkg/k8s/network_policy.go
+    """
+    world = {OUTSIDE[name].address for name in ("internet", "metadata")}
+    monkeypatch.setitem(globals(), "MATCHED_BY_BLOCKS", world)
+    possible = set(connections(run({**CONFIG, **MODE, "ingress": {"hostNetwork": True}})))
+    assert {
+        ("acme-client", "node", API_SERVER),
+        ("acme-client", "internet", STORAGE_PORT),
+        ("registry", "internet", STORAGE_PORT),
+        ("node", "registry", HTTP),
+        ("node", "acme-client", ACME),
+    } <= possible
+    assert ("node", "registry", MAINTENANCE) not in possible
