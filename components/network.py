@@ -51,7 +51,7 @@ ANYWHERE: list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict] = [
 ]
 """All addresses but the link-local ones."""
 
-API_SERVER_PORT = 6443
+API_SERVER = 6443
 """The API server's port on k3s' nodes (``--https-listen-port``), which policies see after that of
 its Service."""
 

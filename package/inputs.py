@@ -89,12 +89,15 @@ class PrivateRegistryArgs(TypedDict):
     """The memory that is reserved for the registry in each pod, in bytes with a binary unit; the
     two others have 32Mi each."""
     ingress_controller: NotRequired[str]
-    """The ingress controller. nginx and haproxy, which the sandbox does not run, require the next
-    two settings; traefik has defaults."""
+    """The ingress controller. gateway is any that implements the Gateway API. One of traefik,
+    gateway."""
     ingress_class_name: NotRequired[str]
-    """Its IngressClass."""
+    """Traefik's IngressClass."""
+    ingress_gateway: NotRequired[str]
+    """With gateway: namespace/name/listener of a Gateway of yours, such as
+    gateways/public/https."""
     ingress_controller_namespace: NotRequired[str]
-    """The namespace of its pods; only pods of that namespace reach the registry's."""
+    """The namespace of the controller's pods; only pods of that namespace reach the registry's."""
     ingress_host_network: NotRequired[bool]
     """Its pods are in their nodes' network, where no network policy tells them from others: then
     all pods reach the registry's."""
@@ -107,9 +110,9 @@ class PrivateRegistryArgs(TypedDict):
     sign clients' certificates; clients without one are refused."""
     tls_mode: NotRequired[str]
     """Who terminates TLS, and with which certificate. secret: A certificate that somebody puts into
-    a Secret. letsEncrypt: A certificate from Let's Encrypt, or another ACME server; with Traefik
-    only. acme: A certificate that Traefik gets itself. certManager: A certificate that cert-manager
-    gets. none: No TLS: something in front of the ingress terminates it."""
+    a Secret. letsEncrypt: A certificate from Let's Encrypt, or another ACME server. acme: A
+    certificate that Traefik gets itself. certManager: A certificate that cert-manager gets. none:
+    No TLS: a Gateway, or something in front of the ingress, terminates it."""
     tls_secret_name: NotRequired[str]
     """With mode secret: The Secret of type kubernetes.io/tls with the certificate, in the
     registry's namespace. With mode certManager: The Secret that cert-manager keeps the certificate

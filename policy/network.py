@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from components.network import API_SERVER_PORT, LINK_LOCAL
+from components.network import API_SERVER, LINK_LOCAL
 from policy.pods import pod_spec
-from policy.reading import UNKNOWN, at, elements, fits, keys
+from policy.reading import UNKNOWN, at, elements, fits
 from scripts.client.why_missing import CHALLENGE_PATH
 
 REDIRECT = "redirect"
@@ -35,6 +35,8 @@ def plain_http(inputs: dict[str, Any]) -> Iterator[str]:
         case "Ingress":
             if not _takes_no_passwords(spec):
                 yield from _plain_ingress(spec, at(inputs, "metadata", "annotations"))
+        case "HTTPRoute":
+            yield "spec.parentRefs: expected no Gateway: only its listener tells whether it has TLS"
         case "Service":
             if not fits(at(spec, "type"), None, "ClusterIP"):
                 yield "spec.type: expected ClusterIP: others lead around the ingress and its TLS"
@@ -47,10 +49,6 @@ def _plain_ingress(spec: Any, annotations: Any) -> Iterator[str]:
         yield "spec.tls: expected TLS for each host, or a backend that redirects to it"
     if not fits(at(annotations, f"{_ROUTER}.entrypoints"), None, "websecure"):
         yield f"metadata.annotations[{_ROUTER}.entrypoints]: expected websecure alone"
-    for key in keys(annotations):
-        # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
-        if key.endswith("ssl-redirect") and not fits(at(annotations, key), "true"):
-            yield f"metadata.annotations[{key}]: expected true, as by default"
 
 
 def _has_tls(spec: Any) -> bool:
@@ -85,7 +83,7 @@ def link_local(inputs: dict[str, Any]) -> Iterator[str]:
         if at(rule, "to") in (None, []) and not _is_api_server_only(rule):
             yield (
                 "spec.egress: expected each rule to say where to, but for the API server's port "
-                f"{API_SERVER_PORT}"
+                f"{API_SERVER}"
             )
         for peer in elements(at(rule, "to")):
             block = at(peer, "ipBlock")
@@ -102,8 +100,7 @@ def _is_api_server_only(rule: Any) -> bool:
     """Return whether a rule is for the API server's port, where no cloud hands out credentials."""
     ports = list(elements(at(rule, "ports")))
     return bool(ports) and all(
-        fits(at(port, "port"), API_SERVER_PORT) and fits(at(port, "endPort"), None)
-        for port in ports
+        fits(at(port, "port"), API_SERVER) and fits(at(port, "endPort"), None) for port in ports
     )
 
 

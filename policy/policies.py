@@ -23,6 +23,7 @@ _Rule = Callable[[ResourceValidationArgs, dict[str, Any]], Iterable[str]]
 KINDS = {
     *("apps/v1:DaemonSet", "apps/v1:Deployment", "batch/v1:CronJob", "batch/v1:Job"),
     *("core/v1:ConfigMap", "core/v1:Namespace", "core/v1:Pod", "core/v1:PodTemplate"),
+    *("gateway.networking.k8s.io/v1:HTTPRoute",),
     *("core/v1:Secret", "core/v1:Service", "core/v1:ServiceAccount", "core/v1:ServiceAccountPatch"),
     *("monitoring.coreos.com/v1:PodMonitor", "monitoring.coreos.com/v1:PrometheusRule"),
     *("networking.k8s.io/v1:Ingress", "networking.k8s.io/v1:NetworkPolicy"),

@@ -60,9 +60,15 @@ def controller_addresses(
 ) -> list[str]:
     """Return the addresses that the ingress controller tells.
 
-    An Ingress has them in its status as soon as one has its class, a LoadBalancer before.
+    An Ingress has them in its status as soon as one has its class, a LoadBalancer before. What
+    serves a Gateway is a LoadBalancer, too.
     """
-    of_class = [x for x in ingresses if x["spec"].get("ingressClassName") == ingress.class_name]
+    of_class = [
+        x
+        for x in ingresses
+        if ingress.controller == "traefik"
+        and x["spec"].get("ingressClassName") == ingress.class_name
+    ]
     with_https = [
         x for x in services if 443 in [port["port"] for port in x["spec"].get("ports", [])]
     ]

@@ -22,7 +22,7 @@ _REDIRECTION = re.compile(
 
 def by_http_01(settings: Settings) -> bool:
     """Return whether an ACME server may look for its challenge behind Traefik."""
-    return settings.ingress.controller == "traefik" and settings.tls.mode in (
+    return settings.tls.mode in (
         "letsEncrypt",
         "certManager",
     )

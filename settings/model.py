@@ -26,7 +26,7 @@ from settings.schema import (
 from settings.section import NAMED, FixableError, Positive, Section, drop_empty, kinds
 from settings.servers import Hostname
 from settings.storage import S3Settings, SpacesSettings
-from settings.tls import TlsAcme, TlsLetsEncrypt, TlsNone, TlsSecret, TlsSettings
+from settings.tls import TlsNone, TlsSecret, TlsSettings
 from settings.types import Label, NamedUser, Namespace, User
 
 
@@ -166,19 +166,12 @@ class Settings(Section):
     @classmethod
     def _suit_the_controller(cls, tls: TlsSettings, info: ValidationInfo) -> TlsSettings:
         ingress = info.data.get("ingress")
-        controller = ingress.controller if ingress else "traefik"
-        if controller != "traefik" and isinstance(tls, TlsAcme | TlsLetsEncrypt):
+        if ingress and ingress.controller == "gateway" and not isinstance(tls, TlsNone):
             raise FixableError(
-                f"expected another mode with ingress.controller {controller}: this one needs "
-                "Traefik",
-                "certManager",
+                "expected none with ingress.controller gateway: the Gateway's listener has the "
+                "certificate",
+                "none",
                 key=("tls", "mode"),
-            )
-        if controller == "haproxy" and not isinstance(tls, TlsNone) and tls.client_ca:
-            raise FixableError(
-                "expected none with ingress.controller haproxy: it would not ask for certificates",
-                None,
-                key=("tls", "clientCa"),
             )
         return tls
 

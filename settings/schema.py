@@ -14,6 +14,7 @@ from settings.servers import HeaderName, HeaderValue, Hostname, IpAddress, Webho
 from settings.types import (
     Cpu,
     Day,
+    GatewayListener,
     Label,
     Memory,
     NodePath,
@@ -140,13 +141,16 @@ class UserSettings(Section):
 class IngressSettings(Section):
     """How requests reach the registry."""
 
-    controller: Literal["traefik", "nginx", "haproxy"] = "traefik"
-    """The ingress controller. `nginx` and `haproxy`, which the sandbox does not run, require the
-    next two settings; `traefik` has defaults."""
+    controller: Literal["traefik", "gateway"] = "traefik"
+    """The ingress controller. `gateway` is [any that implements the Gateway
+    API](docs/ingress.md#gateway-api)."""
     class_name: ObjectName = "traefik"
-    """Its IngressClass."""
+    """Traefik's IngressClass."""
+    gateway: GatewayListener | None = None
+    """With `gateway`: namespace/name/listener of a Gateway of yours, such as
+    `gateways/public/https`."""
     controller_namespace: Label = "kube-system"
-    """The namespace of its pods; only pods of that namespace reach the registry's."""
+    """The namespace of the controller's pods; only pods of that namespace reach the registry's."""
     host_network: Flag = False
     """Its pods are in their nodes' network, where no network policy tells them from others: then
     all pods reach the registry's."""
@@ -157,15 +161,13 @@ class IngressSettings(Section):
 
     @model_validator(mode="after")
     def _know_the_controller(self) -> Self:
-        unset = {"class_name", "controller_namespace"} - self.model_fields_set
-        if self.controller != "traefik" and unset:
-            rights = {"class_name": self.controller, "controller_namespace": Ask.VALUE}
-            names = sorted(to_camel(name) for name in unset)
+        unset = sorted({"gateway", "controller_namespace"} - self.model_fields_set)
+        if self.controller == "gateway" and unset:
+            names = [to_camel(name) for name in unset]
             raise FixableError(
-                f"expected {' and '.join(names)} of {self.controller}, too: the defaults are those "
-                "of k3s' Traefik",
+                f"expected {' and '.join(names)}, too: there are no defaults for Gateways",
                 key=("ingress", "controller"),
-                fixes={("ingress", to_camel(name)): rights[name] for name in sorted(unset)},
+                fixes={("ingress", name): Ask.VALUE for name in names},
             )
         return self
 

@@ -27,7 +27,7 @@ class TlsAcme(_Terminated):
 
 
 class TlsLetsEncrypt(_Terminated):
-    """A certificate from Let's Encrypt, or another ACME server; with Traefik only."""
+    """A certificate from Let's Encrypt, or another ACME server."""
 
     mode: Literal["letsEncrypt"] = "letsEncrypt"
     email: Email
@@ -59,7 +59,7 @@ class TlsSecret(_Terminated):
 
 
 class TlsNone(Section):
-    """No TLS: something in front of the ingress terminates it."""
+    """No TLS: a Gateway, or something in front of the ingress, terminates it."""
 
     mode: Literal["none"] = "none"
 

@@ -152,6 +152,14 @@ ObjectName = Annotated[
         hyphenate,
     ),
 ]
+GatewayListener = Annotated[
+    Text,
+    matching(
+        rf"{LABEL}/{SUBDOMAIN}/{SUBDOMAIN}",
+        "the namespace and name of a Gateway and the name of its listener, such as "
+        "gateways/public/https",
+    ),
+]
 Resolver = Annotated[
     Text, matching("[A-Za-z0-9_-]{1,63}", "a name of letters, digits, hyphens and underscores")
 ]

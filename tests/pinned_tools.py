@@ -96,6 +96,20 @@ CERT_MANAGER_CRDS = tuple(
     for kind in kinds
 )
 
+GATEWAY_CRDS = tuple(
+    Copy(
+        f"gateway-{kind}.yaml",
+        "cert-manager",
+        "sigs.k8s.io/gateway-api",
+        f"config/crd/standard/gateway.networking.k8s.io_{kind}.yaml",
+    )
+    for kind in (
+        *("backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes"),
+        *("httproutes", "referencegrants", "tlsroutes"),
+    )
+)
+"""Those that Traefik's provider waits for; cert-manager's go.mod has their version."""
+
 SANDBOX_TOOLS = (
     *(MINIO, KUBE_STATE_METRICS, *PROMETHEUS),
     *(CERT_MANAGER, CERT_MANAGER_SOLVER, CONFORMANCE),

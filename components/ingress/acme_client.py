@@ -20,7 +20,7 @@ from components.ingress.acme_pod import (
 )
 from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
-from components.network import ANYWHERE, API_SERVER_PORT, dns_rule, from_controller, tcp
+from components.network import ANYWHERE, API_SERVER, dns_rule, from_controller, tcp
 from components.script_files import script_files
 from scripts.client.why_missing import CHALLENGE_PATH
 from settings.names import ACME_SECRET
@@ -77,7 +77,7 @@ class AcmeClient(pulumi.ComponentResource):
                     },
                     # On Cilium no block matches nodes, and so not the API server, but no peer does:
                     # https://docs.cilium.io/en/stable/security/policy/layer3/#cidr-based
-                    {"ports": tcp(API_SERVER_PORT)},
+                    {"ports": tcp(API_SERVER)},
                 ],
             },
             opts=self._child,

@@ -1,4 +1,4 @@
-"""How clients reach the registry: an Ingress for any controller, and a TCP route of Traefik's.
+"""How clients reach the registry: an Ingress and a TCP route of Traefik's, or a route of a Gateway.
 
 A TCP route terminates TLS and passes bytes on, so Traefik's limit on the time of a request does not
 hold (docs/adr/0011-tcp-route.md).
@@ -19,7 +19,7 @@ from components.ingress.tls import (
     route_tls,
 )
 from components.metadata import SKIP_AWAIT
-from components.network import REGISTRY_LABELS
+from components.network import PORT, REGISTRY_LABELS
 from settings.names import ROUTE_PRIORITY
 from settings.schema import IngressSettings
 from settings.tls import TlsNone, TlsSettings
@@ -49,7 +49,8 @@ class Ingress(pulumi.ComponentResource):
 
     By a TCP route, port 443 is the route's, and the Ingress has port 80: it redirects to HTTPS, and
     is where certificate authorities look for their challenge. An IngressRoute gets what somebody
-    else's wildcard takes from the TCP route. Otherwise the Ingress has port 443.
+    else's wildcard takes from the TCP route. Otherwise the Ingress has port 443. With a Gateway
+    there is a route to it, and nothing else.
     """
 
     def __init__(
@@ -59,13 +60,14 @@ class Ingress(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         tls = args.tls
-        if isinstance(tls, TlsNone):
+        if args.settings.gateway and args.settings.controller == "gateway":
+            self._gateway_route(*args.settings.gateway.split("/"))
+        elif isinstance(tls, TlsNone):
             self._ingress("http", "/v2")
         else:
             if tls.client_ca:
                 self._client_ca(tls.client_ca)
-            if args.settings.controller == "traefik":
-                self._tls_option(tls.client_ca)
+            self._tls_option(tls.client_ca)
             if args.settings.by_tcp_route:
                 self._tcp_route(route_tls(tls))
                 self._guard(tls.client_ca)
@@ -164,11 +166,55 @@ class Ingress(pulumi.ComponentResource):
             "IngressRoute", "guard", {"entryPoints": ["websecure"], "routes": [rule], "tls": {}}
         )
 
+    def _gateway_route(self, namespace: str, gateway: str, listener: str) -> None:
+        """Lead requests of one listener, which ends TLS, to the registry.
+
+        All that the API server would fill in is written out, as it is part of lists. The time of a
+        request is without a limit, where the controller has one.
+        https://gateway-api.sigs.k8s.io/api-types/httproute/
+        """
+        parent = {
+            "group": "gateway.networking.k8s.io",
+            "kind": "Gateway",
+            "namespace": namespace,
+            "name": gateway,
+            "sectionName": listener,
+        }
+        backend = {
+            "group": "",
+            "kind": "Service",
+            "name": self._args.service,
+            "port": PORT,
+            "weight": 1,
+        }
+        kubernetes.apiextensions.CustomResource(
+            f"{self._name}-gateway-route",
+            api_version="gateway.networking.k8s.io/v1",
+            kind="HTTPRoute",
+            metadata={
+                "name": "registry",
+                "namespace": self._args.namespace,
+                "labels": REGISTRY_LABELS,
+            },
+            spec={
+                "parentRefs": [parent],
+                "hostnames": [self._args.hostname],
+                "rules": [
+                    {
+                        "matches": [{"path": {"type": "PathPrefix", "value": "/v2"}}],
+                        "backendRefs": [backend],
+                        "timeouts": {"request": "0s"},
+                    }
+                ],
+            },
+            opts=self._child,
+        )
+
     def _ingress(self, port: str, path: str) -> None:
         args = self._args
         annotations = pulumi.Output.from_input(args.namespace).apply(
             lambda namespace: {
-                # The awaiter sleeps 10 s and wants an address that not every controller tells:
+                # The awaiter sleeps 10 s and wants an address, which comes late:
                 # https://github.com/pulumi/pulumi-kubernetes/issues/1812
                 **SKIP_AWAIT,
                 **ingress_annotations(args.settings, args.tls, namespace),

@@ -21,9 +21,8 @@ https://doc.traefik.io/traefik/reference/install-configuration/configuration-opt
 CERTIFICATE_SECONDS = 60
 """How long the first certificate may take: an ACME server's is there in half a minute."""
 
-NO_CERTIFICATE = ("CERTIFICATE_REQUIRED", "No required SSL certificate was sent")
-"""What a client without a certificate gets: an alert of TLS from Traefik, and from ingress-nginx
-a response: https://github.com/kubernetes/ingress-nginx/issues/7176"""
+NO_CERTIFICATE = "CERTIFICATE_REQUIRED"
+"""The alert of TLS that a client without a certificate gets."""
 
 
 def report_ingress(url: str, tls: TlsSettings, why_no_certificate: Callable[[], str]) -> bool:
@@ -38,7 +37,7 @@ def report_ingress(url: str, tls: TlsSettings, why_no_certificate: Callable[[], 
     wants_certificate = not isinstance(tls, TlsNone) and tls.client_ca
     while found := _problem(url):
         problem, cause = found
-        if wants_certificate and any(text in str(cause) for text in NO_CERTIFICATE):
+        if wants_certificate and NO_CERTIFICATE in str(cause):
             pulumi.log.info(f"{url} asks for a client certificate, as it should")
             return True
         if tls.mode != "secret" and _unserved(cause) and not waiting:

@@ -1,4 +1,4 @@
-"""What Ingress and TCP route say of TLS, for each ingress controller."""
+"""What Ingress and TCP route say of TLS."""
 
 from __future__ import annotations
 
@@ -23,34 +23,13 @@ CLIENT_CA = "registry-client-ca"
 """The Secret with the certificate authority of the clients."""
 
 _ROUTER = "traefik.ingress.kubernetes.io/router"
-_NGINX = "nginx.ingress.kubernetes.io"
-
-_STREAMING = {
-    "traefik": {},
-    # https://github.com/kubernetes/ingress-nginx/blob/main/docs/user-guide/nginx-configuration/annotations.md
-    "nginx": {
-        f"{_NGINX}/proxy-body-size": "0",
-        f"{_NGINX}/proxy-request-buffering": "off",
-        f"{_NGINX}/proxy-buffering": "off",
-        f"{_NGINX}/proxy-read-timeout": "3600",
-        f"{_NGINX}/proxy-send-timeout": "3600",
-    },
-    # Bodies are streamed anyway; the storage may take long to assemble a layer.
-    # https://www.haproxy.com/documentation/kubernetes-ingress/community/configuration-reference/ingress/
-    # https://haproxy-ingress.github.io/docs/configuration/keys/
-    "haproxy": {
-        "haproxy.org/timeout-server": "1h",
-        "haproxy-ingress.github.io/timeout-server": "1h",
-    },
-}
-"""What lets bodies of any size through, by controller."""
 
 
 def ingress_annotations(
     ingress: IngressSettings, tls: TlsSettings, namespace: str
 ) -> dict[str, str]:
     """Return the annotations of the Ingress."""
-    annotations = dict(_STREAMING[ingress.controller])
+    annotations = _traefik_router(ingress, tls, namespace)
     if isinstance(tls, TlsCertManager):
         kind = "cluster-issuer" if tls.issuer_kind == "ClusterIssuer" else "issuer"
         annotations[f"cert-manager.io/{kind}"] = tls.issuer
@@ -59,10 +38,6 @@ def ingress_annotations(
             # time take the host away from the TCP route.
             # https://cert-manager.io/docs/usage/ingress/#supported-annotations
             annotations["acme.cert-manager.io/http01-edit-in-place"] = "true"
-    if ingress.controller == "traefik":
-        annotations |= _traefik_router(ingress, tls, namespace)
-    elif ingress.controller == "nginx" and not isinstance(tls, TlsNone) and tls.client_ca:
-        annotations[f"{_NGINX}/auth-tls-secret"] = f"{namespace}/{CLIENT_CA}"
     return annotations
 
 

@@ -33,6 +33,7 @@ _TYPES = {
     "Service": "core/v1",
     "Ingress": "networking.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "HTTPRoute": "gateway.networking.k8s.io/v1",
     "IngressRoute": "traefik.io/v1alpha1",
     "IngressRouteTCP": "traefik.io/v1alpha1",
     "Role": "rbac.authorization.k8s.io/v1",

@@ -82,7 +82,7 @@ def unpinned() -> Iterator[Breach]:
 
 def unknown() -> Iterator[Breach]:
     """Yield other kinds, most of which lead to the registry without its ingress or hold objects."""
-    gateway = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "Gateway")
+    gateway = ("GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "Gateway")
     yield from ((f"kubernetes:gateway.networking.k8s.io/v1:{kind}", {}) for kind in gateway)
     for kind in (
         *("traefik.io/v1alpha1:IngressRouteUDP", "networking.istio.io/v1:VirtualService"),

@@ -15,6 +15,7 @@ LINK_LOCAL = [ipaddress.ip_network(text) for text in ("169.254.0.0/16", "fe80::/
 
 
 def plain() -> Iterator[Breach]:
+    yield "HTTPRoute", {"spec": {}}
     for kind in ("IngressRoute", "IngressRouteTCP"):
         yield kind, {"spec": {"entryPoints": ["websecure"]}}
         yield kind, {"spec": {"entryPoints": ["websecure"], "tls": None}}
@@ -36,8 +37,6 @@ def plain() -> Iterator[Breach]:
     annotations: list[dict[str, str]] = [
         {f"{router}.entrypoints": "web"},
         {f"{router}.entrypoints": "websecure,web"},
-        {"nginx.ingress.kubernetes.io/ssl-redirect": "false"},
-        {"haproxy.org/ssl-redirect": "off"},
     ]
     for host, first in itertools.product(("a.b", None), (backend, redirect)):
         paths = [{"path": "/v2", "backend": first}, {"path": "/", "backend": backend}]

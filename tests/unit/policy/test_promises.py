@@ -70,7 +70,7 @@ def test_an_ingress_with_a_certificate_for_each_host_passes() -> None:
     """One for no host is for all, and Traefik's annotation does without."""
     for tls, annotated in (
         ([{"hosts": ["b.c"]}, {"hosts": ["a.b"]}], {}),
-        ([{"secretName": "x"}], {"nginx.ingress.kubernetes.io/ssl-redirect": "true"}),
+        ([{"secretName": "x"}], {}),
         (None, {"traefik.ingress.kubernetes.io/router.tls": "true"}),
     ):
         spec = {"tls": tls, "rules": [{"host": "a.b"}]}

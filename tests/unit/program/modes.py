@@ -87,24 +87,13 @@ MODES: dict[str, dict[str, Any]] = {
     "rotation-first": {"rotation": 2},
     "rotation": {"rotation": 3, "users": {"ci": {"push": ["team-a/*"]}}},
     "ingress-without-tcp-route": {"ingress": {"tcpRoute": False}},
-    "ingress-nginx": {
+    "ingress-gateway": {
         "ingress": {
-            "controller": "nginx",
-            "className": "nginx",
-            "controllerNamespace": "ingress-nginx",
+            "controller": "gateway",
+            "gateway": "gateways/public/https",
+            "controllerNamespace": "gateways",
         },
-        "tls": {"clientCa": PEM},
-    },
-    "ingress-nginx-without-tls": {
-        "ingress": {"controller": "nginx", "className": "nginx", "controllerNamespace": "nginx"},
         "tls": {"mode": "none"},
-    },
-    "ingress-haproxy": {
-        "ingress": {
-            "controller": "haproxy",
-            "className": "haproxy",
-            "controllerNamespace": "haproxy-controller",
-        }
     },
     "ingress-host-network": {"ingress": {"hostNetwork": True}},
     "replicas": {"registry": {"replicas": 2}},

@@ -17,6 +17,7 @@ from settings import Settings, SettingsError
 from settings.problems import Problem
 from settings.schema import IngressSettings
 from tests.unit.conftest import Golden
+from tests.unit.program.modes import MODES
 
 HOST = "registry.example.com"
 CLUSTER = Cluster("", ())
@@ -56,6 +57,13 @@ def test_a_balancer_with_a_name_instead_of_an_address_has_none() -> None:
     item = {"spec": {"ingressClassName": "traefik"}}
     item["status"] = {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}  # type: ignore[dict-item]
     assert controller_addresses(IngressSettings(), [item], []) == []
+
+
+def test_a_gateways_addresses_are_those_of_its_load_balancer() -> None:
+    """k3s' Traefik may be there, too, and its Ingresses lead elsewhere."""
+    ingress = IngressSettings.model_validate(MODES["ingress-gateway"]["ingress"])
+    traefiks = {"spec": {"ingressClassName": "traefik"}, "status": status("1.1.1.1")}
+    assert controller_addresses(ingress, [traefiks], [service(443, "2.2.2.2")]) == ["2.2.2.2"]
 
 
 def dns(monkeypatch: pytest.MonkeyPatch, *ips: str, **settings: Any) -> list[str]:

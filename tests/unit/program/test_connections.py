@@ -83,7 +83,8 @@ OUTSIDE = {
     "node": Place("10.77.0.2"),
     "metadata": Place("169.254.169.254"),
 }
-"""All that is not the program's. `node` is where the API server is. `metadata` is where clouds hand credentials to any pod that asks;
+"""All that is not the program's. `node` is where the API server is. `metadata` is where clouds hand
+credentials to any pod that asks;
 https://docs.digitalocean.com/products/droplets/how-to/access-metadata/"""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.engine import Engine
-from tests.unit.program.modes import PEM
+from tests.unit.program.modes import MODES, PEM
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
 TLS_MODES: dict[str, dict[str, Any]] = {
@@ -82,15 +82,31 @@ def test_without_the_tcp_route_the_ingress_has_port_443(run: Run, mode: str) -> 
     assert backend_port(engine) == "http"
 
 
-@pytest.mark.parametrize("controller", ["nginx", "haproxy"])
-def test_other_controllers_need_nothing_of_traefiks(run: Run, controller: str) -> None:
-    engine = run_with(
-        run, "secret", controller=controller, className=controller, controllerNamespace="ingress"
+GATEWAY: dict[str, Any] = {**CONFIG, **MODES["ingress-gateway"]}
+
+
+def test_a_route_attaches_to_the_one_listener_and_needs_nothing_of_traefiks(run: Run) -> None:
+    """Without the listener's name it would attach to the one of port 80, too: in plaintext."""
+    engine = run(GATEWAY)
+    spec = engine.inputs("ingress-gateway-route")["spec"]
+    (parent,) = spec["parentRefs"]
+    assert (parent["namespace"], parent["name"], parent["sectionName"]) == (
+        *("gateways", "public", "https"),
     )
-    kinds = engine.types()
-    assert not [kind for kind in kinds if "traefik" in kind]
-    assert not [key for key in annotated(engine) if "traefik" in key]
-    assert backend_port(engine) == "http"
+    assert spec["hostnames"] == [CONFIG["hostname"]]
+    (rule,) = spec["rules"]
+    assert rule["timeouts"] == {"request": "0s"}, "a layer takes what it takes"
+    assert "ingress-ingress" not in engine.resources
+    assert not [kind for kind in engine.types() if "traefik" in kind]
+
+
+def test_a_route_leads_to_a_port_that_the_service_has(run: Run) -> None:
+    """Routes know no names of ports."""
+    engine = run(GATEWAY)
+    (rule,) = engine.inputs("ingress-gateway-route")["spec"]["rules"]
+    ports = {x["name"]: x["port"] for x in engine.inputs("registry-service")["spec"]["ports"]}
+    assert rule["backendRefs"][0]["port"] == ports["http"]
+    assert rule["backendRefs"][0]["name"] == "registry"
 
 
 def test_proxied_clients_are_told_by_the_protocol_that_their_way_has(run: Run) -> None:

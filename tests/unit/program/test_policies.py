@@ -15,7 +15,7 @@ from tests.unit.program.conftest import CONFIG, Run
 from tests.unit.program.modes import MODES
 
 CHOICES = {
-    "ingress-nginx-without-tls": {"tls"},
+    "ingress-gateway": {"tls"},
     "space-deleted": {"kept-images"},
     "tls-none": {"tls"},
     "tls-none-without-tcp-route": {"tls"},

@@ -96,8 +96,6 @@ def test_only_who_asks_by_http_01_needs_port_80(kubectl: Kubectl) -> None:
     traefik(kubectl, TO)
     assert problem()
     assert problem({"mode": "acme"}) is None
-    nginx = {"controller": "nginx", "className": "nginx", "controllerNamespace": "kube-system"}
-    assert problem(CERT_MANAGER, ingress=nginx) is None
 
 
 def test_a_command_of_the_container_counts_and_a_cluster_that_hides_its_pods_says_nothing(

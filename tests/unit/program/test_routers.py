@@ -9,7 +9,7 @@ import pytest
 from preflight import routers
 from settings import Settings
 from settings.names import ROUTE_PRIORITY
-from tests.unit.program.modes import PEM
+from tests.unit.program.modes import MODES, PEM
 
 HOSTNAME = "registry.example.com"
 WILDCARD = "*.example.com"
@@ -195,7 +195,6 @@ def test_a_lower_priority_or_another_host_is_in_nobodys_way(item: dict[str, Any]
 
 
 def test_priorities_are_traefiks() -> None:
-    nginx = {"controller": "nginx", "className": "nginx", "controllerNamespace": "ingress"}
     item = ingress(WILDCARD, priority=str(ROUTE_PRIORITY))
     assert warnings(item)
-    assert not warnings(item, ingress=nginx)
+    assert not warnings(item, **MODES["ingress-gateway"])

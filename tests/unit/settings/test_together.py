@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from settings.problems import Problem
-from tests.unit.program.modes import PEM
 from tests.unit.settings.helpers import GOOD, S3, loaded, problems
 
 
@@ -115,51 +114,41 @@ def test_pull_secrets_may_go_to_a_namespace_called_like_the_default() -> None:
     loaded({**GOOD, "namespace": "images", "pullSecrets": {"namespaces": ["registry"]}})
 
 
-@pytest.mark.parametrize(
-    ("controller", "tls", "key", "expected", "fix"),
-    [
-        (
-            "nginx",
-            {"mode": "acme"},
-            "tls.mode",
-            "expected another mode with ingress.controller nginx: this one needs Traefik",
-            "pulumi config set --path tls.mode certManager",
-        ),
-        (
-            "haproxy",
-            {"clientCa": PEM},
-            "tls.clientCa",
-            "expected none with ingress.controller haproxy: it would not ask for certificates",
-            "pulumi config rm --path tls.clientCa",
-        ),
-    ],
-)
-def test_what_the_ingress_controller_would_not_heed_is_refused(
-    controller: str, tls: dict[str, str], key: str, expected: str, fix: str
-) -> None:
-    ingress = {"controller": controller, "className": "x", "controllerNamespace": "x"}
-    (problem,) = problems({**GOOD, "ingress": ingress, "tls": tls})
-    assert (problem.key, problem.expected, problem.fix) == (key, expected, fix)
+GATEWAY = {"controller": "gateway", "gateway": "a/b/https", "controllerNamespace": "a"}
 
 
-@pytest.mark.parametrize("controller", ["nginx", "haproxy"])
-def test_another_ingress_controller_has_its_own_class_and_namespace(controller: str) -> None:
-    (problem,) = problems({**GOOD, "ingress": {"controller": controller}})
-    assert (problem.key, problem.value) == ("ingress.controller", f'"{controller}"')
+@pytest.mark.parametrize("mode", [{}, {"mode": "acme"}, {"mode": "letsEncrypt", "email": "a@b.c"}])
+def test_a_certificate_that_a_gateway_would_not_heed_is_refused(mode: dict[str, str]) -> None:
+    (problem,) = problems({**GOOD, "ingress": GATEWAY, "tls": mode})
+    assert problem.key == "tls.mode"
+    assert problem.expected.startswith("expected none with ingress.controller gateway")
+    assert problem.fix == "pulumi config set --path tls.mode none"
+    accepted, _ = loaded({**GOOD, "ingress": GATEWAY, "tls": {"mode": "none"}})
+    assert accepted.ingress.gateway == "a/b/https"
+
+
+def test_a_gateway_and_its_namespace_are_asked_for() -> None:
+    (problem,) = problems({**GOOD, "ingress": {"controller": "gateway"}, "tls": {"mode": "none"}})
+    assert (problem.key, problem.value) == ("ingress.controller", '"gateway"')
     assert problem.expected == (
-        f"expected className and controllerNamespace of {controller}, too: the defaults are those "
-        "of k3s' Traefik"
+        "expected controllerNamespace and gateway, too: there are no defaults for Gateways"
     )
     assert problem.fix == (
-        f"pulumi config set --path ingress.className {controller} && "
-        "pulumi config set --path ingress.controllerNamespace"
+        "pulumi config set --path ingress.controllerNamespace && "
+        "pulumi config set --path ingress.gateway"
     )
-    (problem,) = problems({**GOOD, "ingress": {"controller": controller, "className": "x"}})
+    half = {"controller": "gateway", "gateway": "a/b/c"}
+    (problem,) = problems({**GOOD, "ingress": half, "tls": {"mode": "none"}})
     assert problem.fix == "pulumi config set --path ingress.controllerNamespace"
-    own = {"controller": controller, "className": controller, "controllerNamespace": "kube-system"}
-    for tls in ("secret", "none"):
-        accepted, _ = loaded({**GOOD, "ingress": own, "tls": {"mode": tls}})
-        assert accepted.ingress.controller == controller
+
+
+@pytest.mark.parametrize("gateway", ["b/https", "a/b", "a/b/c/d", "A/b/https", "a//https"])
+def test_a_gateway_is_named_with_its_namespace_and_its_listener(gateway: str) -> None:
+    """The listener of port 80 would take passwords in plaintext, so one is chosen."""
+    ingress = {**GATEWAY, "gateway": gateway}
+    (problem,) = problems({**GOOD, "ingress": ingress, "tls": {"mode": "none"}})
+    assert problem.key == "ingress.gateway"
+    assert "such as gateways/public/https" in problem.expected
 
 
 def test_a_certificate_resolver_is_a_name() -> None:
@@ -213,17 +202,6 @@ def test_a_zone_holds_the_hostname(zone: str) -> None:
     (problem,) = problems({**GOOD, "dns": {"zone": zone}})
     assert problem.expected == "expected a domain that registry.example.com is in"
     assert problem.fix == "pulumi config set --path dns.zone example.com"
-
-
-@pytest.mark.parametrize("mode", [{"mode": "acme"}, {"mode": "letsEncrypt", "email": "a@b.c"}])
-def test_a_certificate_that_takes_traefik_is_refused_with_another_controller(
-    mode: dict[str, str],
-) -> None:
-    ingress = {"controller": "nginx", "className": "nginx", "controllerNamespace": "nginx"}
-    (problem,) = problems({**GOOD, "ingress": ingress, "tls": mode})
-    assert problem.key == "tls.mode"
-    assert "this one needs Traefik" in problem.expected
-    assert problem.fix == "pulumi config set --path tls.mode certManager"
 
 
 def test_an_address_says_that_the_mode_is_meant() -> None:

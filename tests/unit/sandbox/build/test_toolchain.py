@@ -28,6 +28,7 @@ from sandbox.build.toolchain import fingerprint, progress
 from tests.pinned_tools import (
     ACTIONLINT,
     CERT_MANAGER_CRDS,
+    GATEWAY_CRDS,
     PROMETHEUS_OPERATOR_CRDS,
     SANDBOX_TOOLS,
 )
@@ -187,7 +188,7 @@ def test_every_tool_has_a_pinned_module(tool: Tool) -> None:
 def test_every_copied_file_has_a_pinned_module() -> None:
     assert all(
         pinned(SOURCES / x.folder, x.module)
-        for x in [*COPIES, *CERT_MANAGER_CRDS, *PROMETHEUS_OPERATOR_CRDS]
+        for x in [*COPIES, *CERT_MANAGER_CRDS, *GATEWAY_CRDS, *PROMETHEUS_OPERATOR_CRDS]
         if isinstance(x, Copy)
     )
 
