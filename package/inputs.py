@@ -89,8 +89,8 @@ class PrivateRegistryArgs(TypedDict):
     """The memory that is reserved for the registry in each pod, in bytes with a binary unit; the
     two others have 32Mi each."""
     ingress_controller: NotRequired[str]
-    """The ingress controller. gateway is any that implements the Gateway API. One of traefik,
-    gateway."""
+    """The ingress controller. gateway is any that implements the Gateway API; the sandbox runs
+    Traefik's only. One of traefik, gateway."""
     ingress_class_name: NotRequired[str]
     """Traefik's IngressClass."""
     ingress_gateway: NotRequired[str]

@@ -142,8 +142,8 @@ class IngressSettings(Section):
     """How requests reach the registry."""
 
     controller: Literal["traefik", "gateway"] = "traefik"
-    """The ingress controller. `gateway` is [any that implements the Gateway
-    API](docs/ingress.md#gateway-api)."""
+    """The ingress controller. `gateway` is any that implements the [Gateway
+    API](docs/ingress.md#gateway-api); the sandbox runs Traefik's only."""
     class_name: ObjectName = "traefik"
     """Traefik's IngressClass."""
     gateway: GatewayListener | None = None
