@@ -91,6 +91,8 @@ def test_the_registry_is_served_by_the_listener_with_tls_and_by_no_other(
         ingress__controller="gateway",
         ingress__gateway="kube-system/public/https",
         ingress__controllerNamespace="kube-system",
+        # As some controllers of Gateways need it; pods' addresses are admitted by it, too.
+        ingress__hostNetwork=True,
     )
     url = f"{sandbox.registry}/v2/"
     eventually(
