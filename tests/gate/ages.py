@@ -10,8 +10,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sandbox.build.images import PYTHON_MODULE
-from sandbox.build.pinned_tools import SOURCES, TOOLS, pinned
+from sandbox.build.pinned_tools import PYTHON_MODULE, SOURCES, TOOLS, pinned
 from tests.gate.images import IMAGES
 from tests.gate.workflows import ROOT
 from tests.pinned_tools import ACTIONLINT, SANDBOX_TOOLS

@@ -63,9 +63,8 @@ def bill(tools: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Print the bill of the tools that are built."""
     folder = ROOT / ".sandbox" / "tools"
-    built = {
-        x.name: built_from(folder / x.name) for x in (*TOOLS, TRAEFIK) if (folder / x.name).exists()
-    }
+    names = [*(x.name for x in TOOLS), TRAEFIK.name]
+    built = {x: built_from(folder / x) for x in names if (folder / x).exists()}
     if not built:
         sys.exit("error: no tool is built yet; to build them: make up")
     json.dump(bill(built), sys.stdout, indent=2)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sandbox.build.images import PYTHON_MODULE
-from sandbox.build.pinned_tools import SOURCES, TOOLS, pinned
+from sandbox.build.pinned_tools import PYTHON_MODULE, SOURCES, TOOLS, pinned
 from settings.schema import RegistrySettings, ScriptsSettings
 
 
