@@ -97,7 +97,7 @@ sbom: venv .sandbox/cyclonedx/.installed ## list all Python packages and Go modu
 # A requirement that the other one has keeps its version; delete a line of a .txt file to take a newer one.
 pins: .sandbox/scanners/.installed ## lock what the requirements*.in files ask for, with hashes
 	@for file in requirements requirements-dev tests/mutation/requirements bench/requirements tests/gate/scanners tests/gate/cyclonedx \
-	    sandbox/build/tools/traefik/requirements sandbox/build/tools/go/requirements; do \
+	    $(patsubst %.in,%,$(wildcard sandbox/build/tools/*/requirements.in)); do \
 	    .sandbox/scanners/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	        $$file.in --output-file $$file.txt || exit; done
 

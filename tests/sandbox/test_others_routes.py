@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,10 +12,18 @@ import pytest
 from sandbox.build.images import IMAGES
 from tests.sandbox.clients import send
 from tests.sandbox.helpers import Sandbox, eventually
+from tests.sandbox.older_traefik import older_traefik
 
 ROUTER = "traefik.ingress.kubernetes.io/router"
 PRIORITY = 2**31 - 1001
 """That of the registry's routes."""
+
+
+@pytest.fixture(scope="module", params=["3.7", pytest.param("3.6", marks=pytest.mark.long)])
+def each_traefik(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run what k3s has, and what it had before; between them Traefik's decisions changed."""
+    with older_traefik(sandbox) if request.param == "3.6" else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +109,7 @@ def asks_for_a_login(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> bool:
     )
 
 
+@pytest.mark.usefixtures("each_traefik")
 def test_a_push_through_a_wildcards_port_gets_to_the_registry(
     sandbox: Sandbox, apply: Callable[..., None], ssl_context: ssl.SSLContext
 ) -> None:
@@ -153,6 +163,7 @@ def test_the_proposed_fix_gives_the_connection_back_to_the_tcp_route(
     assert "Hostname: others" in others(sandbox), "it serves all other hosts"
 
 
+@pytest.mark.usefixtures("each_traefik")
 @pytest.mark.parametrize(
     ("kind", "match"),
     [
@@ -179,6 +190,7 @@ def test_no_route_with_a_lower_priority_gets_a_password(
     assert asks_for_a_login(sandbox, ssl_context)
 
 
+@pytest.mark.usefixtures("each_traefik")
 @pytest.mark.parametrize("kind", ["IngressRoute", "IngressRouteTCP"])
 def test_a_route_for_all_hosts_keeps_what_nobody_else_has(
     sandbox: Sandbox, apply: Callable[..., None], kind: str
@@ -188,6 +200,7 @@ def test_a_route_for_all_hosts_keeps_what_nobody_else_has(
     in_force(sandbox)
 
 
+@pytest.mark.usefixtures("each_traefik")
 def test_a_higher_priority_is_told(sandbox: Sandbox, apply: Callable[..., None]) -> None:
     apply("IngressRouteTCP", route("HostSNIRegexp(`^others[.]`)", priority=PRIORITY + 1))
     output = sandbox.pulumi("preview").stdout
@@ -212,6 +225,7 @@ def test_nobody_gets_around_a_client_certificate_by_a_wildcard(
         sandbox.pulumi("up", "--yes", "--skip-preview")
 
 
+@pytest.mark.usefixtures("each_traefik")
 def test_without_a_tcp_route_a_wildcard_takes_nothing(
     sandbox: Sandbox, apply: Callable[..., None], ssl_context: ssl.SSLContext
 ) -> None:
