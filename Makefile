@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe tools-archive template venv
+.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages align sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe tools-archive template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -88,6 +88,9 @@ images: venv ## compare the tags of the default images with the digests in tests
 
 ages: venv ## find pins that are more than a year old: default images, and what the sandbox is built from
 	@$(VENV)/python -m tests.gate.ages
+
+align: venv ## raise the modules that Kubernetes and CoreDNS share to one version each
+	@$(VENV)/python -m tests.gate.align
 
 sbom: venv .sandbox/cyclonedx/.installed ## list all Python packages and Go modules in .sandbox/sbom, as CycloneDX
 	@mkdir -p .sandbox/sbom

@@ -11,7 +11,6 @@ from pathlib import Path
 from sandbox.progress import say, step
 
 _PACKAGES = {
-    "containerd": "containerd",
     "runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "iptables": "iptables",

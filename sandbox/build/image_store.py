@@ -24,8 +24,12 @@ _RECORD = "sandbox-images"
 """The file that says which images are in a store; it is written last."""
 
 _CONFIG = """\
-version = 2
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
+version = 3
+disabled_plugins = [
+  "io.containerd.grpc.v1.cri",
+  "io.containerd.cri.v1.images",
+  "io.containerd.cri.v1.runtime",
+]
 """
 
 _START_SECONDS = 30
@@ -98,10 +102,16 @@ def _import(tools: Path, store: Path) -> None:
             # It must not outlive this process, whatever kills that: it would hold the files.
             *("setpriv", "--pdeathsig=KILL"),
             # What containerd mounts meanwhile is of no concern to the machine.
-            *("unshare", "--mount", "containerd", f"--config={config}", f"--root={store}"),
+            *(
+                "unshare",
+                "--mount",
+                str(tools / "containerd"),
+                f"--config={config}",
+                f"--root={store}",
+            ),
             *(f"--state={folder}/state", f"--address={socket}", "--log-level=error"),
         ]
-        ctr = ["ctr", f"--address={socket}", "--namespace=k8s.io"]
+        ctr = [str(tools / "ctr"), f"--address={socket}", "--namespace=k8s.io"]
         with log.open("w") as output, subprocess.Popen(command, stderr=output) as daemon:
             try:
                 _wait([*ctr, "version"], daemon, log)

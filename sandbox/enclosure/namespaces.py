@@ -26,7 +26,7 @@ _KUBELET_SETTINGS = {
 }
 """Machine-wide settings that kubelet changes unless they have these values.
 
-https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/kubelet/cm/container_manager_linux.go,
+https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/cm/container_manager_linux.go,
 ``setupKernelTunables``.
 """
 

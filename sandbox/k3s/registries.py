@@ -123,8 +123,8 @@ def logins(registries: Mapping[str, Any]) -> str:
     text = ""
     for name, config in (registries.get("configs") or {}).items():
         if login := (config or {}).get("auth"):
-            table = f'plugins."io.containerd.grpc.v1.cri".registry.configs.{json.dumps(name)}.auth'
-            text += f"[{table}]\n"
+            table = f'"io.containerd.cri.v1.images".registry.configs.{json.dumps(name)}.auth'
+            text += f"[plugins.{table}]\n"
             for key in ("username", "password", "auth", "identity_token"):
                 if value := login.get(key):
                     text += f"  {key.replace('_', '')} = {json.dumps(str(value))}\n"

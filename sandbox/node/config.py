@@ -210,25 +210,27 @@ def _containerd(node: Node) -> str:
         # A JSON string is a basic string of TOML (https://toml.io/en/v1.0.0#string).
         return json.dumps(str(value))
 
+    # https://github.com/containerd/containerd/blob/v2.3.7/docs/cri/config.md
     return f"""\
-version = 2
+version = 3
 root = {quote(images_folder(node))}
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.internal.v1.opt"]
 [grpc]
   address = {quote(CONTAINERD_SOCKET)}
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = {quote(IMAGES["pause"].ref)}
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = {quote(IMAGES["pause"].ref)}
+[plugins."io.containerd.cri.v1.images".registry]
+  config_path = {quote(containerd_folder(node) / "certs.d")}
+[plugins."io.containerd.cri.v1.runtime"]
   disable_apparmor = true
   # Where the sandbox lacks CAP_SYS_RESOURCE, a lower score is refused and no pod starts.
   restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = {quote(CNI_BIN)}
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = [{quote(CNI_BIN)}]
     conf_dir = {quote(node.folder / "config" / "cni")}
-  [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = {quote(containerd_folder(node) / "certs.d")}
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
       SystemdCgroup = false
 """

@@ -27,7 +27,7 @@ def cert_manager(sandbox: Sandbox) -> Iterator[None]:
     archive = sandbox.layout.state / "cert-manager-solver.tar"
     program = File("solver", tools / CERT_MANAGER_SOLVER.name, 0o755)
     write_archive(archive, SOLVER_IMAGE, [program], {"Entrypoint": ["/solver"], "User": "1000"})
-    imported = ["ctr", "--namespace=k8s.io", "images", "import", str(archive)]
+    imported = [str(tools / "ctr"), "--namespace=k8s.io", "images", "import", str(archive)]
     subprocess.run([*enter(sandbox.layout.node), *imported], check=True, capture_output=True)
     crds = [tools / copy.name for copy in CERT_MANAGER_CRDS]
     # Deletes all objects of these kinds, too.

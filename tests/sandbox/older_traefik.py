@@ -31,7 +31,7 @@ def older_traefik(sandbox: Sandbox) -> Iterator[None]:
         program = File("bin/traefik", Path(folder) / "bin" / "traefik", 0o755)
         files = [File("bin", mode=0o755), program]
         write_archive(archive, image, files, {"Entrypoint": ["/bin/traefik"]})
-        ctr = ("ctr", "--namespace=k8s.io")
+        ctr = (str(sandbox.layout.tools / "ctr"), "--namespace=k8s.io")
         imported = [*enter(sandbox.layout.node), *ctr, "images", "import", str(archive)]
         subprocess.run(imported, check=True, capture_output=True)
     own = sandbox.get(*_DEPLOYMENT)["spec"]["template"]["spec"]["containers"][0]["image"]

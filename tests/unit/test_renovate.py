@@ -6,7 +6,10 @@ import json
 import re
 from pathlib import Path
 
+from sandbox.build.pinned_tools import SOURCES, TOOLS
+from tests.gate.ages import LINKED
 from tests.gate.images import IMAGES
+from tests.pinned_tools import ACTIONLINT, CLIENTS, SANDBOX_TOOLS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / "renovate.json").read_text())
@@ -49,3 +52,17 @@ def test_it_finds_the_default_images() -> None:
     text = "".join((ROOT / x).read_text() for x in files(manager["managerFilePatterns"]))
     pins = [f"{x['depName']}:{x['currentValue']}" for x in re.finditer(pattern, text)]
     assert sorted(pins) == sorted(IMAGES)
+
+
+def test_it_updates_every_tool_that_is_built() -> None:
+    """It passes over `// indirect`, but for the modules of `tool` lines.
+
+    https://docs.renovatebot.com/modules/manager/gomod/
+    """
+    tools = (*TOOLS, *SANDBOX_TOOLS, *CLIENTS, ACTIONLINT)
+    pins = {(x.source, x.module) for x in tools if x.module}
+    for source, module in pins | {(SOURCES / folder, module) for folder, module in LINKED}:
+        text = (source / "go.mod").read_text()
+        direct = re.search(rf"^(require)?\s+{re.escape(module)} v\S+$", text, re.MULTILINE)
+        tool = re.search(rf"^(tool)?\s+{re.escape(module)}(/\S+)?$", text, re.MULTILINE)
+        assert direct or tool, f"{source}: {module}"

@@ -178,7 +178,7 @@ def test_the_authority_goes_to_the_registry_only_and_the_login_to_containerds_ow
     }
     assert "ca" not in parsed
     assert "pass" not in text
-    plugin = tomllib.loads(logins(given))["plugins"]["io.containerd.grpc.v1.cri"]["registry"]
+    plugin = tomllib.loads(logins(given))["plugins"]["io.containerd.cri.v1.images"]["registry"]
     assert plugin == {"configs": {"registry.example.com": LOGIN}}
 
 

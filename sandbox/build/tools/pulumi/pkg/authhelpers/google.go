@@ -1,0 +1,14 @@
+// Package authhelpers replaces logins at Google.
+package authhelpers
+
+import (
+	"context"
+	"errors"
+
+	"gocloud.dev/blob"
+)
+
+// GoogleCredentialsMux fails.
+func GoogleCredentialsMux(context.Context) (*blob.URLMux, error) {
+	return nil, errors.New("the sandbox's build keeps its state in folders only")
+}
