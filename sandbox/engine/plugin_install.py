@@ -34,5 +34,8 @@ def _write(script: Path, python: Path, module: str, *arguments: Path) -> None:
     if script.exists() and script.read_text() == text:
         return
     script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_text(text)
-    script.chmod(0o755)
+    # Never in place: another checkout may share the file by a hard link.
+    new = script.with_name(f"{script.name}.new")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.replace(script)

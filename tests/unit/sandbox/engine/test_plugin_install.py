@@ -47,3 +47,15 @@ def test_each_plugin_starts_anywhere_and_says_what_it_is(
         output, _ = process.communicate()
         assert process.returncode == 0
         assert "Stand-in for pulumi" in output or "Stand-in for the pulumi" in output
+
+
+def test_a_script_that_another_checkout_shares_stays_as_it_is(
+    scripts: list[Path], tmp_path: Path
+) -> None:
+    """Its tools may be hard links to these, and each checkout has a Python of its own."""
+    others = [tmp_path / f"other-{number}" for number, _ in enumerate(scripts)]
+    for other, script in zip(others, scripts, strict=True):
+        other.hardlink_to(script)
+    before = [other.read_text() for other in others]
+    install(tmp_path / "home", tmp_path / "a bin", Path("/other python/bin/python"))
+    assert [other.read_text() for other in others] == before
