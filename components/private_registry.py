@@ -29,13 +29,9 @@ class PrivateRegistryArgs:
     """What the registry is made of.
 
     Attributes:
-        settings: All settings.
-        namespace: The registry's namespace.
         stack: The full name of the stack.
         cluster: The UID of the cluster.
-        access: What reaches the cloud.
         addresses: What DNS records lead the hostname to.
-        prometheus_operator: Whether the cluster knows the kinds of Prometheus's operator.
         why_no_certificate: Returns what the cluster says of a certificate that is missing.
     """
 

@@ -57,7 +57,6 @@ def spaces_provider(
     Args:
         access: The token, and the user's own Spaces key, if any.
         namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
-        rotation: The generation of the bootstrap key; another one makes a new key.
     """
     configured = _digitalocean(access)
     if access.has_spaces_key:
@@ -89,7 +88,6 @@ def account_provider(
     """Create a provider that can do what the token can, which is all but creating Spaces.
 
     Args:
-        access: The token.
         namespace: Nothing is created in the cloud before this namespace is known to be the stack's.
     """
     after = pulumi.ResourceOptions(depends_on=[namespace])

@@ -21,10 +21,7 @@ class SmokeTestArgs:
     """What is tested.
 
     Attributes:
-        url: The registry's URL for pods.
         generation: A number that each rollout of the registry changes, which repeats the test.
-        replicas: How many pods the URL leads to.
-        image: An image with Python 3.9 or newer as ``python3``.
         user: The user to log in as, who may push to one repository only.
     """
 

@@ -70,7 +70,6 @@ def unrestricted(
     """Yield what a pod may do that no pod of the registry may.
 
     Args:
-        inputs: An object.
         configures_nodes: Whether it belongs to the node configurator, which may be root on a node.
         asks_api_server: Whether its init containers may have an API token.
     """

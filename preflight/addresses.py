@@ -118,8 +118,6 @@ def misled(hostname: str, resolved: list[str], addresses: list[str]) -> str:
     """Return why clients do not get to the ingress, and the fix, in one line; empty if they do.
 
     Args:
-        hostname: The registry's hostname.
-        resolved: The addresses that it leads to.
         addresses: The addresses that it should lead to; empty if these are not known.
     """
     to = " and ".join(addresses) or "the ingress controller"

@@ -105,9 +105,6 @@ class Cluster:
         """Return an object's metadata, or None if there is no such object; nothing else is read.
 
         Args:
-            kind: Its kind.
-            api_version: Its API group and version.
-            name: Its name.
             namespace: Its namespace; empty if it is in none.
         """
         group, _, version = api_version.rpartition("/")

@@ -128,7 +128,6 @@ def _section(section: type[Section], first: tuple[str, str] | None = None) -> Sc
     """Return the schema of an object; empty is one as well, if nothing must be in it.
 
     Args:
-        section: The section.
         first: Its key that says which kind it is, and the kind.
     """
     tag, kind = first or ("", "")
@@ -164,7 +163,6 @@ def _key(key: Key, *, top: bool = False) -> Schema:
     """Return the schema of a key.
 
     Args:
-        key: The key.
         top: Whether it is one of the configuration itself, where null is an empty text.
     """
     description = {"description": plain(key.whole_text)}

@@ -49,7 +49,6 @@ def load(
         config: The stack's configuration as the engine passes it: ``namespace:key`` to text, which
             is JSON for objects.
         secret_keys: Those of its keys that hold secrets, also somewhere inside.
-        environment: That of the process.
         project: The Pulumi project's name, the namespace of this program's own keys.
 
     Raises:

@@ -165,7 +165,6 @@ def matching(pattern: str, expected: str, correct: Callable[[str], str] = trim) 
     """Return a validator that refuses what does not match a pattern as a whole.
 
     Args:
-        pattern: A regular expression.
         expected: What it stands for, in words.
         correct: Turns what was probably meant into what matches, where it can.
     """

@@ -50,8 +50,6 @@ def require_same_place(
     """Refuse to leave the place of the images, unless they have been copied.
 
     Args:
-        old: The place of the images.
-        new: The place that the settings lead to.
         moved_from: The URL of the place that the images were copied from, if any.
         also: A command that is needed to stay, beyond those that change the settings back.
 

@@ -44,7 +44,6 @@ def _recent(oldest: tuple[int, int, int], tested: str, reason: str) -> AfterVali
     """Return a validator that refuses an image whose tag does not tell that it is recent enough.
 
     Args:
-        oldest: The oldest version.
         tested: The version to propose instead.
         reason: What older ones do.
     """

@@ -37,12 +37,7 @@ _CA_FILE = "ca.pem"
 
 @dataclass(frozen=True, kw_only=True)
 class AcmeClientArgs:
-    """What the client gets a certificate with.
-
-    Attributes:
-        ingress: The ingress controller, through which the ACME server asks.
-        script_image: Has Python 3.9 or newer as ``python3``.
-    """
+    """What the client gets a certificate with."""
 
     tls: TlsLetsEncrypt
     ingress: IngressSettings

@@ -37,7 +37,6 @@ class NodeConfiguratorArgs:
 
     Attributes:
         namespace: The namespace to create for it; also the owner of the files.
-        image: Has Python 3.9 or newer as ``python3``.
         registries_yaml: What registries.yaml must be; secret.
         only_mirrors: Whether k3s must not ask docker.io for what the registry does not have.
     """

@@ -19,7 +19,6 @@ class NodesArgs:
 
     Attributes:
         namespace: The namespace to create for the node configurator; also the owner of its files.
-        image: The node configurator's image, with Python 3.9 or newer as ``python3``.
     """
 
     settings: NodesSettings

@@ -84,12 +84,8 @@ def auth_proxy_config(
     """Return the configuration, in JSON.
 
     Args:
-        users: Everybody who may log in.
         maintenance: The only user of the maintenance's port.
         read_only: Whether only the smoke test may push.
-        metrics: Whether metrics are served.
-        parallel_uploads: How many uploads the registry takes at a time; more wait.
-        tls: Whether clients come through TLS.
         tcp_route: Whether the ingress controller passes connections on, and tells the client's
             address by the PROXY protocol; else it passes requests on, and tells it by a header.
         immutable: The tags that stay what they are, as rules by name.

@@ -35,7 +35,6 @@ class NetworkPoliciesArgs:
     """What the policies allow.
 
     Attributes:
-        cert_manager: Whether cert-manager gets the certificate.
         redirect: Whether the smoke test is sent to the S3 server, like all clients.
     """
 

@@ -58,8 +58,6 @@ class Operation:
 
     Attributes:
         kind: A key of :data:`PATHS`.
-        methods: The methods.
-        right: What the user needs.
         logged: Whether the audit log shows them when they succeed.
         query: The parameters of the query that mean something.
         headers: The headers that mean something.

@@ -53,7 +53,6 @@ def hand_over(port: int, *, proxy_protocol: bool) -> dict[str, Any]:
     Its body is unread, so the new configuration can have all of it.
 
     Args:
-        port: Where clients connect to.
         proxy_protocol: Whether the client's address can be told there by it; else by a header.
     """
     changed = f"double({{http.reverse_proxy.duration_ms}}) < {WAIT_SECONDS}000.0"
@@ -93,7 +92,6 @@ def place_routes(
     """Return the routes that pass a request with a body on when it has found a place.
 
     Args:
-        users: Everybody who may log in.
         places: How many bodies of layers the registry takes at a time; more than there are users
             who may push.
         of_manifests: More fields of the handler that passes manifests on.

@@ -41,7 +41,6 @@ class RegistryArgs:
     """What the registry runs with.
 
     Attributes:
-        check_image: The storage check's image, with Python 3.9 or newer as ``python3``.
         maintenance: The user who makes the registry forget what is deleted.
         http_secret: Signs the state of uploads; secret.
     """
@@ -65,10 +64,8 @@ class Registry(pulumi.ComponentResource):
     """The registry, which serves plain HTTP inside the cluster.
 
     Attributes:
-        namespace: The namespace that holds all of the registry.
         service: The name of its Service. The port ``http`` is the registry's; the port ``redirect``
             redirects to HTTPS.
-        url: The URL for pods of the cluster.
         generation: A number that each rollout changes, known once the rollout has succeeded.
     """
 

@@ -21,7 +21,6 @@ class StorageCheckArgs:
     """What is checked.
 
     Attributes:
-        image: An image with Python 3.9 or newer as ``python3``.
         key_secret: The Secret with the shared credentials file of the storage key.
     """
 

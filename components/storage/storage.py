@@ -24,9 +24,6 @@ class StorageConnection:
     """A bucket and the storage key for it.
 
     Attributes:
-        endpoint: The S3 server's URL, without the bucket.
-        region: The region that requests are signed for.
-        path_style: Whether requests name the bucket in the path instead of the host name.
         root_directory: The folder of the bucket that holds the images; empty for its top.
         managed: Whether this stack creates the bucket and its key, which may then be brand-new.
     """
@@ -76,7 +73,6 @@ class SpaceArgs:
 
     Attributes:
         key_name: The storage key's name; the registry's hostname says what the key is for.
-        rotation: The generation of the storage key; another one makes a new key.
     """
 
     settings: SpacesSettings

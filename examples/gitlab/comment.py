@@ -33,8 +33,6 @@ def put(text: str, notes: str, token: str) -> None:
     """Create the comment, or replace it.
 
     Args:
-        text: The comment.
-        notes: The URL of the merge request's comments.
         token: A token with the scope `api`.
     """
 

@@ -39,7 +39,6 @@ class Parts:
     """What an image consists of.
 
     Attributes:
-        manifests: The digests of its manifests.
         layers: Those of what is linked as a layer, each with the digest of the blob.
         copies: The blobs of which only a copy is there, with their sizes.
         odd: Why its own manifest is not understood; empty if it is.

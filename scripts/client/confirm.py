@@ -1,8 +1,6 @@
 """Confirm that a run of the maintenance may delete as much as it has stopped for.
 
-    python3 -m scripts.client.confirm
-
-Plain Python 3.9 with nothing installed.
+python3 -m scripts.client.confirm
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ class Missing(NamedTuple):
     """What a tag named, and does not name now.
 
     Attributes:
-        gone: What it named.
         current: What it names now; empty for nothing.
     """
 

@@ -1,4 +1,4 @@
-"""Which images of a registry can be pulled. Plain Python 3.9 with nothing installed."""
+"""Which images of a registry can be pulled."""
 
 from __future__ import annotations
 

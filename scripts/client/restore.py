@@ -38,7 +38,6 @@ class Restore:
     """Brings images back.
 
     Args:
-        objects: The bucket.
         registry: What serves it; None if it cannot be asked.
     """
 
@@ -59,8 +58,6 @@ class Restore:
         """Bring back what a tag named, and say what was done.
 
         Args:
-            repository: The tag's repository.
-            tag: The tag.
             time: What it named then, in seconds since 1970; without it, what it named before it was
                 deleted or overwritten.
 

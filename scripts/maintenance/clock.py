@@ -2,7 +2,6 @@
 
 The storage's clock decides what is old enough to go, so it is believed only in small steps: what a
 clock skips between two runs makes nothing older.
-Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Nothing is deleted before it has been unneeded for long; of every blob that is deleted there is a
 copy; and the bucket is looked at again after each step, since a push leaves traces. The reasons are
-in docs/adr/0015-collection.md. Plain Python 3.9 with nothing installed.
+in docs/adr/0015-collection.md.
 """
 
 from __future__ import annotations
@@ -31,13 +31,7 @@ from scripts.shared.objects import Objects
 
 
 class Settings(NamedTuple):
-    """How to collect.
-
-    Attributes:
-        pods: The registry's pods.
-        retention: Which tags and manifests stay.
-        times: How long things take.
-    """
+    """How to collect."""
 
     pods: Pods
     retention: Retention
@@ -46,12 +40,6 @@ class Settings(NamedTuple):
 
 class Collection:
     """One run of the collection.
-
-    Args:
-        objects: The bucket.
-        walk: What is in it.
-        state: What is remembered.
-        settings: How to collect.
 
     Attributes:
         health: What became of what is needed, when it was last looked at.

@@ -1,7 +1,4 @@
-"""A run that would delete much, or finds that much is gone, stops until somebody confirms it.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""A run that would delete much, or finds that much is gone, stops until somebody confirms it."""
 
 from __future__ import annotations
 

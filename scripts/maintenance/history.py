@@ -1,7 +1,4 @@
-"""What tags name, and what they named before, so that it can be brought back.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""What tags name, and what they named before, so that it can be brought back."""
 
 from __future__ import annotations
 
@@ -36,9 +33,6 @@ class Gone(NamedTuple):
     """A tag that named something else, or was there, when it was last seen.
 
     Attributes:
-        repository: Its repository.
-        tag: Its name.
-        digest: What it named.
         seen: When it was last seen so, in seconds since 1970.
         since: When it began to be so, likewise: by a push or a restore.
         pushed: When it was last pushed there, likewise.
@@ -60,7 +54,6 @@ class Named(NamedTuple):
     """What a tag names.
 
     Attributes:
-        digest: The manifest's digest.
         since: Since when, in seconds since 1970: by a push or a restore.
         pushed: When it was last pushed there, likewise.
     """
@@ -74,7 +67,6 @@ class Restored(NamedTuple):
     """A tag that was brought back.
 
     Attributes:
-        digest: What it names.
         pushed: When it had been pushed, in seconds since 1970.
         written: Until when its link was written, likewise. Whoever writes it later pushes it.
     """
@@ -109,8 +101,6 @@ class History:
         """Return a tag with the time of its push: what was restored, or copied, is younger.
 
         Args:
-            repository: Its repository.
-            name: Its name.
             tag: What it names, as it was written.
         """
         restored = self.restored.get(repository, {}).get(name)

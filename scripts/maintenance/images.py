@@ -1,7 +1,4 @@
-"""Images in the bucket: what belongs to each, and what of it is lost.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""Images in the bucket: what belongs to each, and what of it is lost."""
 
 from __future__ import annotations
 
@@ -33,12 +30,7 @@ def holds_subject(repository: Repository, subject: str) -> bool:
 
 
 def tagged(name: str, walk: Walk) -> dict[str, str]:
-    """Return the manifests of a repository that a tag holds, each with the image of one such tag.
-
-    Args:
-        name: The repository.
-        walk: What is in the bucket.
-    """
+    """Return the manifests of a repository that tags hold, each with the image of one such tag."""
     repository = walk.repositories[name]
     roots = {x.digest: f"{name}:{tag}" for tag, x in repository.tags.items()}
     return reach(repository, walk, roots)
@@ -50,8 +42,6 @@ def reach(
     """Return the roots with all that they hold: what they name, and what describes them.
 
     Args:
-        repository: Where they are.
-        walk: What is in the bucket.
         roots: Manifests, each with the image that it belongs to.
         mentioned: Whether that includes what they name without being made of it, as an annotation
             may name the base of an image.
@@ -90,10 +80,8 @@ class Lost(NamedTuple):
     """What a tag needs and is not there as it was pushed.
 
     Attributes:
-        repository: The tag's repository.
         image: The image, such as team/app:1.
         blob: The digest of what is lost.
-        what: What it is, in words.
     """
 
     repository: str

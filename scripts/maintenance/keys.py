@@ -1,7 +1,6 @@
 """Where things are in the bucket: the keys of CNCF distribution, and of the maintenance.
 
 https://github.com/distribution/distribution/blob/v3.1.2/registry/storage/paths.go
-Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What the collection does in one run: which tags, links and blobs go.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""What the collection does in one run: which tags, links and blobs go."""
 
 from __future__ import annotations
 
@@ -94,12 +91,6 @@ def plan(walk: Walk, state: State, decisions: Mapping[str, Decision], times: Tim
     Layers go in three steps: after `keep` their links, so that who pushes them again must upload
     them; then every pod forgets them; `grace` later the blobs. Of manifests the blob goes first,
     since who pushes one again writes it again; `grace` later the links. No pod remembers those.
-
-    Args:
-        walk: What is in the bucket.
-        state: What is remembered.
-        decisions: What stays, by repository.
-        times: How long things take.
     """
     result, age = Plan(), state.clock.age
     wanted = needed(walk, decisions) | recent(walk, state.clock, times.grace)

@@ -1,7 +1,6 @@
 """What manifests refer to: read from their text, and remembered in the bucket.
 
 A manifest never changes, so a run reads only those that are new.
-Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
@@ -197,9 +196,6 @@ def matches(content: bytes, digest: str) -> bool:
 
 class References:
     """What is remembered of manifests, by digest.
-
-    Args:
-        objects: The bucket.
 
     Attributes:
         unreadable: The keys of what cannot be read, and is read from the manifests again.

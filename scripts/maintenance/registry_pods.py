@@ -2,7 +2,6 @@
 
 A pod's memory has no time limit, so it goes on to say that a blob exists which is deleted:
 https://github.com/distribution/distribution/issues/1803
-Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
@@ -24,12 +23,7 @@ class ForgetError(Exception):
 
 
 class Memory(NamedTuple):
-    """What pods are to forget.
-
-    Attributes:
-        repository: The repository.
-        digest: The layer.
-    """
+    """What pods are to forget."""
 
     repository: str
     digest: str
@@ -41,7 +35,6 @@ class Pods:
     Args:
         service: Host and port of a headless Service.
         username: The user to log in as, who may make pods forget.
-        password: That user's password.
     """
 
     def __init__(self, service: str, username: str, password: str) -> None:
@@ -60,7 +53,6 @@ class Pods:
 
         Args:
             objects: Whose threads are used.
-            memories: What to forget.
 
         Raises:
             ForgetError: If a pod may still remember any of it.

@@ -1,7 +1,4 @@
-"""What the maintenance remembers from run to run, as JSON beside the registry's own folder.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""What the maintenance remembers from run to run, as JSON beside the registry's own folder."""
 
 from __future__ import annotations
 
@@ -21,8 +18,6 @@ def read(
     """Return what an object holds; None if there is no such object.
 
     Args:
-        objects: The bucket.
-        key: The object's key.
         parse: Makes it of what the JSON holds.
         without: What happens once the object is deleted.
 

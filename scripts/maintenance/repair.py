@@ -3,7 +3,6 @@
 A push that is under way can refer to a blob or link that was deleted just after it asked for it,
 and a client can delete what an image still needs. What an image needs and the bucket has is given
 back: blobs from their copies, links wherever they belong.
-Plain Python 3.9 with nothing installed.
 """
 
 from __future__ import annotations
@@ -57,9 +56,7 @@ def repair(
     """Restore what is needed and was deleted.
 
     Args:
-        objects: The bucket.
         walk: What is in it; what comes back is noted.
-        state: What is remembered.
         decide: Decides what stays, by what the walk says at that time.
     """
     repaired = _repair_tags(objects, walk, state)

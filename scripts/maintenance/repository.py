@@ -1,7 +1,4 @@
-"""What is in one repository: layers, manifests, tags, uploads.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""What is in one repository: layers, manifests, tags, uploads."""
 
 from __future__ import annotations
 
@@ -19,8 +16,6 @@ class Tag(NamedTuple):
     """What a tag names.
 
     Attributes:
-        digest: The manifest's digest.
-        pushed: When it was last pushed.
         modified: When it was last written, by a push, a restore, or a copy to this bucket. A push
             writes what the tag has ever named, then the tag.
         pinned: Whether somebody has restored it, so that no rule deletes it.
@@ -37,9 +32,7 @@ class Repository:
     """One repository.
 
     Attributes:
-        layers: The digests of the layers that are linked.
         revisions: Those of its manifests, with the time of their last push.
-        tags: Its tags.
         dead_tags: Tags that name nothing now, with the last manifest that each of them named.
         past: The keys of what tags named before, with the tag and when they were written.
         uploads: The keys of uploads, and the time of the last one, by upload.
@@ -64,9 +57,7 @@ def add_tag_link(
     """Note a link of a tag: to the manifest that it names, in `currents`, or to one that it named.
 
     Args:
-        repository: The tag's repository.
         rest: What of its key follows the folder of tags.
-        entry: The link.
         currents: The links to what tags name now.
     """
     if not (match := _TAG.fullmatch(rest)):

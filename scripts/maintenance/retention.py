@@ -1,7 +1,4 @@
-"""Which tags and manifests stay: by the rules of the setting `retention`, else all of them.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""Which tags and manifests stay: by the rules of the setting `retention`, else all of them."""
 
 from __future__ import annotations
 
@@ -24,11 +21,9 @@ class Rule(NamedTuple):
     """Which tags of some repositories stay: those that any of its clauses keeps.
 
     Attributes:
-        name: The rule's name.
         repositories: Names; ``*`` at the end of one stands for anything.
         last: How many images stay that were pushed last; those of one digest count once.
         days: For how many days after its push a tag stays.
-        matching: Regular expressions of tags that stay.
     """
 
     name: str
@@ -44,9 +39,7 @@ class Rule(NamedTuple):
         has restored. Neither counts as one of the last.
 
         Args:
-            tags: Its tags.
             orphans: Those whose subjects were there and are gone.
-            clock: How much time has passed.
         """
         ordinary = {tag: x for tag, x in tags.items() if not (subject_of(tag) or x.pinned)}
         newest = sorted(ordinary.values(), key=lambda tag: tag.pushed, reverse=True)
@@ -107,7 +100,6 @@ class Decision:
 
     Attributes:
         kept: The manifests that stay, each with the image that it belongs to.
-        expired: The tags that go.
         untagged: The manifests that no tag holds.
         subjects: The tags that are named after a digest that was in the repository.
         all: Whether all of it stays, since not all is understood, or there.
@@ -139,11 +131,6 @@ def decide(
     """Decide what stays in one repository.
 
     Args:
-        name: The repository.
-        walk: What is in the bucket.
-        retention: The rules.
-        before: What the run before saw.
-        clock: How much time has passed.
         grace: For how many seconds after its push everything stays.
     """
     repository = walk.repositories[name]

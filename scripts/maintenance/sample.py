@@ -1,7 +1,4 @@
-"""Compare some blobs with their digests: what a disk or a person has changed shows in no list.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""Compare some blobs with their digests: what a disk or a person has changed shows in no list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the collection remembers from run to run: one object in the bucket.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""What the collection remembers from run to run: one object in the bucket."""
 
 from __future__ import annotations
 
@@ -45,10 +42,7 @@ class Sums(NamedTuple):
     """How much there is of something.
 
     Attributes:
-        tags: The number of tags.
-        manifests: The number of manifests.
         blobs: The number of blobs, manifests included.
-        size: Their bytes.
     """
 
     tags: int = 0
@@ -62,7 +56,6 @@ class Stopped(NamedTuple):
 
     Attributes:
         sums: How much would have gone, or was gone.
-        why: The same in words.
         seconds: For how long a confirmation lasts.
     """
 
@@ -79,7 +72,6 @@ class State:
         place: The URL of the bucket's folder.
         collectors: When each stack's maintenance last looked at the bucket, by the stack's
             identity, with the name to show.
-        clock: How much time has passed.
         untagged: The manifests that no tag holds, by repository.
         unnamed: Further manifests that nothing names, such as signatures, by repository.
         subjects: Tags named after a digest that was in their repository, by repository.

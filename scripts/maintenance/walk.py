@@ -1,7 +1,4 @@
-"""What is in the registry's bucket: blobs, repositories, tags, and what each manifest needs.
-
-Plain Python 3.9 with nothing installed.
-"""
+"""What is in the registry's bucket: blobs, repositories, tags, and what each manifest needs."""
 
 from __future__ import annotations
 
@@ -56,7 +53,6 @@ class Walk:
     """Everything that is in the bucket, as of one moment.
 
     Args:
-        objects: The bucket.
         references: What is remembered of manifests; it learns what is read.
         pushed: Knows when tags were pushed, if not when they were last written.
         young_seconds: For how long it matters when something was written.
@@ -66,7 +62,6 @@ class Walk:
         blobs: The size of each blob, by digest.
         recent: When a blob, or a link to it as a layer, was written within `young_seconds`.
         swept: The copies of deleted blobs, by digest.
-        repositories: The repositories, by name.
         manifests: What each manifest refers to, by digest.
         aliases: Digests of another algorithm than that of the blobs that are linked under them,
             with the blobs' own.

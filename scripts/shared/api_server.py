@@ -45,7 +45,6 @@ class ApiServer:
         Args:
             method: The request's method; PATCH merges.
             path: The path of an object, or of a list to create one in.
-            body: What to send as JSON.
 
         Raises:
             ApiServerError: It refuses, or does not respond for too long.

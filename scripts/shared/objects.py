@@ -1,7 +1,7 @@
 """The objects of a bucket: list, read, write, copy and delete them, many at a time.
 
 It keeps its connections, tries again what a busy server refuses, and has the time of the server's
-clock. Plain Python 3.9 with nothing installed.
+clock.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ class Objects:
     """The objects of a bucket, used by many threads.
 
     Args:
-        bucket: The bucket.
         folder: The folder in it that all keys are relative to; empty for its top.
         threads: How many requests may be under way.
 

@@ -180,7 +180,6 @@ class Registry:
         https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags
 
         Args:
-            path: The list's path.
             key: The key of the names in each page.
             empty: The status that says that there are none.
 

@@ -2,7 +2,7 @@
 
 It runs in a Job of `pulumi up`, inside the cluster, before the registry starts. It uses the bucket
 as the registry and its maintenance will: it lists it, page by page, writes, reads and deletes
-objects, and uploads in parts. Plain Python 3.9 with nothing installed.
+objects, and uploads in parts.
 """
 
 from __future__ import annotations

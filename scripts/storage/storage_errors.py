@@ -1,7 +1,4 @@
-"""Why a bucket cannot be used, as one line that names the setting and how to fix it.
-
-Plain Python 3.9 with nothing installed; part of check_storage.py.
-"""
+"""Why a bucket cannot be used, as one line that names the setting and how to fix it."""
 
 from __future__ import annotations
 
