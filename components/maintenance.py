@@ -16,6 +16,7 @@ from components.network import (
     MAINTENANCE_PORT,
     REGISTRY_LABELS,
     dns_rule,
+    pods,
     policy,
     server_rules,
     tcp,
@@ -151,35 +152,21 @@ def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions)
         f"{name}-policy",
         MAINTENANCE,
         args.namespace,
-        {
-            "pod_selector": {"match_labels": LABELS},
-            "policy_types": ["Egress"],
-            "egress": [
-                dns_rule(),
-                *server_rules(args.storage.endpoint),
-                {
-                    "to": [{"pod_selector": {"match_labels": REGISTRY_LABELS}}],
-                    "ports": port,
-                },
-            ],
-        },
+        LABELS,
         opts,
+        egress=[
+            dns_rule(),
+            *server_rules(args.storage.endpoint),
+            {"to": [pods(REGISTRY_LABELS)], "ports": port},
+        ],
     )
     policy(
         f"{name}-registry-policy",
         f"{MAINTENANCE}-registry",
         args.namespace,
-        {
-            "pod_selector": {"match_labels": REGISTRY_LABELS},
-            "policy_types": ["Ingress"],
-            "ingress": [
-                {
-                    "from_": [{"pod_selector": {"match_labels": LABELS}}],
-                    "ports": port,
-                }
-            ],
-        },
+        REGISTRY_LABELS,
         opts,
+        ingress=[{"from_": [pods(LABELS)], "ports": port}],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import pulumi
@@ -62,17 +63,37 @@ def policy(
     name: str,
     purpose: str,
     namespace: pulumi.Input[str],
-    spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict,
+    labels: Mapping[str, str],
     opts: pulumi.ResourceOptions,
+    *,
+    ingress: Sequence[kubernetes.networking.v1.NetworkPolicyIngressRuleArgsDict] | None = None,
+    egress: Sequence[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict] | None = None,
 ) -> pulumi.Resource:
-    """Create a policy with the name of its purpose.
+    """Create a policy with the name of its purpose, for pods with some labels, or for all.
 
-    Fields that the API server would fill in are written out: of an object whose creation was
+    Traffic of a direction without rules is not its business, and none at all is allowed by an empty
+    list. Fields that the API server would fill in are written out: of an object whose creation was
     interrupted, it takes another creation only with the very same lists.
     """
+    spec: kubernetes.networking.v1.NetworkPolicySpecArgsDict = {
+        "pod_selector": {"match_labels": labels} if labels else {},
+        "policy_types": [
+            *(["Ingress"] if ingress is not None else []),
+            *(["Egress"] if egress is not None else []),
+        ],
+    }
+    if ingress:
+        spec["ingress"] = ingress
+    if egress:
+        spec["egress"] = egress
     return kubernetes.networking.v1.NetworkPolicy(
         name, metadata={"name": purpose, "namespace": namespace}, spec=spec, opts=opts
     )
+
+
+def pods(labels: Mapping[str, str]) -> kubernetes.networking.v1.NetworkPolicyPeerArgsDict:
+    """Return the pods of the namespace with some labels."""
+    return {"pod_selector": {"match_labels": labels}}
 
 
 def from_controller(

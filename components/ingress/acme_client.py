@@ -20,7 +20,7 @@ from components.ingress.acme_pod import (
 )
 from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
-from components.network import ANYWHERE, API_SERVER, dns_rule, from_controller, tcp
+from components.network import ANYWHERE, API_SERVER, dns_rule, from_controller, policy, tcp
 from components.script_files import script_files
 from scripts.client.why_missing import CHALLENGE_PATH
 from settings.names import ACME_SECRET
@@ -61,26 +61,21 @@ class AcmeClient(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _policy(self) -> pulumi.Resource:
-        return kubernetes.networking.v1.NetworkPolicy(
+        return policy(
             f"{self._name}-policy",
-            metadata=self._metadata,
-            spec={
-                "pod_selector": {"match_labels": LABELS},
-                "policy_types": ["Ingress", "Egress"],
-                "ingress": [from_controller(self._args.ingress, PORT)],
-                "egress": [
-                    dns_rule(),
-                    # The ACME server, and the cluster's API server wherever it listens.
-                    {
-                        "to": ANYWHERE,
-                        "ports": [{"protocol": "TCP", "port": 443, "end_port": 65535}],
-                    },
-                    # On Cilium no block matches nodes, and so not the API server, but no peer does:
-                    # https://docs.cilium.io/en/stable/security/policy/layer3/#cidr-based
-                    {"ports": tcp(API_SERVER)},
-                ],
-            },
-            opts=self._child,
+            NAME,
+            self._args.namespace,
+            LABELS,
+            self._child,
+            ingress=[from_controller(self._args.ingress, PORT)],
+            egress=[
+                dns_rule(),
+                # The ACME server, and the cluster's API server wherever it listens.
+                {"to": ANYWHERE, "ports": [{"protocol": "TCP", "port": 443, "end_port": 65535}]},
+                # On Cilium no block matches nodes, and so not the API server, but no peer does:
+                # https://docs.cilium.io/en/stable/security/policy/layer3/#cidr-based
+                {"ports": tcp(API_SERVER)},
+            ],
         )
 
     def _rbac(self) -> list[pulumi.Resource]:

@@ -65,17 +65,14 @@ class Monitoring(pulumi.ComponentResource):
             f"{name}-policy",
             NAME,
             args.namespace,
-            {
-                "pod_selector": {"match_labels": REGISTRY_LABELS},
-                "policy_types": ["Ingress"],
-                "ingress": [
-                    {
-                        "from_": [{"namespace_selector": in_namespace(args.settings.namespace)}],
-                        "ports": tcp(METRICS_PORT),
-                    }
-                ],
-            },
+            REGISTRY_LABELS,
             child,
+            ingress=[
+                {
+                    "from_": [{"namespace_selector": in_namespace(args.settings.namespace)}],
+                    "ports": tcp(METRICS_PORT),
+                }
+            ],
         )
         kubernetes.core.v1.ConfigMap(
             f"{name}-dashboard",

@@ -15,6 +15,7 @@ from components.network import (
     STORAGE_CHECK_LABELS,
     dns_rule,
     from_controller,
+    pods,
     policy,
     server_rules,
     tcp,
@@ -52,40 +53,42 @@ def network_policies(
     """Deny all traffic in the namespace but what the registry's Jobs and cert-manager need."""
     storage = server_rules(args.storage_endpoint)
     to_registry: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
-        "to": [{"pod_selector": {"match_labels": REGISTRY_LABELS}}],
+        "to": [pods(REGISTRY_LABELS)],
         "ports": tcp("http"),
     }
-    specs: dict[str, kubernetes.networking.v1.NetworkPolicySpecArgsDict] = {
-        "smoke-test": {
-            "pod_selector": {"match_labels": SMOKE_TEST_LABELS},
-            "policy_types": ["Egress"],
-            "egress": [dns_rule(), to_registry, *(storage if args.redirect else [])],
-        },
-        "storage-check": {
-            "pod_selector": {"match_labels": STORAGE_CHECK_LABELS},
-            "policy_types": ["Egress"],
-            "egress": [dns_rule(), *storage],
-        },
-    }
-    if args.cert_manager:
-        specs["http01-solver"] = {
-            "pod_selector": {"match_labels": HTTP01_SOLVER_LABELS},
-            "policy_types": ["Ingress"],
-            "ingress": [from_controller(args.ingress, HTTP01_SOLVER_PORT)],
-        }
-    return [
+    policies = [
+        policy(f"{name}-closed", "closed", args.namespace, {}, opts, ingress=[], egress=[]),
         policy(
-            f"{name}-closed",
-            "closed",
+            f"{name}-smoke-test-policy",
+            "smoke-test",
             args.namespace,
-            {"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+            SMOKE_TEST_LABELS,
             opts,
+            egress=[dns_rule(), to_registry, *(storage if args.redirect else [])],
         ),
-        *(
-            policy(f"{name}-{purpose}-policy", purpose, args.namespace, spec, opts)
-            for purpose, spec in specs.items()
+        policy(
+            f"{name}-storage-check-policy",
+            "storage-check",
+            args.namespace,
+            STORAGE_CHECK_LABELS,
+            opts,
+            egress=[dns_rule(), *storage],
         ),
     ]
+    if args.cert_manager:
+        policies.append(
+            policy(
+                f"{name}-http01-solver-policy",
+                "http01-solver",
+                args.namespace,
+                HTTP01_SOLVER_LABELS,
+                opts,
+                ingress=[
+                    from_controller(args.ingress, HTTP01_SOLVER_PORT)
+                ],
+            )
+        )
+    return policies
 
 
 def registry_policy(
@@ -102,17 +105,11 @@ def registry_policy(
         f"{name}-policy",
         "registry",
         args.namespace,
-        {
-            "pod_selector": {"match_labels": REGISTRY_LABELS},
-            "policy_types": ["Ingress", "Egress"],
-            "ingress": [
-                from_controller(args.ingress, "http", "redirect"),
-                {
-                    "from_": [{"pod_selector": {"match_labels": SMOKE_TEST_LABELS}}],
-                    "ports": tcp("http"),
-                },
-            ],
-            "egress": [dns_rule(), *servers],
-        },
+        REGISTRY_LABELS,
         opts,
+        ingress=[
+            from_controller(args.ingress, "http", "redirect"),
+            {"from_": [pods(SMOKE_TEST_LABELS)], "ports": tcp("http")},
+        ],
+        egress=[dns_rule(), *servers],
     )
