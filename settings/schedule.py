@@ -1,6 +1,7 @@
 """Cron schedules that Kubernetes takes, but for slips that it overlooks, such as ``*-24``.
 
 https://github.com/robfig/cron/blob/v3.0.1/parser.go
+Only Kubernetes looks whether a range ends before it begins; its error says so.
 """
 
 from __future__ import annotations
@@ -8,66 +9,40 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from settings.section import Text, lower, matching
 
-from settings.commands import Ask
-from settings.section import FixableError, Text, lower
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+def _named(numbers: str, names: str) -> str:
+    """Return a regular expression of numbers, and of names in any case."""
+    return "|".join([numbers, *re.sub(r"\w", lambda x: f"[{x[0]}{x[0].upper()}]", names).split()])
 
-_FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
-    (0, 59, {}),
-    (0, 23, {}),
-    (1, 31, {}),
-    (1, 12, {name: month for month, name in enumerate(_MONTHS, start=1)}),
-    (0, 6, {name: day for day, name in enumerate(_DAYS)}),
+
+_NUMBERS = (
+    "0*[1-5]?[0-9]",
+    "0*(1?[0-9]|2[0-3])",
+    "0*([1-9]|[12][0-9]|3[01])",
+    _named("0*([1-9]|1[0-2])", "jan feb mar apr may jun jul aug sep oct nov dec"),
+    _named("0*[0-6]", "sun mon tue wed thu fri sat"),
 )
-"""The least and greatest minute, hour, day of month, month and day of week, and their names."""
+"""Minute, hour, day of month, month and day of week."""
 
+_PARTS = [rf"([*?]|({x})(-({x}))?)(/0*[1-9][0-9]*)?" for x in _NUMBERS]
+_FIELDS = r"[ \t]+".join(rf"{part}(,{part})*" for part in _PARTS)
 _MACRO = "@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
-_EVERY = r"@every (?=\d)([1-9]\d*h)?([1-9]\d*m)?"
-
-
-def _schedule(text: str) -> str:
-    if _fits(text):
-        return text
-    right = _meant(lower(text))
-    raise FixableError(
-        "expected minute, hour, day of month, month and day of week, such as 17 * * * *",
-        right if _fits(right) else Ask.VALUE,
-    )
-
-
-def _fits(text: str) -> bool:
-    if re.fullmatch(f"{_MACRO}|{_EVERY}", text):
-        return True
-    fields = text.split()
-    return len(fields) == len(_FIELDS) and all(
-        _part_fits(part, *bounds)
-        for field, bounds in zip(fields, _FIELDS, strict=True)
-        for part in field.split(",")
-    )
-
-
-def _part_fits(part: str, least: int, greatest: int, names: dict[str, int]) -> bool:
-    """Return whether a part of a list is a range within its bounds."""
-    numbers = re.sub("[a-z]+", lambda name: str(names.get(name[0], name[0])), part.lower())
-    match = re.fullmatch(r"(?:[*?]|(\d+)(?:-(\d+))?)(?:/0*[1-9]\d*)?", numbers, re.ASCII)
-    if not match:
-        return False
-    first = int(match[1] or least)
-    return least <= first <= int(match[2] or first) <= greatest
+_EVERY = "@every (?=[0-9])([1-9][0-9]*h)?([1-9][0-9]*m)?"
 
 
 def _meant(text: str) -> str:
-    """Return a schedule as Kubernetes takes it, where cron takes more: words, and 7 for Sunday."""
-    if re.fullmatch("@?[a-z]+", text):
-        return f"@{text.removeprefix('@')}"
-    fields = " ".join(re.sub("([a-z]{3})[a-z]+", r"\1", text).split())
-    others, space, days = fields.rpartition(" ")
-    days = re.sub(r"(\w+)-7(?=,|$)", r"\1-6,0", days)
-    return others + space + re.sub(r"(^|(?<=,))7(?=,|$)", "0", days)
+    """Return a schedule in lowercase, with 0 for Sunday where other crons take 7."""
+    text = re.sub(r"(?<=[ ,])7$", "0", lower(text))
+    return re.sub("^(?=[a-z]+$)", "@", text)
 
 
-Schedule = Annotated[Text, AfterValidator(_schedule)]
+Schedule = Annotated[
+    Text,
+    matching(
+        rf"[ \t]*{_FIELDS}[ \t]*|{_MACRO}|{_EVERY}",
+        "minute, hour, day of month, month and day of week, such as 17 * * * *",
+        _meant,
+    ),
+]
