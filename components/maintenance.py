@@ -97,7 +97,7 @@ class Maintenance(pulumi.ComponentResource):
                 memory_limit_mib=MEMORY_LIMIT_MIB,
             ),
             schedule=args.settings.schedule,
-            parent=self,
+            opts=child,
         )
         self.register_outputs({})
 

@@ -15,10 +15,15 @@ from components.dns import dns_records
 from components.ingress import AcmeClient, AcmeClientArgs, Ingress, IngressArgs, report_ingress
 from components.maintenance import Maintenance, MaintenanceArgs, report_usage
 from components.monitoring import Monitoring, MonitoringArgs
-from components.nodes import Nodes, NodesArgs
+from components.nodes import (
+    NodeConfigurator,
+    NodeConfiguratorArgs,
+    cloud_init,
+    registries_yaml,
+)
 from components.pull_secrets import PullSecrets, PullSecretsArgs
 from components.registry import Registry, RegistryArgs
-from components.smoke_test import SmokeTest, SmokeTestArgs
+from components.smoke_test import smoke_test_job
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
 from settings import Settings
 from settings.credentials import CloudAccess
@@ -143,25 +148,31 @@ class PrivateRegistry(pulumi.ComponentResource):
                 ),
                 opts=pulumi.ResourceOptions(parent=self),
             )
-        smoke_test = SmokeTest(
+        smoke_test = smoke_test_job(
             "smoke-test",
-            SmokeTestArgs(
-                namespace=registry.namespace,
-                url=registry.url,
-                generation=registry.generation,
-                replicas=settings.registry.replicas,
-                image=settings.scripts.image,
-                user=users.smoke_test,
-            ),
+            namespace=registry.namespace,
+            url=registry.url,
+            generation=registry.generation,
+            replicas=settings.registry.replicas,
+            image=settings.scripts.image,
+            user=users.smoke_test,
             opts=child,
         )
         if not pulumi.runtime.is_dry_run():
-            smoke_test.job.apply(self._request_registry)
+            tested = smoke_test.metadata.name
+            tested.apply(self._request_registry)
             if settings.maintenance.enabled:
-                pulumi.Output.all(storage.document, smoke_test.job).apply(self._report_usage)
+                pulumi.Output.all(storage.document, tested).apply(self._report_usage)
         # A new password must not be used before every pod of the registry knows it.
         known = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[smoke_test]))
-        nodes, pull_secrets = self._pulls(users.pull, known)
+        self._nodes(users.pull, known)
+        pull_secrets = PullSecrets(
+            "pull-secrets",
+            PullSecretsArgs(
+                settings=settings.pull_secrets, hostname=settings.hostname, user=users.pull
+            ),
+            opts=known,
+        )
         output = pulumi.Output.from_input
         self.registry, self.namespace = output(settings.hostname), registry.namespace
         self.username, self.password = output(users.admin.username), output(users.admin.password)
@@ -169,8 +180,6 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.pull_password = output(users.pull.password)
         passwords: dict[str, Any] = {user.username: user.password for user in users.named}
         self.users = output(passwords)
-        self.registries_yaml = nodes.registries_yaml
-        self.registries_cloud_init = nodes.cloud_init
         self.pull_secrets = output(pull_secrets.names)
         self.storage_bucket, self.storage_endpoint = (
             output(storage.bucket),
@@ -243,23 +252,30 @@ class PrivateRegistry(pulumi.ComponentResource):
             opts=child,
         )
 
-    def _pulls(self, user: RegistryUser, opts: pulumi.ResourceOptions) -> tuple[Nodes, PullSecrets]:
-        settings = self._args.settings
-        nodes = Nodes(
-            "nodes",
-            NodesArgs(
-                settings=settings.nodes,
+    def _nodes(self, user: RegistryUser, opts: pulumi.ResourceOptions) -> None:
+        settings, owner = self._args.settings, self._args.settings.nodes_namespace
+        only_mirrors = settings.nodes.override_docker_io
+        self.registries_yaml = user.password.apply(
+            lambda password: registries_yaml(
+                settings.nodes,
                 hostname=settings.hostname,
-                user=user,
-                namespace=settings.nodes_namespace,
-                stack=self._args.stack,
-                image=settings.scripts.image,
-            ),
-            opts=opts,
+                username=user.username,
+                password=password,
+                owner=owner,
+            )
         )
-        pull_secrets = PullSecrets(
-            "pull-secrets",
-            PullSecretsArgs(settings=settings.pull_secrets, hostname=settings.hostname, user=user),
-            opts=opts,
+        self.registries_cloud_init = self.registries_yaml.apply(
+            lambda text: cloud_init(text, owner=owner, only_mirrors=only_mirrors)
         )
-        return nodes, pull_secrets
+        if settings.nodes.configure:
+            NodeConfigurator(
+                "nodes-configurator",
+                NodeConfiguratorArgs(
+                    namespace=owner,
+                    stack=self._args.stack,
+                    image=settings.scripts.image,
+                    registries_yaml=self.registries_yaml,
+                    only_mirrors=only_mirrors,
+                ),
+                opts=opts,
+            )

@@ -42,11 +42,14 @@ class ScriptJobArgs:
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
-def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kubernetes.batch.v1.Job:
+def script_job(
+    name: str, args: ScriptJobArgs, opts: pulumi.ResourceOptions
+) -> kubernetes.batch.v1.Job:
     """Create a Job that runs a script; the resource is ready when the script exits with 0.
 
     Its failure fails `pulumi up` with the end of the script's log.
     """
+    timeout = pulumi.CustomTimeouts(create=f"{args.deadline_seconds + 30}s")
     return kubernetes.batch.v1.Job(
         f"{name}-job",
         metadata={
@@ -55,16 +58,13 @@ def script_job(name: str, args: ScriptJobArgs, parent: pulumi.Resource) -> kuber
             # A Job that failed stays so; the next `pulumi up` must start a new one.
             "annotations": {"pulumi.com/replaceUnready": "true"},
         },
-        spec=_job_spec(name, args, parent),
-        opts=pulumi.ResourceOptions(
-            parent=parent,
-            custom_timeouts=pulumi.CustomTimeouts(create=f"{args.deadline_seconds + 30}s"),
-        ),
+        spec=_job_spec(name, args, opts),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=timeout)),
     )
 
 
 def script_cron_job(
-    name: str, args: ScriptJobArgs, schedule: str, parent: pulumi.Resource
+    name: str, args: ScriptJobArgs, schedule: str, opts: pulumi.ResourceOptions
 ) -> kubernetes.batch.v1.CronJob:
     """Create a CronJob that runs a script, never twice at a time, at times in UTC."""
     return kubernetes.batch.v1.CronJob(
@@ -79,15 +79,15 @@ def script_cron_job(
             "failed_jobs_history_limit": 3,
             "job_template": {
                 "metadata": {"labels": dict(args.labels)},
-                "spec": _job_spec(name, args, parent),
+                "spec": _job_spec(name, args, opts),
             },
         },
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=opts,
     )
 
 
 def _job_spec(
-    name: str, args: ScriptJobArgs, parent: pulumi.Resource
+    name: str, args: ScriptJobArgs, opts: pulumi.ResourceOptions
 ) -> kubernetes.batch.v1.JobSpecArgsDict:
     """Return the spec of a Job, and create the ConfigMap with its scripts."""
     labels = dict(args.labels)
@@ -98,7 +98,7 @@ def _job_spec(
         metadata={"namespace": args.namespace, "labels": labels},
         immutable=True,
         data=script_files(folder),
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=opts,
     )
     return {
         "backoff_limit": 0,

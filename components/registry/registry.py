@@ -27,7 +27,7 @@ from components.registry.pod import (
     pod_spec,
 )
 from components.registry.user_rules import ProxyUser
-from components.storage import StorageCheck, StorageCheckArgs, StorageConnection
+from components.storage import StorageConnection, check_storage
 from settings.immutable import ImmutableRule
 from settings.schema import IngressSettings, RegistrySettings, WebhookSettings
 from settings.tls import TlsCertManager, TlsNone, TlsSettings
@@ -209,14 +209,12 @@ class Registry(pulumi.ComponentResource):
             webhooks=[webhook.url for webhook in args.webhooks.values()],
         )
         policies = network_policies(self._name, connections, self._child)
-        check = StorageCheck(
+        check = check_storage(
             f"{self._name}-storage-check",
-            StorageCheckArgs(
-                namespace=self.namespace,
-                image=args.check_image,
-                storage=args.storage,
-                key_secret=storage_key,
-            ),
+            args.storage,
+            namespace=self.namespace,
+            image=args.check_image,
+            key_secret=storage_key,
             opts=pulumi.ResourceOptions(parent=self, depends_on=policies),
         )
         checked = pulumi.ResourceOptions.merge(
