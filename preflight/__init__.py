@@ -87,7 +87,7 @@ def knows_prometheus_operator(settings: Settings, cluster: Cluster) -> bool:
     except NotReadyError as error:
         if pulumi.runtime.is_dry_run():
             return True
-        raise SettingsError([error.problem]) from error
+        raise SettingsError(error.problem) from error
     if not known:
         pulumi.log.warn(
             "monitoring.enabled: the cluster does not know Prometheus's operator, so there is no "
@@ -160,7 +160,7 @@ def check(
     elif not_ready:
         problems += not_ready
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(*problems)
     return known_uid, own
 
 

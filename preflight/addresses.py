@@ -42,7 +42,7 @@ def dns_addresses(settings: Settings, cluster: Cluster) -> list[str]:
         )
     except NotReadyError as error:
         if not pulumi.runtime.is_dry_run():
-            raise SettingsError([error.problem]) from None
+            raise SettingsError(error.problem) from None
         if settings.dns.zone:
             pulumi.log.warn("no DNS records are shown: the cluster does not tell its addresses")
         return []
@@ -89,19 +89,17 @@ def _refuse_private(addresses: list[str]) -> None:
     tells = f"tells addresses that not everybody reaches: {', '.join(private)}"
     public = [x for x in addresses if x not in private]
     raise SettingsError(
-        [
-            Problem(
-                "dns.addresses",
-                shown(None),
-                f"expected the addresses for dns.zone, as the ingress controller "
-                f"{tells if private else 'tells none yet'}",
-                " && ".join(
-                    set_command(("dns", "addresses", index), address)
-                    for index, address in enumerate(public or private)
-                )
-                or set_command(_FIRST),
+        Problem(
+            "dns.addresses",
+            shown(None),
+            f"expected the addresses for dns.zone, as the ingress controller "
+            f"{tells if private else 'tells none yet'}",
+            " && ".join(
+                set_command(("dns", "addresses", index), address)
+                for index, address in enumerate(public or private)
             )
-        ]
+            or set_command(_FIRST),
+        )
     )
 
 

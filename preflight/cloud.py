@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import time
-import urllib.error
 import urllib.request
 from urllib.parse import urljoin
 
 from preflight.errors import NotReadyError
+from scripts.shared.registry_client import RegistryError, send
+from scripts.shared.response import Response
 from settings.credentials import CloudAccess
 from settings.problems import Problem
 
@@ -64,7 +64,7 @@ def check_token(access: CloudAccess) -> None:
     Raises:
         NotReadyError: The token is refused, or the API does not respond.
     """
-    status = _status(access, "v2/spaces/keys?per_page=1")
+    status = get(access, "v2/spaces/keys?per_page=1").status
     if status != 200:
         raise NotReadyError(_refusal(access, status))
 
@@ -75,7 +75,7 @@ def check_zone(access: CloudAccess, zone: str) -> list[Problem]:
     Raises:
         NotReadyError: The token is unknown, or the API does not respond.
     """
-    status = _status(access, f"v2/domains/{zone}")
+    status = get(access, f"v2/domains/{zone}").status
     if status in _ZONE_REFUSALS:
         expected, fix = _ZONE_REFUSALS[status]
         return [Problem("dns.zone", f'"{zone}"', expected, fix.format(zone=zone))]
@@ -84,58 +84,39 @@ def check_zone(access: CloudAccess, zone: str) -> list[Problem]:
     return []
 
 
-def get(access: CloudAccess, path: str) -> bytes:
-    """Return what DigitalOcean's API has at a path; if it is busy, it is asked again.
+def get(access: CloudAccess, path: str) -> Response:
+    """Return the response of DigitalOcean's API; if it is busy, it is asked again.
 
     Raises:
-        urllib.error.HTTPError: It refuses, or stays busy.
-        OSError, http.client.HTTPException: It does not respond.
-        ValueError: The token cannot be sent, which is in the error's text.
+        NotReadyError: It does not respond.
     """
-    for number in range(RETRIES):
-        try:
-            return _get(access, path)
-        except urllib.error.HTTPError as error:
-            if error.code not in BUSY:
-                raise
-            with error:
-                time.sleep(_pause(error, number))
-    return _get(access, path)
-
-
-def _get(access: CloudAccess, path: str) -> bytes:
     # Joined as the provider joins it: https://github.com/digitalocean/godo/blob/main/godo.go
     request = urllib.request.Request(urljoin(access.api_endpoint, path))  # noqa: S310 (the user's own setting)
     # Not sent to where a redirect leads.
     request.add_unredirected_header("Authorization", f"Bearer {access.token}")
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 (likewise)
-        body: bytes = response.read()
-    return body
+    for number in range(RETRIES + 1):
+        try:
+            response = send(request, seconds=TIMEOUT_SECONDS)
+        except RegistryError as error:
+            if isinstance(error.__cause__, ValueError):
+                # The token holds a line break, and the error's text the token.
+                raise NotReadyError(_REFUSALS[401]) from None
+            raise NotReadyError(_no_response(access, error)) from None
+        if response.status in BUSY and number < RETRIES:
+            time.sleep(_pause(response, number))
+        else:
+            break
+    return response
 
 
-def _pause(error: urllib.error.HTTPError, number: int) -> int:
+def _pause(response: Response, number: int) -> int:
     """Return for how many seconds to wait; the API says so when there were too many requests.
 
     https://docs.digitalocean.com/release-notes/2023/api-rate-limit/
     """
-    told = error.headers.get("Retry-After", "")
+    told = response.headers.get("Retry-After", "")
     pause = int(told) if told.isascii() and told.isdigit() else FIRST_PAUSE_SECONDS * 2**number
     return min(pause, LONGEST_PAUSE_SECONDS)
-
-
-def _status(access: CloudAccess, path: str) -> int:
-    """Return the status of the API's response; raises NotReadyError if there is none."""
-    try:
-        get(access, path)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
-    except (OSError, http.client.HTTPException) as error:
-        raise NotReadyError(_no_response(access, getattr(error, "reason", error))) from None
-    except ValueError:
-        # The token holds a line break.
-        raise NotReadyError(_REFUSALS[401]) from None
-    return 200
 
 
 def _refusal(access: CloudAccess, status: int) -> Problem:

@@ -29,13 +29,11 @@ def same_cluster(recorded: str, uid: str | None) -> str:
     if uid in (recorded, None):
         return recorded
     raise SettingsError(
-        [
-            Problem(
-                "kubernetes:kubeconfig",
-                f"a cluster whose namespace kube-system has the UID {uid}",
-                f"expected this stack's cluster, UID {recorded}",
-                "export KUBECONFIG=<path>, or pulumi config set kubernetes:context <name>; if that "
-                "cluster is gone for good: docs/operations.md#another-cluster",
-            )
-        ]
+        Problem(
+            "kubernetes:kubeconfig",
+            f"a cluster whose namespace kube-system has the UID {uid}",
+            f"expected this stack's cluster, UID {recorded}",
+            "export KUBECONFIG=<path>, or pulumi config set kubernetes:context <name>; if that "
+            "cluster is gone for good: docs/operations.md#another-cluster",
+        )
     )

@@ -103,21 +103,19 @@ def _require_free(
         return
     others = [item.problem for item in served if item.namespace != old["namespace"]]
     if others:
-        raise SettingsError(others)
+        raise SettingsError(*others)
 
 
 def _require_no_older(recorded: int, wanted: int) -> None:
     if wanted < recorded:
         raise SettingsError(
-            [
-                Problem(
-                    "rotation",
-                    json.dumps(wanted),
-                    f"the passwords are of generation {recorded}: an older one would end the "
-                    "current logins",
-                    set_command(["rotation"], recorded),
-                )
-            ]
+            Problem(
+                "rotation",
+                json.dumps(wanted),
+                f"the passwords are of generation {recorded}: an older one would end the "
+                "current logins",
+                set_command(["rotation"], recorded),
+            )
         )
 
 
@@ -131,17 +129,15 @@ def _require_no_entries(recorded: dict[str, Any], wanted: str) -> None:
         return
     unset = set_command(["nodes", "configure"], False)
     raise SettingsError(
-        [
-            Problem(
-                "namespace",
-                json.dumps(wanted),
-                "the state says that nodes are configured; their entries would stay: the node "
-                "configurator of another namespace neither changes nor removes them",
-                f"{set_command(['namespace'], recorded['namespace'])}\n"
-                f"and to rename it, first remove the entries: {_ENTRIES}, which ends with\n"
-                f"{unset} && pulumi up",
-            )
-        ]
+        Problem(
+            "namespace",
+            json.dumps(wanted),
+            "the state says that nodes are configured; their entries would stay: the node "
+            "configurator of another namespace neither changes nor removes them",
+            f"{set_command(['namespace'], recorded['namespace'])}\n"
+            f"and to rename it, first remove the entries: {_ENTRIES}, which ends with\n"
+            f"{unset} && pulumi up",
+        )
     )
 
 
@@ -163,17 +159,15 @@ def _require_empty(namespace: str, wanted: str, cluster: Cluster) -> None:
         return
     delete = f"kubectl --namespace {namespace} delete {' '.join(lost).lower()}"
     raise SettingsError(
-        [
-            Problem(
-                "namespace",
-                json.dumps(wanted),
-                f"the namespace {namespace} would be deleted, and with it what this stack did not "
-                f"create there: {', '.join(lost)}",
-                f"{set_command(['namespace'], namespace)}\n"
-                "or save them, delete them, and create them in the new namespace after "
-                f"`pulumi up`: {delete}",
-            )
-        ]
+        Problem(
+            "namespace",
+            json.dumps(wanted),
+            f"the namespace {namespace} would be deleted, and with it what this stack did not "
+            f"create there: {', '.join(lost)}",
+            f"{set_command(['namespace'], namespace)}\n"
+            "or save them, delete them, and create them in the new namespace after "
+            f"`pulumi up`: {delete}",
+        )
     )
 
 

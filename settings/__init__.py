@@ -76,7 +76,7 @@ def load(
     if in_a_space or (settings and settings.dns.zone):
         problems += missing_access(access, environment)
     if settings is None or problems:
-        raise SettingsError(problems)
+        raise SettingsError(*problems)
     return settings, access
 
 

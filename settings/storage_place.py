@@ -73,7 +73,7 @@ def require_same_place(
         moved = set_command(["storage", "movedFrom"], url(old))
         fix = f"{stay}\nor, once the images are copied ({_PROCEDURE}): {moved}"
     expected = f"the state says that the images are in {url(old)}; {reason}"
-    raise SettingsError([Problem("storage", json.dumps(url(new)), expected, fix)])
+    raise SettingsError(Problem("storage", json.dumps(url(new)), expected, fix))
 
 
 def _without_fate(place: Place) -> Place:

@@ -13,6 +13,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from preflight.cloud import get
+from preflight.errors import NotReadyError
 from scripts.shared.s3 import Bucket, Key
 from scripts.storage.storage_errors import NEW_SECONDS
 from settings.credentials import CloudAccess
@@ -75,7 +76,7 @@ def report_others(access: CloudAccess) -> Hook:
         name = (args.new_inputs or {})["name"]
         try:
             keys = await asyncio.to_thread(_keys, access, name)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (NotReadyError, ValueError) as error:
             pulumi.log.warn(
                 f"whether interrupted updates have left storage keys called {name} is unknown: "
                 f"{error}; fix: doctl spaces keys list"
@@ -97,12 +98,14 @@ def _keys(access: CloudAccess, name: str) -> list[tuple[str, str]]:
     https://docs.digitalocean.com/reference/api/reference/spaces-keys/
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: They cannot be listed.
+        NotReadyError, ValueError: They cannot be listed.
     """
     path = f"v2/spaces/keys?{urlencode({'name': name, 'per_page': 200})}"
-    listed = get(access, path)
+    response = get(access, path)
+    if response.status != 200:
+        raise ValueError(f"HTTP status {response.status}")
     try:
-        keys = [key for key in json.loads(listed)["keys"] if key["name"] == name]
+        keys = [key for key in json.loads(response.body)["keys"] if key["name"] == name]
         return [(key["access_key"], key["created_at"]) for key in keys]
     except (ValueError, LookupError, TypeError, RecursionError):
         raise ValueError(f"{urljoin(access.api_endpoint, path)} is no list of keys") from None

@@ -150,7 +150,7 @@ def test_a_cluster_that_cannot_be_asked_is_an_error_in_up_only(
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: False)
     with pytest.raises(SettingsError) as refused:
         dns_addresses(settings, CLUSTER)
-    assert str(refused.value) == str(SettingsError([problem]))
+    assert str(refused.value) == str(SettingsError(problem))
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     with mock.patch.object(pulumi.log, "warn") as warn:
         assert dns_addresses(settings, CLUSTER) == []

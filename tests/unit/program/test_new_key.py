@@ -18,6 +18,7 @@ from components import providers
 from components.storage import new_key, storage
 from components.storage.new_key import Hook, report_others, wait_for_key
 from preflight import cloud
+from scripts.shared.registry_client import RegistryError
 from scripts.shared.s3 import Key, sign
 from settings.credentials import CloudAccess, find_access
 from tests.unit.odd_servers import ODD, OddServer
@@ -192,12 +193,12 @@ def test_no_server_that_should_list_keys_fails_the_update(
 def test_a_list_of_keys_is_not_waited_for_for_ever(
     create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hang(_: urllib.request.Request, timeout: float) -> None:
-        raise TimeoutError(f"{timeout} s have passed")
+    def hang(_: urllib.request.Request, seconds: float) -> None:
+        raise RegistryError(f"{seconds} s have passed")
 
-    monkeypatch.setattr(urllib.request, "urlopen", hang)
+    monkeypatch.setattr(cloud, "send", hang)
     (line,) = create(reporting("http://127.0.0.1"))
-    assert "is unknown: 10 s have passed; fix: doctl" in line
+    assert "respond: 10 s have passed; fix: doctl" in line
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from preflight import cloud
 from preflight.cloud import check_token, check_zone
 from preflight.errors import NotReadyError
+from scripts.shared.registry_client import RegistryError
 from settings.credentials import CloudAccess, find_access
 from settings.problems import Problem
 from tests.unit.conftest import Golden
@@ -100,10 +101,10 @@ def test_each_refusal_is_shown_by_what_it_means_with_its_fix(api: Api, golden: G
 
 
 def test_a_response_is_not_waited_for_for_ever(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(_: urllib.request.Request, timeout: float) -> None:
-        raise TimeoutError(f"{timeout} s have passed")
+    def hang(_: urllib.request.Request, seconds: float) -> None:
+        raise RegistryError(f"{seconds} s have passed")
 
-    monkeypatch.setattr(urllib.request, "urlopen", hang)
+    monkeypatch.setattr(cloud, "send", hang)
     with pytest.raises(NotReadyError, match="API to respond: 10 s have passed"):
         api.ask()
 
@@ -112,7 +113,7 @@ def test_the_token_is_not_sent_to_where_a_redirect_leads(api: Api) -> None:
     api.status = 302
     with pytest.raises(NotReadyError):
         api.ask()
-    assert api.requests[1] == ("/elsewhere", None)
+    assert len(api.requests) == 1
 
 
 def test_a_token_with_a_line_break_is_refused_without_showing_it(api: Api) -> None:

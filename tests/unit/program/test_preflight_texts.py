@@ -50,7 +50,7 @@ def test_each_conflict_is_shown_with_its_fix(golden: Golden) -> None:
     with pytest.raises(SettingsError) as error:
         same_cluster("recorded", "another")
     warnings = "\n".join(routers.warnings(PULLS, others))
-    golden("conflicts.txt", f"{SettingsError(problems)}\n\n{error.value}\n\n{warnings}\n")
+    golden("conflicts.txt", f"{SettingsError(*problems)}\n\n{error.value}\n\n{warnings}\n")
 
 
 def test_what_says_nothing_of_a_host_or_of_pull_secrets_is_in_nobodys_way() -> None:
@@ -67,7 +67,7 @@ def not_ready(kubeconfig: str = "") -> str:
     """Return what is said of a cluster that cannot be asked."""
     with pytest.raises(NotReadyError) as error:
         Cluster.of(access(**{"kubeconfig": kubeconfig} if kubeconfig else {})).uid()
-    return f"{SettingsError([error.value.problem])}\n\n"
+    return f"{SettingsError(error.value.problem)}\n\n"
 
 
 def test_each_reason_why_a_cluster_cannot_be_asked_is_shown_with_its_fix(

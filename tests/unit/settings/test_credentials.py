@@ -195,4 +195,4 @@ def test_each_refusal_is_as_its_golden_says(golden: Golden) -> None:
     }
     problems = [*find_access(slips, {})[1], *missing({}, {}), *missing(KEY_ID, TOKEN)]
     problems += missing({"digitalocean:spacesSecretKey": "x"}, TOKEN)
-    golden("credentials.txt", str(SettingsError(problems)))
+    golden("credentials.txt", str(SettingsError(*problems)))
