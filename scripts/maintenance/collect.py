@@ -8,7 +8,6 @@ in docs/adr/0015-collection.md.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from scripts.maintenance.images import unnamed
 from scripts.maintenance.keys import (
@@ -21,21 +20,13 @@ from scripts.maintenance.keys import (
     tag_key,
 )
 from scripts.maintenance.plan import Plan, Times, needed, plan, recent
-from scripts.maintenance.registry_pods import ForgetError, Memory, Pods
+from scripts.maintenance.registry_pods import ForgetError, Pods
 from scripts.maintenance.repair import Health, repair
-from scripts.maintenance.retention import Before, Decision, Retention, decide, keep_all
+from scripts.maintenance.retention import Decision, Retention, decide, keep_all
 from scripts.maintenance.state import State, Unlinked, save
 from scripts.maintenance.walk import Walk
 from scripts.shared.listing import Entry
 from scripts.shared.objects import Objects
-
-
-class Settings(NamedTuple):
-    """How to collect."""
-
-    pods: Pods
-    retention: Retention
-    times: Times
 
 
 class Collection:
@@ -50,8 +41,17 @@ class Collection:
 
     health: Health
 
-    def __init__(self, objects: Objects, walk: Walk, state: State, settings: Settings) -> None:
-        self._objects, self._walk, self._state, self._settings = objects, walk, state, settings
+    def __init__(
+        self,
+        objects: Objects,
+        walk: Walk,
+        state: State,
+        pods: Pods,
+        retention: Retention,
+        times: Times,
+    ) -> None:
+        self._objects, self._walk, self._state = objects, walk, state
+        self._pods, self._retention, self._times = pods, retention, times
         self._ill: set[str] = set()
         self.report: list[str] = []
         self.problem = ""
@@ -64,28 +64,24 @@ class Collection:
             if (further := unnamed(walk.repositories[name], walk) - x.untagged.keys())
         }
         state.subjects = {name: x.subjects for name, x in decisions.items() if x.subjects}
-        self.plan = plan(walk, state, decisions, settings.times)
+        self.plan = plan(walk, state, decisions, times)
 
     def decide(self, retention: Retention) -> dict[str, Decision]:
         """Return what stays by some rules; all of a repository that is ill or not understood."""
-        state, grace = self._state, self._settings.times.grace
-        decisions = {}
-        for name, repository in self._walk.repositories.items():
-            before = Before(state.untagged.get(name, {}), state.subjects.get(name, ()))
-            decisions[name] = (
-                keep_all(name, self._walk, before)
-                if repository.odd or name in self._ill
-                else decide(name, self._walk, retention, before, state.clock, grace)
-            )
-        return decisions
+        walk, state = self._walk, self._state
+        return {
+            name: keep_all(name, walk, state)
+            if repository.odd or name in self._ill
+            else decide(name, walk, retention, state, self._times.grace)
+            for name, repository in walk.repositories.items()
+        }
 
     def _look(self) -> None:
         """Repair what is needed, and let all stay where something is lost."""
-        retention = self._settings.retention
         repaired: list[str] = []
         while True:
             self.health = repair(
-                self._objects, self._walk, self._state, lambda: self.decide(retention)
+                self._objects, self._walk, self._state, lambda: self.decide(self._retention)
             )
             repaired += self.health.repaired
             ill = {lost.repository for lost in self.health.lost}
@@ -134,7 +130,7 @@ class Collection:
         tags = [(name, tag) for name, expired in actions.tags.items() for tag in sorted(expired)]
         repositories = self._walk.repositories
         links = [(tag_key(name, tag), repositories[name].tags[tag].modified) for name, tag in tags]
-        latest = now - self._settings.times.grace
+        latest = now - self._times.grace
         for kind, unlink in (
             (LAYERS, actions.unlink_layers),
             (REVISIONS, actions.unlink_manifests),
@@ -156,11 +152,11 @@ class Collection:
         unlinked = self._state.unlinked
         new = {digest for _, digest in actions.unlink_layers} | {*actions.forget}
         asked = (new | actions.sweep) & unlinked.keys()
-        memories = [Memory(x, digest) for digest in asked for x in unlinked[digest].repositories]
+        memories = [(x, digest) for digest in asked for x in unlinked[digest].repositories]
         if not memories:
             return True
         try:
-            self._settings.pods.forget(self._objects, memories)
+            self._pods.forget(self._objects, memories)
         except ForgetError as error:
             self.problem = f"no blob is deleted, since a pod may still count on it: {error}"
             return False
@@ -184,7 +180,7 @@ class Collection:
             # Nothing of what the lists say can be relied on; the copies stay for a while.
             return
         wanted = needed(walk, self.health.decisions)
-        wanted |= recent(walk, self._state.clock, self._settings.times.grace)
+        wanted |= recent(walk, self._state.clock, self._times.grace)
         wanted.update(x for repository in walk.repositories.values() for x in repository.layers)
         unneeded = set(digests) - wanted
         self._objects.each(lambda digest: self._objects.delete(blob_key(digest)), unneeded)

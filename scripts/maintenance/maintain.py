@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from scripts.maintenance import fuse, history, state, usage_history
 from scripts.maintenance.clock import DAY
-from scripts.maintenance.collect import Collection, Settings
+from scripts.maintenance.collect import Collection
 from scripts.maintenance.keys import REVISIONS, link_key, tag_key
 from scripts.maintenance.plan import Times
 from scripts.maintenance.references import References
@@ -139,8 +139,8 @@ class Maintenance:
         retention = Retention() if task.dry_run or not task.collect else task.retention
         if not allowed:
             retention = Retention(untagged_days=retention.untagged_days)
-        settings = Settings(task.pods, retention, task.times)
-        return Collection(self._objects, self._walk, self._state, settings)
+        known = self._objects, self._walk, self._state
+        return Collection(*known, task.pods, retention, task.times)
 
     def _stop(self, reason: str) -> None:
         self.doubts.append(reason)

@@ -214,15 +214,7 @@ class References:
             try:
                 with gzip.open(io.BytesIO(content)) as lines:
                     known = dict(map(_manifest, lines))
-            except (
-                OSError,
-                EOFError,
-                zlib.error,
-                ValueError,
-                TypeError,
-                RecursionError,
-                _OddError,
-            ):
+            except _UNREADABLE:
                 self.unreadable.append(key)
             else:
                 self._known.update(known)

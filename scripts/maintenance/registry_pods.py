@@ -11,7 +11,6 @@ import http.client
 import socket
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from scripts.shared.objects import RETRY_SECONDS, Objects
 
@@ -22,11 +21,8 @@ class ForgetError(Exception):
     """A pod may still remember a layer."""
 
 
-class Memory(NamedTuple):
-    """What pods are to forget."""
-
-    repository: str
-    digest: str
+Memory = tuple[str, str]
+"""What pods are to forget: a repository, and the digest of a layer."""
 
 
 class Pods:
@@ -69,7 +65,8 @@ class Pods:
         return sorted({str(address[4][0]) for address in addresses})
 
     def _ask(self, pod: str, memory: Memory) -> None:
-        path = f"/v2/{memory.repository}/manifests/{memory.digest}"
+        repository, digest = memory
+        path = f"/v2/{repository}/manifests/{digest}"
         for pause in (*RETRY_SECONDS, None):
             try:
                 status = self._delete(pod, path)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from scripts.maintenance.clock import DAY, Clock
 from scripts.maintenance.images import holds_subject, reach, subject_of, tagged
 from scripts.maintenance.repository import Repository, Tag
-from scripts.maintenance.state import Untagged
+from scripts.maintenance.state import State, Untagged
 from scripts.maintenance.walk import Walk
 
 
@@ -112,33 +112,17 @@ class Decision:
     all: bool = False
 
 
-@dataclass(frozen=True)
-class Before:
-    """What an earlier run saw in one repository.
+def decide(name: str, walk: Walk, retention: Retention, state: State, grace: float) -> Decision:
+    """Decide what stays in one repository: everything for `grace` seconds after its push.
 
-    Attributes:
-        untagged: The manifests that no tag held.
-        subjects: The tags that are named after a digest that was in the repository.
+    The state says what an earlier run saw.
     """
-
-    untagged: Mapping[str, Untagged] = field(default_factory=dict)
-    subjects: Collection[str] = ()
-
-
-def decide(
-    name: str, walk: Walk, retention: Retention, before: Before, clock: Clock, grace: float
-) -> Decision:
-    """Decide what stays in one repository.
-
-    Args:
-        grace: For how many seconds after its push everything stays.
-    """
-    repository = walk.repositories[name]
+    repository, clock = walk.repositories[name], state.clock
     subjects = [
         tag
         for tag in repository.tags
         if (subject := subject_of(tag))
-        and (tag in before.subjects or holds_subject(repository, subject))
+        and (tag in state.subjects.get(name, ()) or holds_subject(repository, subject))
     ]
     rule = retention.rule(name)
     orphans = [tag for tag in subjects if _is_orphan(repository, tag, walk)]
@@ -157,10 +141,10 @@ def decide(
     # What came with an expired tag goes with it: children of an index, signatures.
     gone = {repository.tags[tag].digest: "" for tag in expired}
     followers = reach(repository, walk, gone, mentioned=False)
-    unheld = {}
+    unheld, before = {}, state.untagged.get(name, {})
     for digest, pushed in repository.revisions.items():
         if digest not in held:
-            seen = before.untagged.get(digest, Untagged(clock.now, expired=False))
+            seen = before.get(digest, Untagged(clock.now, expired=False))
             # Pushed again by its digest, it waits anew.
             seen = seen if seen.since >= pushed else Untagged(pushed, expired=False)
             unheld[digest] = seen._replace(expired=seen.expired or digest in followers)
@@ -176,11 +160,12 @@ def decide(
     return Decision(kept, expired, unheld, subjects)
 
 
-def keep_all(name: str, walk: Walk, before: Before) -> Decision:
+def keep_all(name: str, walk: Walk, state: State) -> Decision:
     """Return that all of a repository stays, since not all of it is understood, or there."""
     kept = {digest: f"{name}@{digest}" for digest in walk.repositories[name].revisions}
     kept |= tagged(name, walk)
-    return Decision(kept, set(), dict(before.untagged), list(before.subjects), all=True)
+    untagged, subjects = state.untagged.get(name, {}), state.subjects.get(name, [])
+    return Decision(kept, set(), dict(untagged), list(subjects), all=True)
 
 
 def _is_orphan(repository: Repository, tag: str, walk: Walk) -> bool:

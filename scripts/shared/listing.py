@@ -30,19 +30,10 @@ class Entry(NamedTuple):
     etag: str
 
 
-class Page(NamedTuple):
-    """A page of a list.
-
-    Attributes:
-        token: What asks for the next page; empty if there is none.
-    """
-
-    entries: list[Entry]
-    token: str
-
-
-def parse_page(body: bytes, bucket: str, prefix: str, after: str) -> Page:
+def parse_page(body: bytes, bucket: str, prefix: str, after: str) -> tuple[list[Entry], str]:
     """Return a page of a list of version 2, whose keys come after that of the page before.
+
+    And the token that asks for the next page; an empty one if there is none.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
@@ -71,7 +62,7 @@ def parse_page(body: bytes, bucket: str, prefix: str, after: str) -> Page:
         if not entry.key.startswith(prefix) or entry.key <= after:
             raise ListingError(f"{entry.key!r} is not a key that follows {after!r}")
         after = entry.key
-    return Page(entries, token)
+    return entries, token
 
 
 def _entry(fields: Mapping[str, str]) -> Entry:

@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from scripts.shared.listing import ListingError, Page, parse_page
+from scripts.shared.listing import Entry, ListingError, parse_page
 from scripts.shared.response import Response
 from scripts.shared.s3 import NOTHING, Bucket, read_key, send
 from scripts.storage.storage_errors import NEW_SECONDS, Diagnosis, UnusableStorageError
@@ -66,8 +66,10 @@ class Storage:
             raise
         self.request(action, "DELETE", name, query)
 
-    def require_listed(self, prefix: str, query: Mapping[str, str], after: str) -> Page:
-        """Return a page of a list.
+    def require_listed(
+        self, prefix: str, query: Mapping[str, str], after: str
+    ) -> tuple[list[Entry], str]:
+        """Return a page of a list, and the token for the next one.
 
         Raises:
             UnusableStorageError: If it does not prove that it is one.
@@ -166,12 +168,12 @@ def _check_pages(storage: Storage, prefix: str) -> None:
         query, listed = {"max-keys": "1"}, [""]
         # One more than there should be.
         for _ in range(len(names) + 1):
-            page = storage.require_listed(prefix, query, listed[-1])
-            listed += [entry.key for entry in page.entries]
-            query["continuation-token"] = page.token
-            if not page.token:
+            entries, token = storage.require_listed(prefix, query, listed[-1])
+            listed += [entry.key for entry in entries]
+            query["continuation-token"] = token
+            if not token:
                 break
-        if listed[1:] != names or page.token:
+        if listed[1:] != names or token:
             raise storage.unlisted(f"of {len(names)} objects, one by one, they show {listed[1:]}")
 
 

@@ -12,7 +12,7 @@ import pytest
 from scripts.maintenance.plan import Times
 from scripts.maintenance.walk import Walk
 from scripts.shared import objects as objects_module
-from scripts.shared.listing import Page, parse_page
+from scripts.shared.listing import Entry, parse_page
 from scripts.shared.s3 import Bucket
 from tests.soak import collector
 from tests.soak.client import Client, Image, RefusedError, image
@@ -104,7 +104,7 @@ def test_false_lists_end_each_run_and_break_nothing(servers: Servers) -> None:
     assert not [wrong for each in pushed for wrong in broken(client, each)]
 
 
-def believe(body: bytes, bucket: str, prefix: str, after: str) -> Page:
+def believe(body: bytes, bucket: str, prefix: str, after: str) -> tuple[list[Entry], str]:
     if b"<NextContinuationToken>" not in body:
         body = body.replace(b"<IsTruncated>true<", b"<IsTruncated>false<")
     return parse_page(body, bucket, prefix, after)

@@ -9,7 +9,6 @@ from contextlib import closing
 
 import pytest
 
-from scripts.maintenance.registry_pods import Memory
 from tests.soak.client import DOCKER, Client, Image, describe, digest_of, image, index
 from tests.soak.servers import HOSTS, PASSWORD, PREVIOUS_PASSWORD, Servers
 from tests.soak.strangers import cache, dump
@@ -72,7 +71,7 @@ def test_no_live_image_can_be_deleted_on_the_port_of_the_maintenance(
             asked = f"/v2/{pushed.repository}/manifests/{digest}"
             assert ask(servers, "DELETE", asked) in {404, 500}
     with servers.objects() as objects:
-        memories = [Memory("team/app", digest) for x in images() for digest in x.blobs]
+        memories = [("team/app", digest) for x in images() for digest in x.blobs]
         servers.pods().forget(objects, memories)
     for pushed in images():
         for address in client.addresses:

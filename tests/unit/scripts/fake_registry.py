@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.maintenance.collect import Collection, Settings
+from scripts.maintenance.collect import Collection
 from scripts.maintenance.keys import LAYERS, REVISIONS, ROOT, blob_key, link_key, tag_key
 from scripts.maintenance.plan import Times
 from scripts.maintenance.references import References
@@ -191,10 +191,11 @@ class FakePods(Pods):
             for memory in memories:
                 if not self.reachable:
                     raise ForgetError("no route")
-                objects.before("FORGET", memory.digest)
-                link = link_key(memory.repository, REVISIONS, memory.digest)
+                repository, digest = memory
+                objects.before("FORGET", digest)
+                link = link_key(repository, REVISIONS, digest)
                 assert link not in objects.stored, "a manifest would be deleted"
-                pod.known.discard((memory.repository, memory.digest))
+                pod.known.discard(memory)
 
 
 TIMES = Times(keep=1000, grace=500)
@@ -240,8 +241,7 @@ class World:
         walk = Walk(self.objects, references, young_seconds=times.keep)
         references.save(walk.blobs.keys())
         assert not state.clock.advance(walk.now, walk.now)
-        settings = Settings(self.forgetting, self.retention, times)
-        collection = Collection(self.objects, walk, state, settings)
+        collection = Collection(self.objects, walk, state, self.forgetting, self.retention, times)
         collection.run()
         return collection
 

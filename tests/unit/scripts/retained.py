@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts.maintenance.clock import DAY, Clock
+from scripts.maintenance.clock import DAY
 from scripts.maintenance.keys import tag_key
 from scripts.maintenance.references import References
-from scripts.maintenance.retention import Before, Decision, Retention, Rule, decide
+from scripts.maintenance.retention import Decision, Retention, Rule, decide
+from scripts.maintenance.state import State
 from scripts.maintenance.walk import Walk
 from tests.unit.scripts.fake_bucket import Image, image, index
 from tests.unit.scripts.fake_registry import World, done
@@ -48,7 +49,7 @@ class Days:
 
     def __init__(self, retention: Retention, *pushes: tuple[Image, str]) -> None:
         self.world, self._retention = World(), retention
-        self._before, self._clock = Before(), Clock()
+        self._state = State()
         for pushed, tag in pushes:
             self.push(pushed, tag)
 
@@ -66,9 +67,10 @@ class Days:
         for _ in range(runs):
             bucket.clock += days * DAY
             walk = Walk(bucket, References(bucket))
-            assert not self._clock.advance(walk.now, walk.now)
-            self.decision = decide("r", walk, self._retention, self._before, self._clock, DAY)
-            self._before = Before(self.decision.untagged, self.decision.subjects)
+            assert not self._state.clock.advance(walk.now, walk.now)
+            self.decision = decide("r", walk, self._retention, self._state, DAY)
+            self._state.untagged["r"] = self.decision.untagged
+            self._state.subjects["r"] = self.decision.subjects
             for tag in self.decision.expired:
                 bucket.delete(tag_key("r", tag))
         return self.decision

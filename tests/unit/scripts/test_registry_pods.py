@@ -6,11 +6,11 @@ import base64
 
 import pytest
 
-from scripts.maintenance.registry_pods import ForgetError, Memory, Pods
+from scripts.maintenance.registry_pods import ForgetError, Pods
 from tests.unit.scripts.fake_bucket import FakeBucket
 from tests.unit.servers import Request, Result, Serve
 
-LAYER, OTHER = Memory("team/app", "sha256:aa"), Memory("base", "sha256:bb")
+LAYER, OTHER = ("team/app", "sha256:aa"), ("base", "sha256:bb")
 
 
 class Pod:

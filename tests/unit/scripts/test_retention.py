@@ -13,13 +13,13 @@ from scripts.maintenance.keys import link_key
 from scripts.maintenance.references import References
 from scripts.maintenance.repository import Tag
 from scripts.maintenance.retention import (
-    Before,
     Retention,
     Rule,
     decide,
     keep_all,
     parse_retention,
 )
+from scripts.maintenance.state import State
 from scripts.maintenance.walk import Walk
 from tests.unit.scripts.fake_bucket import Image
 from tests.unit.scripts.fake_registry import World, done
@@ -143,7 +143,7 @@ def test_a_copy_of_the_bucket_expires_nothing_for_a_day() -> None:
     after: list[tuple[int, set[str]]] = [(23, set()), (25, {"old"})]
     for hours, gone in after:
         clock = Clock(now=tags["old"].modified + hours * 3600)
-        assert decide("r", walk, rule(last=1), Before(), clock, DAY).expired == gone
+        assert decide("r", walk, rule(last=1), State(clock=clock), DAY).expired == gone
 
 
 def test_of_what_was_pushed_in_the_same_second_nobody_knows_the_last_so_all_stays() -> None:
@@ -215,10 +215,11 @@ def test_what_is_pushed_again_by_its_digest_waits_anew() -> None:
 
 def test_all_of_a_repository_stays_that_is_not_understood() -> None:
     days = Days(rule(last=1), (A, "a"), (B, ""), (OLD_SIGNATURE, COSIGN), (C, "c"))
-    before = Before({"sha256:x": days.look(3).untagged[B.digest]}, [COSIGN])
+    untagged = {"sha256:x": days.look(3).untagged[B.digest]}
+    before = State(untagged={"r": untagged}, subjects={"r": [COSIGN]})
     walk = Walk(days.world.objects, References(days.world.objects))
     decision = keep_all("r", walk, before)
     assert decision.all
     assert {*decision.kept} == digests(A, B, OLD_SIGNATURE, C)
-    assert (decision.untagged, decision.subjects) == (before.untagged, before.subjects)
+    assert (decision.untagged, decision.subjects) == (untagged, [COSIGN])
     assert not decision.expired
