@@ -29,11 +29,7 @@ MAINTENANCE_USER = "maintenance"
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialsArgs:
-    """Whom to generate credentials for.
-
-    Attributes:
-        rotation: The generation of the passwords; that before it stays valid, too.
-    """
+    """Whom to generate credentials for; the passwords before `rotation` stay valid, too."""
 
     admin_user: str
     pull_user: str

@@ -102,11 +102,7 @@ class Cluster:
     def metadata(
         self, kind: str, api_version: str, name: str, namespace: str
     ) -> dict[str, Any] | None:
-        """Return an object's metadata, or None if there is no such object; nothing else is read.
-
-        Args:
-            namespace: Its namespace; empty if it is in none.
-        """
+        """Return an object's metadata and nothing else; None if there is none."""
         group, _, version = api_version.rpartition("/")
         output = self._kubectl(
             *(f"{kind}.{version}.{group}", name, f"--namespace={namespace}"),

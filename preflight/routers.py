@@ -31,11 +31,7 @@ expressions are not quite Python's."""
 
 @dataclass(frozen=True)
 class Served:
-    """An object that leads the registry's hostname somewhere.
-
-    Attributes:
-        problem: What to say of it, if it is not the registry's own.
-    """
+    """What leads the registry's hostname somewhere, and what to say if that is wrong."""
 
     namespace: str
     problem: Problem

@@ -160,11 +160,7 @@ def _kinds(key: Key) -> Schema:
 
 
 def _key(key: Key, *, top: bool = False) -> Schema:
-    """Return the schema of a key.
-
-    Args:
-        top: Whether it is one of the configuration itself, where null is an empty text.
-    """
+    """Return the schema of a key; null is an empty text for one at the top."""
     description = {"description": plain(key.whole_text)}
     if key.field.discriminator:
         return _kinds(key)

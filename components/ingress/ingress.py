@@ -31,11 +31,7 @@ any kind, and no limit of its own (docs/performance.md)."""
 
 @dataclass(frozen=True, kw_only=True)
 class IngressArgs:
-    """What leads to the registry.
-
-    Attributes:
-        service: The registry's Service; its port ``redirect`` redirects to HTTPS.
-    """
+    """What leads to the registry; its Service's port ``redirect`` redirects to HTTPS."""
 
     settings: IngressSettings
     tls: TlsSettings

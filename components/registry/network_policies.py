@@ -33,11 +33,7 @@ https://github.com/cert-manager/cert-manager/blob/master/pkg/issuer/acme/http/ht
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkPoliciesArgs:
-    """What the policies allow.
-
-    Attributes:
-        redirect: Whether the smoke test is sent to the S3 server, like all clients.
-    """
+    """What the policies allow; a redirect leads the smoke test to the S3 server, too."""
 
     namespace: pulumi.Input[str]
     ingress: IngressSettings

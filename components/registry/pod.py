@@ -59,11 +59,7 @@ _PROXY_CONFIG, _PROXY_DATA = "/etc/caddy", "/data"
 
 @dataclass(frozen=True, kw_only=True)
 class PodArgs:
-    """What a registry pod runs with.
-
-    Attributes:
-        config_secret: The Secret with the files of :data:`CONFIG_FILES`.
-    """
+    """What a registry pod runs with; `config_secret` has the files of :data:`CONFIG_FILES`."""
 
     settings: RegistrySettings
     config_secret: pulumi.Input[str]

@@ -69,11 +69,7 @@ def existing_bucket(settings: S3Settings) -> StorageConnection:
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceArgs:
-    """What a Space is made of.
-
-    Attributes:
-        key_name: The storage key's name; the registry's hostname says what the key is for.
-    """
+    """What a Space is made of; its key has the registry's hostname for a name."""
 
     settings: SpacesSettings
     access: CloudAccess

@@ -30,11 +30,7 @@ def comment(output: str) -> str:
 
 
 def put(text: str, notes: str, token: str) -> None:
-    """Create the comment, or replace it.
-
-    Args:
-        token: A token with the scope `api`.
-    """
+    """Create the comment, or replace it, with a token of the scope `api`."""
 
     def request(method: str, url: str, body: str = "") -> bytes:
         data = json.dumps({"body": body}).encode() if body else None

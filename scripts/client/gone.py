@@ -17,11 +17,7 @@ FOR_GOOD = "gone for good"
 
 
 class Missing(NamedTuple):
-    """What a tag named, and does not name now.
-
-    Attributes:
-        current: What it names now; empty for nothing.
-    """
+    """What a tag named and does not name now; `current` is what it names, if anything."""
 
     gone: Gone
     current: str

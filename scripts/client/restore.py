@@ -35,11 +35,7 @@ _REPOSITORY = re.compile(
 
 
 class Restore:
-    """Brings images back.
-
-    Args:
-        registry: What serves it; None if it cannot be asked.
-    """
+    """Brings images back; without a registry that can be asked, they are not read."""
 
     def __init__(self, objects: Objects, registry: Registry | None) -> None:
         self._objects, self._registry = objects, registry

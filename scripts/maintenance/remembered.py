@@ -36,11 +36,7 @@ def read(
 
 
 def date(moment: float) -> str:
-    """Return a time as text, such as 2026-11-25 12:17 UTC.
-
-    Args:
-        moment: In seconds since 1970.
-    """
+    """Return a time, in seconds since 1970, as text such as 2026-11-25 12:17 UTC."""
     return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 

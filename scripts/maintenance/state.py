@@ -39,11 +39,7 @@ class Unlinked:
 
 
 class Sums(NamedTuple):
-    """How much there is of something.
-
-    Attributes:
-        blobs: The number of blobs, manifests included.
-    """
+    """How much there is of something; blobs include manifests."""
 
     tags: int = 0
     manifests: int = 0

@@ -27,11 +27,7 @@ class ApiServerError(Exception):
 
 
 class ApiServer:
-    """The API server.
-
-    Args:
-        credentials: A folder with the files token and ca.crt of a service account.
-    """
+    """The API server, by the files token and ca.crt of a service account in a folder."""
 
     def __init__(self, credentials: Path) -> None:
         self.token = credentials / "token"

@@ -12,11 +12,7 @@ EXCERPT = 300
 
 
 class Response(NamedTuple):
-    """A response.
-
-    Attributes:
-        headers: Their names in any case.
-    """
+    """A response; its headers have names in any case."""
 
     status: int
     headers: Message
