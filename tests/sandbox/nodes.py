@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from components.nodes.configurator import LEASE, LEASE_NAMESPACE
 from sandbox.build import images
 from sandbox.enclosure import enclosure
+from sandbox.layout import Node
 from tests.sandbox.helpers import Result, Sandbox
 
 REFUSED = {"ErrImagePull", "ImagePullBackOff"}
@@ -21,10 +23,23 @@ PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The PATH of a root shell on a node."""
 
 
-def on_node(sandbox: Sandbox, command: str, stdin: str = "") -> Result:
-    """Run a command in a root shell of the node."""
+def on_node(sandbox: Sandbox, command: str, stdin: str = "", node: Node | None = None) -> Result:
+    """Run a command in a root shell of a node, by default the first one."""
     shell = ["env", f"PATH={PATH}", "sh", "-ec", command]
-    return sandbox.run(*enclosure.enter(sandbox.layout.node), *shell, stdin=stdin)
+    return sandbox.run(*enclosure.enter(node or sandbox.layout.node), *shell, stdin=stdin)
+
+
+def hold_lease(sandbox: Sandbox, node: str) -> None:
+    """Let a node hold the lock of those that restart, even if somebody deletes it."""
+    metadata = {"name": LEASE, "namespace": LEASE_NAMESPACE, "finalizers": ["k3s-registry/held"]}
+    sandbox.apply(
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": metadata,
+            "spec": {"holderIdentity": f"{node}/registry-nodes"},
+        }
+    )
 
 
 def up(sandbox: Sandbox) -> None:

@@ -16,7 +16,7 @@ from sandbox.k3s import systemctl
 from scripts.nodes import lease
 from scripts.shared import api_server
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs, state
-from tests.sandbox.nodes import FILE, REFUSED, on_node, output, parsed, pulling, up
+from tests.sandbox.nodes import FILE, REFUSED, hold_lease, on_node, output, parsed, pulling, up
 
 __all__ = ["pulling"]
 
@@ -182,18 +182,7 @@ def test_its_service_account_may_hold_the_lock_and_only_its_own(
 @pytest.mark.usefixtures("configured")
 def test_a_node_waits_for_another_one_until_its_lock_is_released(sandbox: Sandbox) -> None:
     before = restarts(sandbox)
-    sandbox.apply(
-        {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {
-                "name": LEASE,
-                "namespace": LEASE_NAMESPACE,
-                "finalizers": ["k3s-registry/held"],
-            },
-            "spec": {"holderIdentity": "another-node/registry-nodes"},
-        }
-    )
+    hold_lease(sandbox, "another-node")
     # As docs/nodes.md says, for a node without the DaemonSet.
     on_node(sandbox, f"rm {FILE}")
     sandbox.kubectl("rollout", "restart", NAMESPACE, DAEMON_SET)

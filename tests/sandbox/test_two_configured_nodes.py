@@ -9,11 +9,10 @@ import pytest
 
 from components.nodes.configurator import LEASE, LEASE_NAMESPACE, NAME
 from sandbox.build import images
-from sandbox.enclosure import enclosure
 from sandbox.k3s import systemctl
 from sandbox.layout import Node
 from tests.sandbox.helpers import Sandbox, eventually, pod, runs
-from tests.sandbox.nodes import FILE, PATH, up
+from tests.sandbox.nodes import FILE, hold_lease, on_node, up
 from tests.sandbox.two_nodes import FIRST, SECOND, two_nodes
 
 __all__ = ["two_nodes"]
@@ -38,12 +37,6 @@ def restarts(sandbox: Sandbox, node: Node) -> list[str]:
     """Return the units that were restarted on a node."""
     log = systemctl.log(sandbox.layout, node)
     return log.read_text().splitlines() if log.exists() else []
-
-
-def on(sandbox: Sandbox, node: Node, command: str) -> str:
-    """Run a command in a root shell of a node."""
-    shell = ["env", f"PATH={PATH}", "sh", "-ec", command]
-    return sandbox.run(*enclosure.enter(node), *shell).stdout
 
 
 def pod_on(sandbox: Sandbox, node: Node) -> str:
@@ -74,7 +67,7 @@ def configured(sandbox: Sandbox, two_nodes: None) -> Iterator[None]:  # noqa: AR
     finally:
         sandbox.pulumi("config", "rm", "nodes")
         up(sandbox)
-        on(sandbox, sandbox.layout.node, f"rm -f {FILE}; systemctl restart k3s")
+        on_node(sandbox, f"rm -f {FILE}; systemctl restart k3s")
 
 
 @pytest.fixture
@@ -120,20 +113,9 @@ def test_while_a_node_does_not_come_back_the_other_one_is_not_touched(
     first, second = nodes(sandbox)
     before = {node.name: restarts(sandbox, node) for node in (first, second)}
     for node in (first, second):
-        on(sandbox, node, f"rm {FILE}")
+        on_node(sandbox, f"rm {FILE}", node=node)
     # The agent has the lock, so that it is the first one.
-    sandbox.apply(
-        {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {
-                "name": LEASE,
-                "namespace": LEASE_NAMESPACE,
-                "finalizers": ["k3s-registry/held"],
-            },
-            "spec": {"holderIdentity": f"{SECOND}/registry-nodes"},
-        }
-    )
+    hold_lease(sandbox, SECOND)
     sandbox.kubectl("rollout", "restart", CONFIGURATOR, DAEMON_SET)
     eventually(
         "the agent fails", lambda: "systemctl restart k3s-agent: Job" in log(sandbox, second)
@@ -146,7 +128,7 @@ def test_while_a_node_does_not_come_back_the_other_one_is_not_touched(
 
     eventually("the agent has failed thrice", lambda: tries() > 1, 120)
     assert restarts(sandbox, first) == before[FIRST]
-    on(sandbox, first, f"test ! -e {FILE}")
+    on_node(sandbox, f"test ! -e {FILE}", node=first)
     repair()
     sandbox.kubectl("delete", "pod", pod_on(sandbox, second), CONFIGURATOR)
     sandbox.kubectl("rollout", "status", CONFIGURATOR, DAEMON_SET, "--timeout=120s")

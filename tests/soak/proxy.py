@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Callable
 from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.soak.serving import Serving
 
 Hook = Callable[[str, str], int]
 """Is called with method and path before a request is passed on. What it returns is responded with
@@ -16,7 +17,7 @@ Lie = Callable[[bytes], bytes]
 """Is called with a page of a list, and returns what is responded with instead."""
 
 
-class Proxy(ThreadingHTTPServer):
+class Proxy(Serving, ThreadingHTTPServer):
     """Passes requests on as they are, so that their signatures hold.
 
     Args:
@@ -24,7 +25,6 @@ class Proxy(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    request_queue_size = 256
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -33,7 +33,6 @@ class Proxy(ThreadingHTTPServer):
         self.lie: Lie = lambda page: page
         self.ahead = 0.0
         """How many seconds its clock is ahead, as responses tell it."""
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
     def handle_error(self, *_: object) -> None:
         """A client that was killed or gave up."""
@@ -41,15 +40,6 @@ class Proxy(ThreadingHTTPServer):
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
-
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

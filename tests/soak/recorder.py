@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from tests.soak.serving import Serving
+
 NO_BODY = {204, 304}
 TLS = b"\x16"
 """How a handshake begins. Clients try that first."""
@@ -37,7 +39,7 @@ class Exchange:
     content: bytes
 
 
-class Recorder(socketserver.ThreadingTCPServer):
+class Recorder(Serving, socketserver.ThreadingTCPServer):
     """Passes connections on, so that nothing of a request or a response changes.
 
     Args:
@@ -45,13 +47,11 @@ class Recorder(socketserver.ThreadingTCPServer):
     """
 
     allow_reuse_address = True
-    request_queue_size = 256
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = port
         self.connections: list[tuple[bytearray, bytearray]] = []
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
     @property
     def port(self) -> int:
@@ -60,15 +60,6 @@ class Recorder(socketserver.ThreadingTCPServer):
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Recorder:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
     def take(self) -> list[Exchange]:
         """Return what was noted of connections since the last call; clients have ended."""
