@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -13,29 +12,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tests.soak import strangers
-from tests.soak.client import Client, Image, RefusedError, image, index
+from tests.soak.client import Client, Image, RefusedError, image
 from tests.soak.rules import BUILDS, LAST, TIMES
+from tests.soak.variants import ODD, Key, Variants, config_of, is_checked
 
 REPOSITORIES = 4
 TAGS = 12
-VARIANTS = 3
-"""How many images a tag may name, one after the other."""
-
-ODD, SIGNATURES = "odd", "signatures"
-"""The repositories of what is not understood, and of signatures of images in other repositories."""
-
-Key = tuple[str, str]
-"""A repository and a tag."""
+SIGNATURES = "signatures"
+"""The repository of signatures of images in other repositories."""
 
 
 @dataclass
 class Live:
-    """What must be there.
-
-    Attributes:
-        image: The image.
-        since: When that was acknowledged, or when a part of it was deleted, which is given back.
-    """
+    """What must be there since it was acknowledged, or since a part of it was deleted."""
 
     image: Image
     since: float
@@ -73,6 +62,7 @@ class History:
         self.addresses, self.seed = addresses, seed
         chosen = random.Random(seed)
         self.layers = [chosen.randbytes(chosen.randint(500, 5000)) for _ in range(layers)]
+        self._variants = Variants(seed, self.layers)
         self.client = Client(addresses, seed)
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -111,40 +101,11 @@ class History:
         with self._guard:
             return self._locks[key if key[0] != BUILDS else (BUILDS, "")]
 
-    def is_checked(self, key: Key) -> bool:
-        """Return whether the registry asks for all that an image needs when it is pushed.
-
-        It asks for no layer that has URLs, and in no index for layers.
-        """
-        return key[0] != ODD and kind_of(key) in {0, 4, 5}
-
-    def variant(self, key: Key, number: int) -> Image:
-        """Make one of the images that a tag may name."""
-        chosen = random.Random(f"{self.seed} {key} {number}")
-        layers = chosen.sample(self.layers, 3)
-        config = config_of(chosen)
-        kind = kind_of(key)
-        if key[0] == ODD:
-            form = chosen.choice(strangers.ODD)
-            return strangers.plain(*key, config, layers, form)
-        if kind == 0:
-            second = image(key[0], "", config_of(chosen), chosen.sample(self.layers, 3))
-            return index(*key, [image(key[0], "", config, layers), second])
-        if kind == 1:
-            return strangers.cache(*key, config, layers)
-        if kind == 2:
-            return strangers.plain(*key, config, layers, chosen.choice(strangers.STRANGE))
-        plain = image(*key, config, layers)
-        return strangers.signed(plain) if kind == 3 else plain
-
-    def variants(self, key: Key) -> list[Image]:
-        return [self.variant(key, number) for number in range(VARIANTS)]
-
     def push(self, chosen: random.Random) -> None:
         """Push an image, and at times a signature of it, to a repository of signatures."""
         key = chosen.choice(self._keys)
         with self.lock(key):
-            pushed = self.variant(key, chosen.randrange(VARIANTS))
+            pushed = self._variants.any_of(key, chosen)
             if self._push(key, pushed, self.client.push, "pushed") and chosen.random() < 0.1:
                 signature = strangers.signature(pushed, SIGNATURES)
                 self._push((SIGNATURES, signature.tag), signature, self.client.push, "pushed")
@@ -152,16 +113,16 @@ class History:
     def push_slowly(self, chosen: random.Random) -> None:
         """Push an image, and its manifest so much later that its layers may be gone."""
         key = chosen.choice(self._keys)
-        pause = chosen.uniform(0, 3 * TIMES.keep) if self.is_checked(key) else 0
+        pause = chosen.uniform(0, 3 * TIMES.keep) if is_checked(key) else 0
         with self.lock(key):
-            pushed = self.variant(key, chosen.randrange(VARIANTS))
+            pushed = self._variants.any_of(key, chosen)
             self._push(key, pushed, lambda x: self.client.push(x, pause), "pushed")
 
     def name(self, chosen: random.Random) -> None:
         """Give an image a tag without asking for what it needs, as if it were there."""
-        key = chosen.choice([key for key in self._keys if self.is_checked(key)])
+        key = chosen.choice([key for key in self._keys if is_checked(key)])
         with self.lock(key):
-            named = self.variant(key, chosen.randrange(VARIANTS))
+            named = self._variants.any_of(key, chosen)
             self._push(key, named, self.client.name, "named")
         time.sleep(0.05)
 
@@ -308,12 +269,12 @@ class History:
         for key in {*self._keys, *self._tried}:
             if key[0] == ODD:
                 self.live.pop(key, None)
-                paths += [odd.path_of_digest for odd in self.variants(key)]
+                paths += [odd.path_of_digest for odd in self._variants.all_of(key)]
             if key not in self.live:
                 paths.append(f"/v2/{key[0]}/manifests/{key[1]}")
         for key in self._keys:
             current = self.live[key].image.digest if key in self.live else ""
-            for variant in self.variants(key):
+            for variant in self._variants.all_of(key):
                 if variant.digest != current:
                     paths += [signature.path for signature in variant.described_by]
         for path in paths:
@@ -336,13 +297,3 @@ class History:
         with suppress(OSError):
             self.client.close()
         return wrong
-
-
-def kind_of(key: Key) -> int:
-    """Return which kind of image a tag names."""
-    return int(key[1][1:]) % 6
-
-
-def config_of(chosen: random.Random) -> bytes:
-    """Return a configuration that no other image has."""
-    return json.dumps({"os": "linux", "author": f"{chosen.random()}"}).encode()

@@ -232,10 +232,9 @@ OTHER_HEADERS = (
 def _login(rng: random.Random) -> tuple[str, list[tuple[str, str]]]:
     user = rng.choice((*RIGHTS, "ci", "ci", "dot"))
     token = base64.b64encode(f"{user}:{user}".encode()).decode()
-    good = (user, [("Authorization", f"{rng.choice(('Basic', 'basic', 'BASIC'))} {token}")])
+    header = ("Authorization", f"{rng.choice(('Basic', 'basic', 'BASIC'))} {token}")
     if rng.random() < 0.95:
-        return good
-    header = good[1][0]
+        return user, [header]
     wrong = base64.b64encode(f"{user}:wrong".encode()).decode()
     return "", rng.choice(
         (

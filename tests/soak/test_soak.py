@@ -17,10 +17,11 @@ from scripts.maintenance.references import References
 from scripts.maintenance.walk import Walk
 from tests.soak import collector
 from tests.soak.conftest import ROOT
-from tests.soak.history import ODD, History
+from tests.soak.history import History
 from tests.soak.lies import LIES
 from tests.soak.proxy import Proxy
 from tests.soak.servers import HOSTS, Servers
+from tests.soak.variants import ODD
 
 SEED = 1
 

@@ -97,11 +97,6 @@ def test_what_stays_in_its_place_is_no_problem() -> None:
     compare(RECORDED, "registry")
 
 
-def test_another_place_of_the_images_is_refused() -> None:
-    with pytest.raises(SettingsError, match="the images are in"):
-        compare({**RECORDED, "storage": OTHER_SPACE}, "registry")
-
-
 def test_images_that_were_copied_may_be_left_where_they_were() -> None:
     moved = "https://nyc3.digitaloceanspaces.com/registry-*"
     settings = Settings.model_validate({**CONFIG, "storage": {**S3, "movedFrom": moved}})

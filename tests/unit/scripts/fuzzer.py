@@ -10,10 +10,10 @@ import pytest
 
 from scripts.maintenance import repair
 from scripts.maintenance.clock import DAY
-from scripts.maintenance.keys import LAYERS, REVISIONS
 from scripts.maintenance.plan import Times
 from scripts.maintenance.retention import Retention, Rule
 from tests.unit.scripts import fake_bucket
+from tests.unit.scripts.clients import IDLE, LONG, delete, push
 from tests.unit.scripts.fake_bucket import Image, digest_of, image, index
 from tests.unit.scripts.fake_registry import STEP_SECONDS, Pod, World
 
@@ -33,12 +33,6 @@ SLOTS = [(name, tag) for name in ("r", "s") for tag in ("a", "b", "")]
 
 VARIANTS = 2
 EVENTS = 200
-
-IDLE = "idle"
-"""What a client yields between its requests, where it may wait for any time."""
-
-LONG = "long"
-"""What it yields where it often waits for very long: large layers are sent meanwhile."""
 
 
 class KilledError(BaseException):
@@ -135,7 +129,7 @@ class Fuzzer:
         pushed = self._image(slot[1], self._random.randrange(VARIANTS))
         pod = self._random.choice(self.world.pods)
         self._live.pop(slot, None)
-        steps = client_push(pod, *slot, pushed, self._random)
+        steps = push(pod, *slot, pushed, self._random)
         self._works.append(Work(slot, pod, steps, pushed, self._now))
 
     def _start_delete(self) -> None:
@@ -154,7 +148,7 @@ class Fuzzer:
             # A run that begins afterwards must give it back.
             live.run = float("inf")
         by_tag = deleted == [live.image] and self._random.random() < 0.5
-        steps = client_delete(pod, *slot, deleted, by_tag=by_tag)
+        steps = delete(pod, *slot, deleted, by_tag=by_tag)
         self._works.append(Work(slot, pod, steps, None, self._now))
 
     def _move(self) -> None:
@@ -272,45 +266,6 @@ def parts(of: Image) -> set[str]:
     """Return the digests of all that an image needs, without the algorithm."""
     own = {of.digest[7:], *(digest_of(layer)[7:] for layer in of.layers)}
     return own.union(*map(parts, of.children))
-
-
-def client_delete(
-    pod: Pod, name: str, tag: str, deleted: list[Image], *, by_tag: bool
-) -> Generator[str | None, None, bool]:
-    """Delete a tag, or images by their digests."""
-    if by_tag and tag:
-        yield IDLE
-        yield from pod.delete_tag(name, tag)
-        return True
-    for each in deleted:
-        yield IDLE
-        yield from pod.delete(name, REVISIONS, each.digest)
-    return True
-
-
-def client_push(
-    pod: Pod, name: str, tag: str, pushed: Image, chosen: random.Random
-) -> Generator[str | None, None, bool]:
-    """Push as clients do, and wait between requests, at times for very long.
-
-    At times it mounts layers from the other repository instead of sending them.
-    """
-    for child in pushed.children:
-        yield IDLE
-        there = yield from pod.manifest(name, child.digest)
-        if there is None and not (yield from client_push(pod, name, "", child, chosen)):
-            return False
-    for layer in pushed.layers:
-        yield IDLE
-        if (yield from pod.stat(name, LAYERS, digest_of(layer))):
-            continue
-        yield IDLE
-        other = "s" if name == "r" else "r"
-        if chosen.random() < 0.5 and (yield from pod.mount(name, other, digest_of(layer))):
-            continue
-        yield from pod.upload(name, layer)
-    yield LONG
-    return bool((yield from pod.put_manifest(name, pushed, tag)))
 
 
 def failures(
