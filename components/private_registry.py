@@ -21,7 +21,7 @@ from components.nodes import (
     cloud_init,
     registries_yaml,
 )
-from components.pull_secrets import PullSecrets, PullSecretsArgs
+from components.pull_secrets import pull_secrets
 from components.registry import Registry, RegistryArgs
 from components.smoke_test import smoke_test_job
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
@@ -166,13 +166,7 @@ class PrivateRegistry(pulumi.ComponentResource):
         # A new password must not be used before every pod of the registry knows it.
         known = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[smoke_test]))
         self._nodes(users.pull, known)
-        pull_secrets = PullSecrets(
-            "pull-secrets",
-            PullSecretsArgs(
-                settings=settings.pull_secrets, hostname=settings.hostname, user=users.pull
-            ),
-            opts=known,
-        )
+        pulling = pull_secrets(settings.pull_secrets, settings.hostname, users.pull, known)
         output = pulumi.Output.from_input
         self.registry, self.namespace = output(settings.hostname), registry.namespace
         self.username, self.password = output(users.admin.username), output(users.admin.password)
@@ -180,7 +174,7 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.pull_password = output(users.pull.password)
         passwords: dict[str, Any] = {user.username: user.password for user in users.named}
         self.users = output(passwords)
-        self.pull_secrets = output(pull_secrets.names)
+        self.pull_secrets = output(pulling)
         self.storage_bucket, self.storage_endpoint = (
             output(storage.bucket),
             output(storage.endpoint),

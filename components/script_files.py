@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
@@ -23,6 +24,23 @@ def script_files(folder: str) -> dict[str, str]:
     }
 
 
+def config_map(
+    name: str,
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, str],
+    files: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[str]:
+    """Create a ConfigMap that is named anew when it changes, with all that uses it; its name."""
+    return kubernetes.core.v1.ConfigMap(
+        name,
+        metadata={"namespace": namespace, "labels": labels},
+        immutable=True,
+        data=files,
+        opts=opts,
+    ).metadata.name
+
+
 def script_volume(folder: str, config_map: pulumi.Input[str]) -> kubernetes.core.v1.VolumeArgsDict:
     """Return the volume with a folder's scripts, for a mount at ``scripts`` where Python starts."""
     return {
@@ -34,4 +52,18 @@ def script_volume(folder: str, config_map: pulumi.Input[str]) -> kubernetes.core
                 {"key": key, "path": key.replace(".", "/", 1)} for key in script_files(folder)
             ],
         },
+    }
+
+
+def token_volume() -> kubernetes.core.v1.VolumeArgsDict:
+    """Return the volume with a token for the API server, and the certificate of its CA."""
+    ca: kubernetes.core.v1.VolumeProjectionArgsDict = {
+        "config_map": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    }
+    token: kubernetes.core.v1.VolumeProjectionArgsDict = {
+        "service_account_token": {"path": "token", "expiration_seconds": 3600}
+    }
+    return {
+        "name": "credentials",
+        "projected": {"default_mode": 0o440, "sources": [token, ca]},
     }

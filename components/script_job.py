@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod_security import restricted_container, restricted_pod
-from components.script_files import script_files, script_volume
+from components.script_files import config_map, script_files, script_volume
 
 SECRET_FOLDER = "/script/secret"  # noqa: S105 - a folder
 """The folder with the files of the script's Secret."""
@@ -92,14 +92,7 @@ def _job_spec(
     """Return the spec of a Job, and create the ConfigMap with its scripts."""
     labels = dict(args.labels)
     folder = args.script.partition(".")[0]
-    # Immutable and auto-named: a change replaces it, and with it the Job.
-    code = kubernetes.core.v1.ConfigMap(
-        f"{name}-script",
-        metadata={"namespace": args.namespace, "labels": labels},
-        immutable=True,
-        data=script_files(folder),
-        opts=opts,
-    )
+    code = config_map(f"{name}-script", args.namespace, labels, script_files(folder), opts)
     return {
         "backoff_limit": 0,
         "active_deadline_seconds": args.deadline_seconds,
@@ -141,7 +134,7 @@ def _job_spec(
                         "name": "secret",
                         "secret": {"secret_name": args.secret, "default_mode": 0o440},
                     },
-                    script_volume(folder, code.metadata.name),
+                    script_volume(folder, code),
                 ],
             },
         },

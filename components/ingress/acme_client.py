@@ -21,7 +21,7 @@ from components.ingress.acme_pod import (
 from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
 from components.network import ANYWHERE, API_SERVER, dns_rule, from_controller, policy, tcp
-from components.script_files import script_files
+from components.script_files import config_map, script_files
 from scripts.client.why_missing import CHALLENGE_PATH
 from settings.names import ACME_SECRET
 
@@ -41,10 +41,11 @@ class AcmeClient(pulumi.ComponentResource):
         }
         self._child = pulumi.ResourceOptions(parent=self)
         needed = [self._policy(), *self._rbac(), *self._service_and_ingress()]
-        pod = acme_pod(
-            args,
-            self._config_map("config", config_files(args)),
-            self._config_map("script", script_files(SCRIPTS)),
+        config = config_map(
+            f"{name}-config", args.namespace, LABELS, config_files(args), self._child
+        )
+        code = config_map(
+            f"{name}-script", args.namespace, LABELS, script_files(SCRIPTS), self._child
         )
         kubernetes.apps.v1.Deployment(
             f"{name}-deployment",
@@ -53,7 +54,7 @@ class AcmeClient(pulumi.ComponentResource):
                 "selector": {"match_labels": LABELS},
                 # Two at once would both ask for a certificate.
                 "strategy": {"type": "Recreate"},
-                "template": {"metadata": {"labels": LABELS}, "spec": pod},
+                "template": {"metadata": {"labels": LABELS}, "spec": acme_pod(args, config, code)},
             },
             # An ACME server that cannot ask back counts it as a failure.
             opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
@@ -148,13 +149,3 @@ class AcmeClient(pulumi.ComponentResource):
             opts=self._child,
         )
         return [service, ingress]
-
-    def _config_map(self, purpose: str, files: dict[str, str]) -> pulumi.Output[str]:
-        """Create a ConfigMap that is named anew when it changes, and return its name."""
-        return kubernetes.core.v1.ConfigMap(
-            f"{self._name}-{purpose}",
-            metadata={"namespace": self._args.namespace, "labels": LABELS},
-            immutable=True,
-            data=files,
-            opts=self._child,
-        ).metadata.name

@@ -12,7 +12,7 @@ import pulumi_kubernetes as kubernetes
 from components.caddy import respond
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
-from components.script_files import script_volume
+from components.script_files import script_volume, token_volume
 from scripts.certificates.keep_certificate import CONFIG, START
 from settings.names import ACME_SECRET
 from settings.schema import IngressSettings
@@ -131,7 +131,13 @@ def acme_pod(
                 ],
             }
         ],
-        "volumes": _volumes(config, code),
+        "volumes": [
+            {"name": "config", "config_map": {"name": config}},
+            script_volume(SCRIPTS, code),
+            token_volume(),
+            # In memory: the keys reach no disk of a node.
+            {"name": "data", "empty_dir": {"medium": "Memory", "size_limit": "1Mi"}},
+        ],
     }
 
 
@@ -165,29 +171,3 @@ def _script(args: AcmeClientArgs, action: str) -> kubernetes.core.v1.ContainerAr
             {"name": "data", "mount_path": _DATA},
         ],
     }
-
-
-def _volumes(
-    config: pulumi.Input[str], code: pulumi.Input[str]
-) -> list[kubernetes.core.v1.VolumeArgsDict]:
-    return [
-        {"name": "config", "config_map": {"name": config}},
-        script_volume(SCRIPTS, code),
-        {
-            "name": "credentials",
-            "projected": {
-                "default_mode": 0o440,
-                "sources": [
-                    {"service_account_token": {"path": "token", "expiration_seconds": 3600}},
-                    {
-                        "config_map": {
-                            "name": "kube-root-ca.crt",
-                            "items": [{"key": "ca.crt", "path": "ca.crt"}],
-                        }
-                    },
-                ],
-            },
-        },
-        # In memory: the keys reach no disk of a node.
-        {"name": "data", "empty_dir": {"medium": "Memory", "size_limit": "1Mi"}},
-    ]

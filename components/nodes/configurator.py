@@ -11,7 +11,7 @@ import yaml
 
 from components.metadata import labels
 from components.pod_security import restricted_container, restricted_pod
-from components.script_files import script_files, script_volume
+from components.script_files import config_map, script_files, script_volume, token_volume
 from settings.names import STACK_ANNOTATION
 
 NAME = "node-configurator"
@@ -218,35 +218,24 @@ class NodeConfigurator(pulumi.ComponentResource):
             string_data={"registries.yaml": pulumi.Output.secret(self._args.registries_yaml)},
             opts=self._child,
         )
-        code = self._config_map("script", script_files(_SCRIPTS))
         # PyYAML's pure Python part, as this program has it installed: the image has only Python.
         paths = sorted(Path(yaml.__file__).parent.glob("*.py"))
-        library = self._config_map("library", {path.name: path.read_text() for path in paths})
-        # The init container's only: what lasts has no token.
-        credentials: list[kubernetes.core.v1.VolumeProjectionArgsDict] = [
-            {"service_account_token": {"path": "token", "expiration_seconds": 3600}},
-            {
-                "config_map": {
-                    "name": "kube-root-ca.crt",
-                    "items": [{"key": "ca.crt", "path": "ca.crt"}],
-                }
-            },
-        ]
+        library = config_map(
+            f"{self._name}-library",
+            self._namespace,
+            LABELS,
+            {path.name: path.read_text() for path in paths},
+            self._child,
+        )
+        code = config_map(
+            f"{self._name}-script", self._namespace, LABELS, script_files(_SCRIPTS), self._child
+        )
         mode = 0o440
         return [
             {"name": "files", "secret": {"secret_name": files.metadata.name, "default_mode": mode}},
             script_volume(_SCRIPTS, code),
             {"name": "library", "config_map": {"name": library, "default_mode": mode}},
-            {"name": "credentials", "projected": {"sources": credentials, "default_mode": mode}},
+            # The init container's only: what lasts has no token.
+            token_volume(),
             {"name": "node", "host_path": {"path": "/", "type": "Directory"}},
         ]
-
-    def _config_map(self, purpose: str, files: dict[str, str]) -> pulumi.Output[str]:
-        """Create a ConfigMap of files and return its name."""
-        return kubernetes.core.v1.ConfigMap(
-            f"{self._name}-{purpose}",
-            metadata={"namespace": self._namespace, "labels": LABELS},
-            immutable=True,
-            data=files,
-            opts=self._child,
-        ).metadata.name
