@@ -79,9 +79,7 @@ def network_policies(
                 args.namespace,
                 HTTP01_SOLVER_LABELS,
                 opts,
-                ingress=[
-                    from_controller(args.ingress, HTTP01_SOLVER_PORT)
-                ],
+                ingress=[from_controller(args.ingress, HTTP01_SOLVER_PORT)],
             )
         )
     return policies
