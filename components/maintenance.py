@@ -23,6 +23,7 @@ from components.network import (
 )
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
+from settings.cache import CacheSettings
 from settings.maintenance import MaintenanceSettings, RetentionSettings
 
 LABELS = labels(MAINTENANCE)
@@ -51,6 +52,7 @@ class MaintenanceArgs:
 
     settings: MaintenanceSettings
     retention: RetentionSettings
+    caches: Mapping[str, CacheSettings]
     hostname: str
     namespace: pulumi.Input[str]
     image: str
@@ -179,6 +181,7 @@ def _arguments(args: MaintenanceArgs) -> list[pulumi.Input[str]]:
         f"--password-file={SECRET_FOLDER}/{_PASSWORD}",
         f"--keep-days={args.settings.keep_days}",
         f"--retention={retention_rules(args.retention)}",
+        *([f"--caches={cache_limits(args.caches)}"] if args.caches else []),
         *(["--dry-run"] if args.retention.dry_run else []),
         *(["--collect"] if args.settings.collect else []),
     ]
@@ -206,3 +209,8 @@ def retention_rules(settings: RetentionSettings) -> str:
         for name, rule in settings.rules.items()
     ]
     return json.dumps({"rules": rules, "untagged_days": settings.untagged_days}, sort_keys=True)
+
+
+def cache_limits(caches: Mapping[str, CacheSettings]) -> str:
+    """Return what caches may keep as JSON, as scripts/maintenance/maintain.py reads it."""
+    return json.dumps({name: [x.keep_days, x.max_gib * 2**30] for name, x in caches.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -119,6 +120,14 @@ def dns_rule() -> kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict:
         "to": [resolver],
         "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
     }
+
+
+def rules_of_servers(
+    *addresses: str,
+) -> list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict]:
+    """Return the rules for the servers of URLs, each rule once: most are on the same port."""
+    rules = {json.dumps(rule): rule for address in addresses for rule in server_rules(address)}
+    return list(rules.values())
 
 
 def server_rules(

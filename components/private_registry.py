@@ -22,11 +22,12 @@ from components.nodes import (
     registries_yaml,
 )
 from components.pull_secrets import pull_secrets
-from components.registry import Registry, RegistryArgs
+from components.registry import Cache, CacheArgs, Registry, RegistryArgs
 from components.smoke_test import smoke_test_job
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
 from settings import Settings
 from settings.credentials import CloudAccess
+from settings.names import CACHE_FOLDER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,8 @@ class PrivateRegistry(pulumi.ComponentResource):
     """For /etc/rancher/k3s/registries.yaml on nodes; secret."""
     registries_cloud_init: pulumi.Output[str]
     """The same as user data for new nodes; secret."""
+    pull_caches: pulumi.Output[list[str]]
+    """The repositories that caches of other registries are, such as cache/docker."""
     pull_secrets: pulumi.Output[list[str]]
     """The Secrets that let pods pull, as namespace/name."""
     storage_bucket: pulumi.Output[str]
@@ -115,9 +118,24 @@ class PrivateRegistry(pulumi.ComponentResource):
                 http_secret=users.http_secret,
                 webhooks=settings.webhooks,
                 metrics=settings.monitoring.enabled,
+                caches=[*settings.cache],
             ),
             opts=child,
         )
+        for cache, cached in settings.cache.items():
+            Cache(
+                cache,
+                CacheArgs(
+                    settings=cached,
+                    namespace=registry.namespace,
+                    image=settings.registry.image,
+                    redirect=settings.registry.redirect,
+                    storage=storage,
+                    key_secret=registry.storage_key,
+                ),
+                # Not before the storage is known to work, and images to be outside of it.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[registry]),
+            )
         self._ingress(registry, child)
         # Also without the maintenance, which is a stranger in the bucket if this is made anew.
         identity = random.RandomString("stack-identity", length=20, special=False, opts=child)
@@ -127,6 +145,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 MaintenanceArgs(
                     settings=settings.maintenance,
                     retention=settings.retention,
+                    caches=settings.cache,
                     hostname=settings.hostname,
                     namespace=registry.namespace,
                     image=settings.scripts.image,
@@ -174,6 +193,7 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.pull_password = output(users.pull.password)
         passwords: dict[str, Any] = {user.username: user.password for user in users.named}
         self.users = output(passwords)
+        self.pull_caches = output([f"{CACHE_FOLDER}/{cache}" for cache in settings.cache])
         self.pull_secrets = output(pulling)
         self.storage_bucket, self.storage_endpoint = (
             output(storage.bucket),
@@ -252,6 +272,7 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.registries_yaml = user.password.apply(
             lambda password: registries_yaml(
                 settings.nodes,
+                settings.cache,
                 hostname=settings.hostname,
                 username=user.username,
                 password=password,

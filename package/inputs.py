@@ -146,6 +146,9 @@ class PrivateRegistryArgs(TypedDict):
     trust it already."""
     nodes_configure: NotRequired[bool]
     """Let a DaemonSet write registries.yaml on all nodes, and restart k3s there."""
+    nodes_share: NotRequired[bool]
+    """Let k3s' embedded mirror pull the registry's images from other nodes, where they need no
+    login."""
     pull_secrets_namespaces: NotRequired[list[str]]
     """Existing namespaces that get a pull Secret."""
     pull_secrets_default_service_account: NotRequired[bool]

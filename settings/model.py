@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from settings.cache import DOCKER_IO, CacheSettings
 from settings.commands import Ask, KeyPath
 from settings.immutable import ImmutableRule
 from settings.maintenance import MaintenanceSettings, RetentionRule, RetentionSettings
@@ -27,7 +28,7 @@ from settings.section import NAMED, FixableError, Positive, Section, drop_empty,
 from settings.servers import Hostname
 from settings.storage import S3Settings, SpacesSettings
 from settings.tls import TlsNone, TlsSecret, TlsSettings
-from settings.types import Label, NamedUser, Namespace, User
+from settings.types import CacheName, Label, NamedUser, Namespace, User
 
 
 class Settings(Section):
@@ -61,6 +62,8 @@ class Settings(Section):
     """Tags that [stay what they are](docs/ingress.md#tags-that-stay), as rules by name."""
     maintenance: MaintenanceSettings = MaintenanceSettings()
     retention: RetentionSettings = RetentionSettings()
+    cache: Annotated[dict[CacheName, CacheSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
+    """[Caches of other registries](docs/cache.md), by name: the nodes pull through them."""
     monitoring: MonitoringSettings = MonitoringSettings()
     scripts: ScriptsSettings = ScriptsSettings()
 
@@ -242,6 +245,42 @@ class Settings(Section):
                     key=("maintenance", field),
                 )
         return retention
+
+    @field_validator("cache")
+    @classmethod
+    def _suit_the_rest(
+        cls, caches: dict[str, CacheSettings], info: ValidationInfo
+    ) -> dict[str, CacheSettings]:
+        nodes, hosts = info.data.get("nodes", NodesSettings()), {info.data.get("hostname"): ""}
+        for name, cache in caches.items():
+            key = ("cache", name)
+            if cache.host in hosts:
+                other = f"cache.{hosts[cache.host]}" if hosts[cache.host] else "hostname"
+                raise FixableError(f"expected another upstream than {other}'s", None, key=key)
+            hosts[cache.host] = name
+            if (cache.username is None) != (cache.password is None):
+                unset = "password" if cache.username else "username"
+                raise FixableError("expected username and password, or neither", key=(*key, unset))
+            if cache.host == nodes.mirror_prefix:
+                raise FixableError(
+                    f"expected another name than cache.{name}'s upstream",
+                    None,
+                    key=("nodes", "mirrorPrefix"),
+                )
+            if cache.host == DOCKER_IO and nodes.override_docker_io:
+                raise FixableError(
+                    f"expected false with cache.{name} of docker.io: true means that nodes get of "
+                    "docker.io only what was pushed",
+                    False,
+                    key=("nodes", "overrideDockerIo"),
+                )
+        if caches and not getattr(info.data.get("maintenance"), "enabled", True):
+            raise FixableError(
+                "expected true: the maintenance deletes what caches may not keep",
+                True,
+                key=("maintenance", "enabled"),
+            )
+        return caches
 
 
 def _nodes_namespace(namespace: str) -> str:

@@ -12,6 +12,9 @@ ACME_SECRET = "registry-acme"  # noqa: S105 - the name of a Secret
 SMOKE_TEST_USER = "smoke_test"
 """The user of the smoke test; the settings refuse others of that name."""
 
+CACHE_FOLDER = "cache"
+"""What is cached is pulled as repositories ``cache/<name>/...``."""
+
 ROUTE_PRIORITY = 2**31 - 1001
 """The priority of the registry's routes: the most that Traefik takes on every platform. Otherwise
 it is the length of a rule, and a longer one of somebody else's wins:

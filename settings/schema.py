@@ -200,6 +200,9 @@ class NodesSettings(Section):
     trust it already."""
     configure: Flag = False
     """Let a DaemonSet write `registries.yaml` on all nodes, and restart k3s there."""
+    share: Flag = False
+    """Let k3s' [embedded mirror](docs/nodes.md#nodes-that-share) pull the registry's images from
+    other nodes, where they need no login."""
 
     @field_validator("mirror_prefix")
     @classmethod

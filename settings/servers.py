@@ -84,6 +84,15 @@ Endpoint = Annotated[
         _endpoint,
     ),
 ]
+Upstream = Annotated[
+    Text,
+    matching(
+        # As for an endpoint; without a dot before the port, it is no host in an image's name.
+        rf"(http://)?(?!localhost[:.]|127\.|0\.0\.0\.0|169\.254\.)(?=[^:]*\.){SUBDOMAIN}(:{_PORT})?",
+        "the host of another registry, such as docker.io or ghcr.io",
+        lambda text: _endpoint(text).removeprefix("https://"),
+    ),
+]
 WebhookUrl = Annotated[
     Text,
     matching(

@@ -193,6 +193,15 @@ Day = Annotated[
     AfterValidator(_existing_day),
     BeforeValidator(_yaml_date),
 ]
+CacheName = Annotated[
+    # Its Service is cache-<name>.
+    str,
+    matching(
+        "[a-z]([a-z0-9-]{0,30}[a-z0-9])?",
+        "at most 32 lowercase letters, digits and hyphens, such as docker",
+        lambda name: re.sub("^(?![a-z])", "c", hyphenate(name))[:32].rstrip("-"),
+    ),
+]
 RepositoryPattern = Annotated[
     Text,
     matching(

@@ -28,6 +28,11 @@ WITHOUT_PLACE = (
 """Requests with a body that found no place: components/registry/places.py. A storage that is down
 is another status."""
 
+OF_CACHES = (
+    'caddy_http_request_duration_seconds_count{SELECTOR, server="registry", handler="invoke"'
+)
+"""Requests for caches of other registries: components/registry/cache_routes.py"""
+
 WAITING_EVENTS = "registry_notifications_pending_total{SELECTOR}"
 """Events that a process of a pod keeps for a receiver; it has no limit."""
 
@@ -81,6 +86,8 @@ _JOBS = f'{_SELECTOR}, job_name=~"{MAINTENANCE}-.+"'
 # Without bodies: a client that sends a broken one makes the registry respond with 500.
 _RESPONSES = f'registry_http_requests_total{{{_SELECTOR}, method!~"patch|put"'
 
+_OF_CACHES = OF_CACHES.replace("SELECTOR", _SELECTOR)
+
 _ALERTS = (
     (
         "RegistryDown",
@@ -112,6 +119,14 @@ _ALERTS = (
         "10m",
         "warning",
         "For ten minutes and more, uploads have found no place within two minutes each.",
+    ),
+    (
+        "RegistryCacheFails",
+        f'sum(rate({_OF_CACHES}, code=~"429|5.."}}[10m])) / sum(rate({_OF_CACHES}}}[10m])) > 0.05',
+        "10m",
+        "warning",
+        "More than 5 % of the requests for what caches of other registries hold fail: nodes ask "
+        "the other registries themselves.",
     ),
     (
         "RegistryEventsWait",

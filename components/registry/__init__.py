@@ -1,5 +1,6 @@
 """The registry's workload."""
 
+from components.registry.cache import Cache, CacheArgs
 from components.registry.registry import Registry, RegistryArgs
 
-__all__ = ["Registry", "RegistryArgs"]
+__all__ = ["Cache", "CacheArgs", "Registry", "RegistryArgs"]

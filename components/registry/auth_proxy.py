@@ -23,6 +23,7 @@ from components.caddy import (
     matches,
 )
 from components.network import PORT
+from components.registry.cache_routes import cache_routes, named_routes
 from components.registry.immutable_tags import keep_tags, refuse_another
 from components.registry.oci_routes import (
     CONTENT_RANGE,
@@ -80,6 +81,7 @@ def auth_proxy_config(
     tcp_route: bool,
     immutable: Mapping[str, ImmutableRule],
     admin: str,
+    caches: Sequence[str] = (),
 ) -> str:
     """Return the configuration, in JSON.
 
@@ -90,6 +92,7 @@ def auth_proxy_config(
             address by the PROXY protocol; else it passes requests on, and tells it by a header.
         immutable: The tags that stay what they are, as rules by name.
         admin: The admin's name.
+        caches: The names of the caches of other registries.
     """
     server: dict[str, Any] = {
         "listen": [f":{PORT}"],
@@ -100,10 +103,12 @@ def auth_proxy_config(
         "logs": {"default_logger_name": AUDIT_LOG},
         "routes": [
             *_routes(users, tls),
+            *cache_routes(caches),
             *(_refuse_writes() if read_only else []),
             *_serve(users, parallel_uploads, immutable, admin),
         ],
         "errors": {"routes": [hand_over(PORT, proxy_protocol=tcp_route), *error_routes(PORT)]},
+        **named_routes(caches),
     }
     if tcp_route:
         # USE, not REQUIRE: the smoke test connects without it.

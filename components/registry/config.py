@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
 import yaml
 
-from components.network import METRICS_PATH
+from components.network import METRICS_PATH, PORT
 from components.registry.side_servers import (
     MANIFESTS_ADDRESS,
     MANIFESTS_METRICS_ADDRESS,
     METRICS_ADDRESS,
     REGISTRY_ADDRESS,
 )
+from scripts.maintenance.keys import CACHES
 from settings.schema import CHUNK_BYTES, WebhookSettings
 from settings.types import WebhookAction
 
@@ -51,19 +53,13 @@ def registry_config(
         # https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/app.go#L509
         "log": {"level": "warn", "formatter": "json", "accesslog": {"disabled": True}},
         "storage": {
-            "s3": {
-                "region": region,
-                "regionendpoint": endpoint,
-                # Not implied since version 3: https://github.com/distribution/distribution/issues/4528
-                "forcepathstyle": path_style,
-                "bucket": bucket,
-                **({"rootdirectory": f"/{root_directory}"} if root_directory else {}),
-                "secure": endpoint.startswith("https://"),
-                "chunksize": CHUNK_BYTES,
-                # Spaces takes 10 concurrent copies to one object, the registry's default is 100:
-                # https://docs.digitalocean.com/products/spaces/details/limits/
-                "multipartcopymaxconcurrency": 8,
-            },
+            "s3": _s3(
+                endpoint=endpoint,
+                region=region,
+                bucket=bucket,
+                path_style=path_style,
+                root_directory=root_directory,
+            ),
             "delete": {"enabled": True},
             "redirect": {"disable": not redirect},
             **(
@@ -106,6 +102,91 @@ def registry_config(
         endpoints = [_endpoint(name, webhook) for name, webhook in webhooks.items()]
         config["notifications"] = {"endpoints": endpoints}
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _s3(
+    *, endpoint: str, region: str, bucket: str, path_style: bool, root_directory: str
+) -> dict[str, Any]:
+    return {
+        "region": region,
+        "regionendpoint": endpoint,
+        # Not implied since version 3: https://github.com/distribution/distribution/issues/4528
+        "forcepathstyle": path_style,
+        "bucket": bucket,
+        **({"rootdirectory": f"/{root_directory}"} if root_directory else {}),
+        "secure": endpoint.startswith("https://"),
+        "chunksize": CHUNK_BYTES,
+        # Spaces takes 10 concurrent copies to one object, the registry's default is 100:
+        # https://docs.digitalocean.com/products/spaces/details/limits/
+        "multipartcopymaxconcurrency": 8,
+    }
+
+
+def cache_config(
+    *,
+    name: str,
+    upstream: str,
+    endpoint: str,
+    region: str,
+    bucket: str,
+    path_style: bool,
+    root_directory: str,
+    redirect: bool,
+) -> str:
+    """Return the configuration of CNCF distribution as the cache of another registry.
+
+    It has a folder of its own, deletes nothing and keeps no state, so that two may run at a time;
+    scripts/maintenance/caches.py deletes what it may not keep. It can start without the other
+    registry, since only a helper knows its login: otherwise it would ask at once where to log in.
+    https://github.com/distribution/distribution/blob/v3.1.2/registry/proxy/proxyauth.go
+
+    Args:
+        name: The cache's name.
+        upstream: The URL of the other registry.
+        root_directory: The folder of the images.
+        redirect: Whether clients get layers from the storage.
+    """
+    config = {
+        "version": "0.1",
+        "log": {"level": "warn", "formatter": "json", "accesslog": {"disabled": True}},
+        "storage": {
+            "s3": _s3(
+                endpoint=endpoint,
+                region=region,
+                bucket=bucket,
+                path_style=path_style,
+                root_directory=f"{root_directory}/{CACHES}{name}".removeprefix("/"),
+            ),
+            "redirect": {"disable": not redirect},
+            "maintenance": {
+                # Of pulls that were cut off.
+                "uploadpurging": {
+                    "enabled": True,
+                    "age": "24h",
+                    "interval": "6h",
+                    "dryrun": False,
+                }
+            },
+        },
+        "http": {"addr": f":{PORT}"},
+        "proxy": {
+            "remoteurl": upstream,
+            "ttl": 0,
+            # By default a layer is cut off after 5 minutes.
+            "cachewritetimeout": "2h",
+            # `cat get` prints the file of :func:`login_file`.
+            "exec": {"command": "cat"},
+        },
+    }
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def login_file(username: str, password: str) -> str:
+    """Return the response of a credential helper to the request ``get``.
+
+    https://github.com/docker/docker-credential-helpers#usage
+    """
+    return json.dumps({"ServerURL": "", "Username": username, "Secret": password})
 
 
 def _endpoint(name: str, webhook: WebhookSettings) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from components.network import (
     from_controller,
     pods,
     policy,
+    rules_of_servers,
     server_rules,
     tcp,
 )
@@ -92,9 +92,6 @@ def registry_policy(
 
     A changed endpoint takes the storage from pods that run, so it comes after the storage check.
     """
-    urls = (args.storage_endpoint, *args.webhooks)
-    # Most of them are on the same port.
-    servers = {json.dumps(rule): rule for url in urls for rule in server_rules(url)}.values()
     return policy(
         f"{name}-policy",
         "registry",
@@ -105,5 +102,5 @@ def registry_policy(
             from_controller(args.ingress, "http", "redirect"),
             {"from_": [pods(SMOKE_TEST_LABELS)], "ports": tcp("http")},
         ],
-        egress=[dns_rule(), *servers],
+        egress=[dns_rule(), *rules_of_servers(args.storage_endpoint, *args.webhooks)],
     )

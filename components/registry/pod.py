@@ -41,6 +41,16 @@ LOST_NODE_SECONDS = 30
 another one does not have. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
 """
 
+LOST_NODE: list[kubernetes.core.v1.TolerationArgsDict] = [
+    {
+        "key": f"node.kubernetes.io/{state}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "toleration_seconds": LOST_NODE_SECONDS,
+    }
+    for state in ("not-ready", "unreachable")
+]
+
 _SPREAD: kubernetes.core.v1.TopologySpreadConstraintArgsDict = {
     "max_skew": 1,
     "topology_key": "kubernetes.io/hostname",
@@ -53,7 +63,7 @@ _SPREAD: kubernetes.core.v1.TopologySpreadConstraintArgsDict = {
     "match_label_keys": ["pod-template-hash"],
 }
 
-_CONFIG, _STORAGE_KEY = "/etc/registry/config", "/etc/registry/storage"
+CONFIG_FOLDER, _STORAGE_KEY = "/etc/registry/config", "/etc/registry/storage"
 _PROXY_CONFIG, _PROXY_DATA = "/etc/caddy", "/data"
 
 
@@ -79,33 +89,21 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
         "storage-key": args.storage_key_secret,
         "auth-proxy": args.proxy_secret,
     }
-    volumes: list[kubernetes.core.v1.VolumeArgsDict] = [
-        {"name": volume, "secret": {"secret_name": secret, "default_mode": 0o440}}
-        for volume, secret in secrets.items()
-    ]
     return {
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": restricted_pod(),
         "termination_grace_period_seconds": SHUTDOWN_DELAY_SECONDS + DRAIN_SECONDS + 5,
         "topology_spread_constraints": [_SPREAD],
-        "tolerations": [
-            {
-                "key": f"node.kubernetes.io/{state}",
-                "operator": "Exists",
-                "effect": "NoExecute",
-                "toleration_seconds": LOST_NODE_SECONDS,
-            }
-            for state in ("not-ready", "unreachable")
-        ],
+        "tolerations": LOST_NODE,
         "init_containers": [
-            _registry(
+            _sidecar(
                 NAME,
                 args.settings.image,
                 args.settings.resources.model_dump(),
                 args.settings.memory_limit_mib,
             ),
-            _registry(
+            _sidecar(
                 MANIFESTS,
                 args.settings.image,
                 {"cpu": "50m", "memory": "32Mi"},
@@ -115,20 +113,39 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
         "containers": [_auth_proxy(args.settings, args.metrics)],
         "volumes": [
             # A directory, not a single file: only so is a changed Secret seen in a running pod.
-            *volumes,
+            *secret_volumes(secrets),
             {"name": "auth-proxy-data", "empty_dir": {"size_limit": "1Mi"}},
         ],
     }
 
 
-def _registry(
+def secret_volumes(
+    secrets: Mapping[str, pulumi.Input[str]],
+) -> list[kubernetes.core.v1.VolumeArgsDict]:
+    """Return volumes of Secrets, by the names of the volumes."""
+    return [
+        {"name": volume, "secret": {"secret_name": secret, "default_mode": 0o440}}
+        for volume, secret in secrets.items()
+    ]
+
+
+def _sidecar(
     name: str, image: str, requests: Mapping[str, str], limit_mib: int
 ) -> kubernetes.core.v1.ContainerArgsDict:
     return {
+        **registry_container(name, image, CONFIG_FILES[name], requests, limit_mib),
+        "restart_policy": "Always",
+    }
+
+
+def registry_container(
+    name: str, image: str, config_file: str, requests: Mapping[str, str], limit_mib: int
+) -> kubernetes.core.v1.ContainerArgsDict:
+    """Return a container that runs CNCF distribution, of a pod with :func:`secret_volumes`."""
+    return {
         "name": name,
         "image": image,
-        "restart_policy": "Always",
-        "command": ["registry", "serve", f"{_CONFIG}/{CONFIG_FILES[name]}"],
+        "command": ["registry", "serve", f"{CONFIG_FOLDER}/{config_file}"],
         "env": [
             {"name": "AWS_SHARED_CREDENTIALS_FILE", "value": f"{_STORAGE_KEY}/credentials"},
             _memory_goal(limit_mib),
@@ -141,7 +158,7 @@ def _registry(
             "limits": {"memory": f"{limit_mib}Mi"},
         },
         "volume_mounts": [
-            {"name": "config", "mount_path": _CONFIG, "read_only": True},
+            {"name": "config", "mount_path": CONFIG_FOLDER, "read_only": True},
             {"name": "storage-key", "mount_path": _STORAGE_KEY, "read_only": True},
         ],
     }

@@ -29,6 +29,7 @@ from components.registry.pod import (
 from components.registry.user_rules import ProxyUser
 from components.storage import StorageConnection, check_storage
 from settings.immutable import ImmutableRule
+from settings.names import CACHE_FOLDER
 from settings.schema import IngressSettings, RegistrySettings, WebhookSettings
 from settings.tls import TlsCertManager, TlsNone, TlsSettings
 
@@ -43,6 +44,7 @@ class RegistryArgs:
     Attributes:
         maintenance: The user who makes the registry forget what is deleted.
         http_secret: Signs the state of uploads; secret.
+        caches: The names of the caches of other registries.
     """
 
     settings: RegistrySettings
@@ -58,6 +60,7 @@ class RegistryArgs:
     http_secret: pulumi.Input[str]
     webhooks: Mapping[str, WebhookSettings]
     metrics: bool
+    caches: Sequence[str]
 
 
 class Registry(pulumi.ComponentResource):
@@ -67,12 +70,14 @@ class Registry(pulumi.ComponentResource):
         service: The name of its Service. The port ``http`` is the registry's; the port ``redirect``
             redirects to HTTPS.
         generation: A number that each rollout changes, known once the rollout has succeeded.
+        storage_key: The name of the Secret with the shared credentials file of the storage key.
     """
 
     namespace: pulumi.Output[str]
     service: str
     url: pulumi.Output[str]
     generation: pulumi.Output[int]
+    storage_key: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None
@@ -185,6 +190,7 @@ class Registry(pulumi.ComponentResource):
             tcp_route=tls and args.ingress.by_tcp_route,
             immutable=args.immutable,
             admin=args.admin_user,
+            caches=args.caches,
         )
 
     def _proxy_checksum(self) -> str:
@@ -199,7 +205,7 @@ class Registry(pulumi.ComponentResource):
 
     def _deployment(self) -> kubernetes.apps.v1.Deployment:
         args = self._args
-        config, storage_key, proxy = self._secrets()
+        config, self.storage_key, proxy = self._secrets()
         connections = NetworkPoliciesArgs(
             namespace=self.namespace,
             ingress=args.ingress,
@@ -214,7 +220,8 @@ class Registry(pulumi.ComponentResource):
             args.storage,
             namespace=self.namespace,
             image=args.check_image,
-            key_secret=storage_key,
+            key_secret=self.storage_key,
+            hidden=[f"{CACHE_FOLDER}/{cache}" for cache in args.caches],
             opts=pulumi.ResourceOptions(parent=self, depends_on=policies),
         )
         checked = pulumi.ResourceOptions.merge(
@@ -237,7 +244,7 @@ class Registry(pulumi.ComponentResource):
                         PodArgs(
                             settings=args.settings,
                             config_secret=config,
-                            storage_key_secret=storage_key,
+                            storage_key_secret=self.storage_key,
                             proxy_secret=proxy,
                             metrics=args.metrics,
                         )

@@ -46,6 +46,17 @@ def use(address: str) -> dict[str, Any]:
     return {"handler": "vars", "registry": address}
 
 
+def known_headers(headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is done to the headers of a request that is passed on: nothing else is left."""
+    known = {
+        "Host": "{http.request.hostport}",
+        "User-Agent": "{http.request.header.User-Agent}",
+        "X-Forwarded-For": "{http.vars.client_ip}",
+        **headers,
+    }
+    return {"delete": ["*"], "set": {name: [value] for name, value in known.items()}}
+
+
 def to_registry(headers: Mapping[str, str], **more: object) -> dict[str, Any]:
     """Return the handler that passes a request on to the registry.
 
@@ -55,18 +66,11 @@ def to_registry(headers: Mapping[str, str], **more: object) -> dict[str, Any]:
         headers: All headers but those that webhooks tell; an empty one counts as none.
         more: Further fields of the handler.
     """
-    known = {
-        "Host": "{http.request.hostport}",
-        "User-Agent": "{http.request.header.User-Agent}",
-        "X-Forwarded-For": "{http.vars.client_ip}",
-        **headers,
-    }
-    sent = {"delete": ["*"], "set": {name: [value] for name, value in known.items()}}
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": REGISTRY}],
         "transport": {"protocol": "http", "compression": False},
-        "headers": {"request": sent, "response": PASSED_ON},
+        "headers": {"request": known_headers(headers), "response": PASSED_ON},
         **more,
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -22,11 +24,13 @@ def check_storage(
     namespace: pulumi.Input[str],
     image: str,
     key_secret: pulumi.Input[str],
+    hidden: Sequence[str],
     opts: pulumi.ResourceOptions,
 ) -> kubernetes.batch.v1.Job:
     """Create a Job that does to the bucket what the registry will, when the storage has changed.
 
-    `key_secret` is the Secret with the shared credentials file of the storage key.
+    `key_secret` is the Secret with the shared credentials file of the storage key, `hidden` the
+    starts of names that no repository may have.
     """
     args = ScriptJobArgs(
         namespace=namespace,
@@ -41,6 +45,7 @@ def check_storage(
             f"--key-file={SECRET_FOLDER}/credentials",
             *([] if storage.path_style else ["--virtual-host"]),
             *(["--managed"] if storage.managed else []),
+            *(f"--hidden={start}" for start in hidden),
         ],
         secret=key_secret,
         deadline_seconds=PULL_SECONDS + TOTAL_SECONDS + (NEW_SECONDS if storage.managed else 0),

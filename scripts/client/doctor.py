@@ -17,7 +17,7 @@ import json
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scripts.client.certificate import ask_cluster, certificate, renewal
@@ -80,7 +80,9 @@ def service(
         for problem in certificate(hostname, tls):
             yield missing(problem)
         login = basic(outputs["username"], outputs["password"])
-        for image, problem in lost_images(Registry(f"https://{hostname}", login, tls)):
+        registry = Registry(f"https://{hostname}", login, tls)
+        yield from unreachable(registry, outputs.get("pull_caches", []), kubectl)
+        for image, problem in lost_images(registry):
             # A registry that remembers a blob does not let it be pushed again.
             fix = f"{kubectl} delete pods --selector {_PODS}, and push {image} again, or delete it"
             yield Finding(f"{image} {problem}", fix)
@@ -89,6 +91,21 @@ def service(
         if settings.get("clientCa"):
             fix += "; clients need a certificate here: --cert and --key"
         yield Finding(f"https://{hostname} cannot be used: {error}", fix)
+
+
+def unreachable(registry: Registry, caches: Iterable[str], kubectl: str) -> Iterator[Finding]:
+    """Yield the caches that cannot ask their registries for what they do not have.
+
+    No registry has the manifest that they are asked for, and one that hides which repositories it
+    has says the same.
+    """
+    for cache in caches:
+        try:
+            path = f"v2/{cache}/doctor/doctor/manifests/sha256:{'0' * 64}"
+            registry.call("GET", path, [404])
+        except RegistryError as error:
+            logs = f"{kubectl} logs deployment/{cache.replace('/', '-')} says why"
+            yield Finding(f"{cache}/ cannot fetch what it does not have: {error}", logs)
 
 
 _PODS = "app.kubernetes.io/component=registry"

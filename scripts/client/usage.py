@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scripts.client.usage_chart import chart
 from scripts.maintenance import usage_history
+from scripts.maintenance.caches import held
 from scripts.maintenance.references import References
 from scripts.maintenance.usage import table, usage
 from scripts.maintenance.walk import Walk
@@ -45,7 +46,7 @@ def main() -> int:
             if args.chart:
                 print(draw(objects, args.chart))
             else:
-                print(table(usage(Walk(objects, References(objects)))))
+                print(table(usage(Walk(objects, References(objects)), held(objects))))
     except (StorageError, OSError) as error:
         print(f"FAILED: {error}")
         return 1

@@ -18,6 +18,10 @@ OWN = "maintenance/"
 SWEPT = f"{OWN}swept/"
 """The folder of the copies of deleted blobs."""
 
+CACHES = "!cache/"
+"""The folder of the caches of other registries, with one of each name: no setting takes a folder of
+images with such a name, so none is in there."""
+
 LAYERS, REVISIONS = "_layers", "_manifests/revisions"
 """The kinds of links in a repository."""
 

@@ -7,15 +7,17 @@ Plain Python 3.9 with nothing installed.
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from scripts.maintenance import fuse, history, state, usage_history
+from scripts.maintenance import caches, fuse, history, state, usage_history
 from scripts.maintenance.clock import DAY
 from scripts.maintenance.collect import Collection
 from scripts.maintenance.keys import REVISIONS, link_key, tag_key
@@ -45,6 +47,7 @@ class Task(NamedTuple):
         dry_run: Whether to show only what they would delete.
         collect: Whether to delete anything.
         times: How long things take.
+        caches: What each cache of another registry may keep.
     """
 
     stack: str
@@ -53,6 +56,7 @@ class Task(NamedTuple):
     dry_run: bool
     collect: bool
     times: Times
+    caches: Mapping[str, caches.Limit] = MappingProxyType({})
 
 
 class Maintenance:
@@ -193,7 +197,8 @@ class Maintenance:
 
     def _show_usage(self, checked: int) -> None:
         walk = self._walk
-        used = usage(walk)
+        caches.trim(self._objects, self._task.caches)
+        used = usage(walk, caches.held(self._objects))
         print(table(used))
         free = f"a collection would free {formatted(used.unneeded)}: {COLLECT}"
         advice = "" if self._task.collect else f"\n{free}\n"
@@ -240,6 +245,7 @@ def main() -> int:
     parser.add_argument("--password-file", required=True, type=Path, help="that user's password")
     parser.add_argument("--keep-days", required=True, type=int, help="how long to keep the rest")
     parser.add_argument("--retention", required=True, help="the rules, in JSON")
+    parser.add_argument("--caches", default="{}", help="what caches may keep, in JSON")
     parser.add_argument("--dry-run", action="store_true", help="only show what the rules delete")
     parser.add_argument("--collect", action="store_true", help="delete what no image needs")
     args = parser.parse_args()
@@ -250,6 +256,7 @@ def main() -> int:
         dry_run=args.dry_run,
         collect=args.collect,
         times=Times(keep=args.keep_days * DAY),
+        caches={name: caches.Limit(*x) for name, x in json.loads(args.caches).items()},
     )
     try:
         with objects_of(args) as objects:

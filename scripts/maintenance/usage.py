@@ -5,13 +5,16 @@ Plain Python 3.9 with nothing installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from scripts.maintenance.images import tagged
 from scripts.maintenance.walk import Walk
 
 GIB = 2**30
+
+NO_CACHES: Mapping[str, int] = MappingProxyType({})
 
 SPACES_USD, SPACES_GIB, GIB_USD = 5.0, 250, 0.02
 """What all Spaces of an account cost a month, what is included, and each GiB more:
@@ -51,20 +54,27 @@ class Usage(NamedTuple):
         shared: Bytes that several repositories need, each counted once.
         unneeded: Bytes that no manifest needs.
         copies: Bytes of copies of deleted blobs.
+        caches: Bytes of each cache of another registry, by its name.
     """
 
     rows: Sequence[Row]
     shared: int
     unneeded: int
     copies: int
+    caches: Mapping[str, int] = NO_CACHES
 
     @property
     def total(self) -> int:
         """All bytes."""
-        return self.shared + self.unneeded + self.copies + sum(row.own for row in self.rows)
+        return self.stored + self.unneeded + self.copies + sum(self.caches.values())
+
+    @property
+    def stored(self) -> int:
+        """Bytes that images need."""
+        return self.shared + sum(row.own for row in self.rows)
 
 
-def usage(walk: Walk) -> Usage:
+def usage(walk: Walk, caches: Mapping[str, int] = NO_CACHES) -> Usage:
     """Count what each repository needs."""
     times: dict[str, int] = dict.fromkeys(walk.blobs, 0)
     held: set[str] = set()
@@ -92,6 +102,7 @@ def usage(walk: Walk) -> Usage:
         shared=sum(size for digest, size in walk.blobs.items() if times[digest] > 1),
         unneeded=sum(size for digest, size in walk.blobs.items() if not times[digest]),
         copies=sum(entry.size for entry in walk.swept.values()),
+        caches=caches,
     )
 
 
@@ -133,18 +144,21 @@ def table(usage: Usage) -> str:
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
         for row in [heads, *cells]
     ]
-    stored = usage.total - usage.unneeded - usage.copies
     return "\n".join(
         [
             *lines,
             "",
-            f"needed by images:         {formatted(stored)}",
+            f"needed by images:         {formatted(usage.stored)}",
             f"needed by nothing:        {formatted(usage.unneeded)}",
             f"copies of deleted blobs:  {formatted(usage.copies)}",
+            *(
+                f"{f'cache {name}:':<24}  {formatted(size)}"
+                for name, size in sorted(usage.caches.items())
+            ),
             f"all of it:                {formatted(usage.total)}",
             "",
             f"a month in DigitalOcean Spaces:   {spaces_usd(usage.total):.2f} USD",
-            f"a month in its managed registry:  {managed_usd(stored):.2f} USD",
+            f"a month in its managed registry:  {managed_usd(usage.stored):.2f} USD",
         ]
     )
 

@@ -48,6 +48,7 @@ def record(objects: Objects, usage: Usage, now: float, advice: str) -> None:
     today = day(now)
     sizes = {row.name: row.own for row in usage.rows}
     sizes |= {SHARED: usage.shared, UNNEEDED: usage.unneeded + usage.copies}
+    sizes |= {f"(cache {name})": size for name, size in usage.caches.items()}
     # The table first: what cannot be read of past days does not hide it.
     objects.put(TABLE_KEY, f"{table(usage)}\n{advice}".encode())
     days = {**load(objects), today: sizes}

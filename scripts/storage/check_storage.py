@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +26,9 @@ from scripts.storage.storage_errors import NEW_SECONDS, Diagnosis, UnusableStora
 TOTAL_SECONDS = 50
 """How long the whole check may take: connecting tries each address of a name, and AWS' have many.
 """
+
+REPOSITORIES = "docker/registry/v2/repositories/"
+"""https://github.com/distribution/distribution/blob/v3.1.2/registry/storage/paths.go"""
 
 
 class Storage:
@@ -119,8 +122,13 @@ class Storage:
             time.sleep(1)
 
 
-def check(storage: Storage, folder: str) -> Iterator[str]:
+def check(storage: Storage, folder: str, hidden: Sequence[str] = ()) -> Iterator[str]:
     """Use a bucket as the registry does, and yield what worked.
+
+    Args:
+        storage: The bucket.
+        folder: The folder of the images.
+        hidden: The starts of names that no repository may have: caches would hide it.
 
     Raises:
         UnusableStorageError: On the first thing that did not work.
@@ -142,6 +150,14 @@ def check(storage: Storage, folder: str) -> Iterator[str]:
     yield "wrote, read and deleted an object, which an anonymous client may not read"
     _check_pages(storage, f"{name}/")
     yield "listed objects in order, page by page"
+    for start in hidden:
+        prefix = "/".join(filter(None, [folder, f"{REPOSITORIES}{start}/"]))
+        if storage.require_listed(prefix, {"max-keys": "1"}, "").entries:
+            raise UnusableStorageError(
+                f"there are images in {start}/, which a cache of that name would hide; fix: "
+                "another name for the cache"
+            )
+        yield f"found no images in {start}/"
     started = storage.request("s3:PutObject", "POST", name, {"uploads": ""})
     upload = {"uploadId": started.element("UploadId")}
     with storage.removing("s3:AbortMultipartUpload", name, upload):
@@ -191,6 +207,7 @@ def main() -> int:
     parser.add_argument("--region", required=True, help="the region that requests are signed for")
     parser.add_argument("--bucket", required=True, help="the bucket's name")
     parser.add_argument("--folder", default="", help="the folder in the bucket; default: its top")
+    parser.add_argument("--hidden", action="append", default=[], help="what no repository is in")
     parser.add_argument("--virtual-host", action="store_true", help="name the bucket in the host")
     parser.add_argument("--managed", action="store_true", help="bucket and key may be brand-new")
     parser.add_argument("--key-file", required=True, type=Path, help="a shared credentials file")
@@ -205,7 +222,7 @@ def main() -> int:
     signal.signal(signal.SIGALRM, _time_out)
     signal.setitimer(signal.ITIMER_REAL, TOTAL_SECONDS + (NEW_SECONDS if args.managed else 0))
     try:
-        for result in check(Storage(bucket, args.managed), args.folder):
+        for result in check(Storage(bucket, args.managed), args.folder, args.hidden):
             print(f"ok: {result}", flush=True)
     except (UnusableStorageError, OSError) as error:
         print(f"FAILED: {error}", flush=True)

@@ -61,6 +61,22 @@ SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             'registry_storage_action_seconds_bucket{namespace="registry", le="+Inf"}': "0+10x40",
         },
     ),
+    "RegistryCacheFails": (
+        {
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="invoke", code="200"}': "0+90x40",
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="invoke", code="500"}': "0+5x40",
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="invoke", code="429"}': "0+5x40",
+        },
+        {
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="invoke", code="404"}': "0+90x40",
+            'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '
+            'handler="headers", code="500"}': "0+10x40",
+        },
+    ),
     "RegistryUploadsWait": (
         {
             'caddy_http_request_duration_seconds_count{namespace="registry", server="registry", '

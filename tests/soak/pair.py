@@ -18,6 +18,7 @@ from typing import Any
 from components.credentials import hash_password
 from components.network import PORT, PROXY_METRICS_PATH
 from components.registry.auth_proxy import auth_proxy_config
+from components.registry.cache_routes import NAME, service_name
 from components.registry.side_servers import (
     MANIFESTS_ADDRESS,
     REGISTRY_ADDRESS,
@@ -112,9 +113,13 @@ class AuthProxy:
     Args:
         registry: The address to pass requests on to.
         manifests: That of the registry for manifests; by default the same.
+        cache: That of a cache of another registry, `docker`, if there is one.
     """
 
-    def __init__(self, tools: Path, folder: Path, registry: str, manifests: str = "") -> None:
+    def __init__(
+        self, tools: Path, folder: Path, registry: str, manifests: str = "", cache: str = ""
+    ) -> None:
+        self._cache = cache
         self.port, self._metrics_port = (free_port(("127.0.0.1",)) for _ in range(2))
         self._caddy, self._folder = tools / "caddy", folder
         self._registry, self._manifests = registry, manifests or registry
@@ -156,7 +161,9 @@ class AuthProxy:
             tcp_route=True,
             immutable=immutable or {},
             admin="admin",
+            caches=["docker"] if self._cache else [],
         )
+        text = text.replace(f"{service_name(NAME)}:{PORT}", self._cache)
         text = text.replace(REGISTRY_ADDRESS, self._registry)
         text = text.replace(MANIFESTS_ADDRESS, self._manifests)
         config: dict[str, Any] = json.loads(text)

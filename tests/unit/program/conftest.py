@@ -37,6 +37,7 @@ ENCRYPTED = (
     *("digitalocean:token", "digitalocean:spacesSecretKey", "kubernetes:kubeconfig"),
     f"{PROJECT}:storage",
     f"{PROJECT}:webhooks",
+    f"{PROJECT}:cache",
 )
 """The keys that hold secrets, where they are set."""
 

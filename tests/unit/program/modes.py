@@ -126,6 +126,19 @@ MODES: dict[str, dict[str, Any]] = {
             },
         },
     },
+    "cache": {
+        "cache": {
+            "docker": {
+                "upstream": "docker.io",
+                "username": "me",
+                "password": "secret-of-cache",
+                "keepDays": 7,
+                "maxGib": 10,
+            },
+            "mine": {"upstream": "http://mirror.tools.svc:5000"},
+        },
+        "nodes": {"share": True},
+    },
     "monitoring": {"monitoring": {"enabled": True, "namespace": "prometheus"}},
     "nodes": {
         "nodes": {

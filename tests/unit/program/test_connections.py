@@ -20,6 +20,7 @@ from tests.unit.program.pods import pods
 MODE = {
     "tls": {"mode": "letsEncrypt", "email": "you@example.com"},
     "monitoring": {"enabled": True, "namespace": "prometheus"},
+    "cache": {"other": {"upstream": "other.example.com:8443"}},
 }
 """The default with everything that opens a port."""
 
@@ -27,10 +28,11 @@ STORAGE_PORT, HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME = (
     *(443, 5000, 5080, 5081, 5082, 5083),
     8080,
 )
+UPSTREAM = 8443
 API_SERVER = 6443
 PORTS = (
     *(22, 53, 80, STORAGE_PORT, 5001, 5002, 5003, 5004, API_SERVER),
-    *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME),
+    *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME, UPSTREAM),
 )
 """Those of the table, those of the registries inside of their pod, and what attackers try first."""
 
@@ -43,6 +45,8 @@ TABLE = [
     # The namespace of the ingress controller, whose labels depend on how it was installed.
     ("resolver", "registry", [HTTP, REDIRECT], "a neighbor of the ingress controller"),
     ("resolver", "acme-client", [ACME], "a neighbor of the ingress controller"),
+    ("registry", "cache-other", [HTTP], "logins are checked there, and in no cache"),
+    ("cache-other", "anywhere", [STORAGE_PORT, UPSTREAM], "the storage, and the other registry"),
     ("registry", "anywhere", [STORAGE_PORT], "the storage: policies know no host names"),
     ("storage-check", "anywhere", [STORAGE_PORT], "what the registry reaches, it reaches first"),
     ("maintenance", "anywhere", [STORAGE_PORT], "the bucket that it looks after"),
@@ -53,7 +57,14 @@ TABLE = [
     ("acme-client", "metadata", [API_SERVER], "what Cilium needs; no cloud has credentials there"),
     *(
         (pod, "resolver", [53], "names of the storage, the registry and the ACME server")
-        for pod in ("registry", "smoke-test", "storage-check", "maintenance", "acme-client")
+        for pod in (
+            "registry",
+            "smoke-test",
+            "storage-check",
+            "maintenance",
+            "acme-client",
+            "cache-other",
+        )
     ),
 ]
 """From, to, ports of TCP, and why. Anywhere is all that is not the program's but `metadata`."""
@@ -203,7 +214,8 @@ def test_only_the_connections_of_the_table_are_possible(run: Run) -> None:
 def test_without_monitoring_and_acme_nothing_else_is_open(run: Run) -> None:
     """A setting that is off leaves no hole behind."""
     possible = set(connections(run()))
-    assert possible == {x for x in wanted() if "acme-client" not in x and x[0] != "prometheus"}
+    off = {"acme-client", "cache-other"}
+    assert possible == {x for x in wanted() if off.isdisjoint(x) and x[0] != "prometheus"}
 
 
 def test_a_controller_on_its_nodes_addresses_gets_in_by_address_and_to_the_same_ports(

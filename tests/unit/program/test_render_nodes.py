@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import yaml
 
@@ -10,13 +11,15 @@ from components.nodes.cloud_init import cloud_init
 from components.nodes.registries_yaml import registries_yaml
 from components.pull_secrets import docker_config
 from scripts.nodes.own_file import update
+from settings.cache import CacheSettings
 from settings.schema import NodesSettings
 from tests.unit.conftest import Golden
 
 
-def render(**settings: object) -> str:
+def render(caches: Mapping[str, str] | None = None, **settings: object) -> str:
     return registries_yaml(
         NodesSettings.model_validate(settings),
+        {name: CacheSettings(upstream=upstream) for name, upstream in (caches or {}).items()},
         hostname="registry.example.com",
         username="pull",
         password="Passw0rd",
@@ -36,6 +39,25 @@ def test_without_settings_only_the_login_is_in_it() -> None:
     assert yaml.safe_load(LEAST) == {
         "configs": {"registry.example.com": {"auth": {"username": "pull", "password": "Passw0rd"}}}
     }, "docker.io must stay what it is unless it is overridden"
+
+
+def test_nodes_pull_through_each_cache_by_the_names_of_its_images() -> None:
+    content = yaml.safe_load(render({"hub": "docker.io", "mine": "http://mirror.tools.svc:5000"}))
+    base = "https://registry.example.com/v2/cache"
+    assert content["mirrors"] == {
+        "docker.io": {"endpoint": [f"{base}/hub"]},
+        "mirror.tools.svc:5000": {"endpoint": [f"{base}/mine"]},
+    }
+    assert list(content["configs"]) == ["registry.example.com"], (
+        "k3s always asks a host with an entry here itself, and needs no login there"
+    )
+
+
+def test_nodes_share_what_is_below_mirrors() -> None:
+    """https://docs.k3s.io/installation/registry-mirror"""
+    content = yaml.safe_load(render({"hub": "docker.io"}, share=True))
+    assert list(content["mirrors"]) == ["docker.io", "registry.example.com"]
+    assert not content["mirrors"]["registry.example.com"], "it has no other endpoint than itself"
 
 
 def test_the_login_is_of_the_host_that_is_connected_to() -> None:

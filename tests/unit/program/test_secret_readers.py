@@ -18,6 +18,7 @@ MODE = {
     "nodes": {"configure": True},
     "monitoring": {"enabled": True, "namespace": "prometheus"},
     "pullSecrets": {"namespaces": ["team-a"]},
+    "cache": {"docker": {"upstream": "docker.io", "username": "me", "password": "x"}},
     "webhooks": {"ci": {"url": "https://ci.example.com/", "headers": {"Authorization": "x"}}},
 }
 """The default with everything that has a Secret or a token."""
@@ -28,12 +29,16 @@ TABLE = {
         "signs uploads, and has the headers of webhooks",
     ),
     "registry-storage-key": (
-        {"registry/registry", "registry/manifests", "storage-check/script"},
+        {"registry/registry", "registry/manifests", "storage-check/script", "cache-docker/cache"},
         "reads and deletes all images: not for the auth proxy, which faces the outside",
     ),
     "registry-auth-proxy": (
         {"registry/auth-proxy"},
         "hashes of all passwords: not for the registries, which parse what users push",
+    ),
+    "cache-docker-config": (
+        {"cache-docker/cache"},
+        "logs in at another registry: not for what faces users",
     ),
     "smoke-test-login": ({"smoke-test/script"}, "pushes to one repository"),
     "maintenance-storage": (
