@@ -140,11 +140,7 @@ def cache_config(
     registry, since only a helper knows its login: otherwise it would ask at once where to log in.
     https://github.com/distribution/distribution/blob/v3.1.2/registry/proxy/proxyauth.go
 
-    Args:
-        name: The cache's name.
-        upstream: The URL of the other registry.
-        root_directory: The folder of the images.
-        redirect: Whether clients get layers from the storage.
+    `upstream` is the URL of the other registry, `root_directory` the folder of the images.
     """
     config = {
         "version": "0.1",
@@ -156,7 +152,9 @@ def cache_config(
                 bucket=bucket,
                 path_style=path_style,
                 root_directory=f"{root_directory}/{CACHES}{name}".removeprefix("/"),
-            ),
+            )
+            # The least: each layer that is fetched takes several.
+            | {"chunksize": 5 * 2**20},
             "redirect": {"disable": not redirect},
             "maintenance": {
                 # Of pulls that were cut off.

@@ -118,7 +118,7 @@ class Cache:
             assert (status, digest_of(blob)) == (200, part["digest"])
         return digest
 
-    def keys(self, prefix: str = CACHES) -> dict[str, str]:
+    def objects(self, prefix: str = CACHES) -> dict[str, str]:
         """Return the objects below a prefix, with what tells that one was written anew."""
         return {x.key: f"{x.etag} {x.modified}" for x in self.servers.objects().list(prefix)}
 
@@ -202,7 +202,7 @@ def test_the_cache_logs_in_and_tells_nobody_how(cache: Cache, state: State, know
     said = cache.log.read_text() + (cache.servers.folder / "caddy.log").read_text()
     assert cache.password not in said
     assert json.dumps(cache.password)[1:-1] not in said
-    assert cache.password not in "".join(cache.keys())
+    assert cache.password not in "".join(cache.objects())
 
 
 def test_an_open_registry_is_asked_without_a_login(cache: Cache, state: State) -> None:
@@ -227,7 +227,7 @@ def test_a_layer_that_breaks_off_is_not_kept_and_the_next_pull_has_all_of_it(
     with pytest.raises(http.client.IncompleteRead):
         cache.ask(f"{APP}/blobs/{digest_of(LAYERS[0])}")
     state.dies_after = 0
-    assert not [x for x in cache.keys() if x.endswith("/data")], "a part of it is not it"
+    assert not [x for x in cache.objects() if x.endswith("/data")], "a part of it is not it"
     assert cache.pull() == FIRST.digest
 
 
@@ -268,7 +268,7 @@ def test_a_cache_takes_pulls_only_and_says_so(cache: Cache, method: str, path: s
         (error,) = json.loads(response)["errors"]
         assert (status, error["code"]) == (405, "UNSUPPORTED")
         assert error["message"].startswith("this is a cache of another registry")
-    assert not cache.keys()
+    assert not cache.objects()
 
 
 def test_rights_on_repositories_are_rights_on_caches(cache: Cache, state: State) -> None:
@@ -308,7 +308,7 @@ def test_neither_the_cache_nor_what_trims_it_touches_an_image(cache: Cache) -> N
     client = Client([f"{host}:{cache.servers.registry_port}" for host in HOSTS], 1)
     client.push(image("team/app", "latest", b'{"version": 1}', LAYERS))
     client.close()
-    before = cache.keys("docker/")
+    before = cache.objects("docker/")
     cache.pull()
     objects = cache.servers.objects()
     walk = Walk(objects, References(objects))
@@ -316,12 +316,12 @@ def test_neither_the_cache_nor_what_trims_it_touches_an_image(cache: Cache) -> N
     assert [row.name for row in used.rows] == ["team/app"]
     assert used.stored < used.caches["docker"] + len(FIRST.manifest) < used.total
     assert "\ncache docker:             2.9 MiB\n" in table(used)
-    assert not [x for x in cache.keys("") if "scheduler" in x], "it would delete by itself"
+    assert not [x for x in cache.objects("") if "scheduler" in x], "it would delete by itself"
     trim(objects, {"docker": Limit(30, 2**30)})
     assert held(objects) == used.caches
     trim(objects, {"other": Limit(30, 2**30)})
-    assert not cache.keys()
-    assert cache.keys("docker/") == before
+    assert not cache.objects()
+    assert cache.objects("docker/") == before
     assert cache.pull() == FIRST.digest
 
 
@@ -329,10 +329,10 @@ def test_a_cache_that_has_lost_any_of_its_objects_fetches_it_again(cache: Cache)
     """So they can be deleted one by one, with no order."""
     cache.pull()
     objects = cache.servers.objects()
-    for key in cache.keys():
+    for key in cache.objects():
         objects.delete(key)
         assert cache.pull() == FIRST.digest, key
-        assert key in cache.keys()
+        assert key in cache.objects()
 
 
 def test_two_pods_of_a_cache_work_side_by_side(cache: Cache) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
@@ -264,3 +264,22 @@ def test_a_bucket_in_the_host_name_is_not_named_in_the_path(storage: Storage, ru
     _, (failure,) = run("--bucket=images", "--virtual-host")
     assert failure.startswith("FAILED: storage.pathStyle: the name images.127.0.0.1 does not ")
     assert not storage.requests
+
+
+@pytest.mark.parametrize("folder", ["", "team"])
+@pytest.mark.parametrize("images", [False, True])
+def test_a_cache_that_would_hide_images_is_refused(
+    storage: Storage, run: Any, folder: str, images: bool
+) -> None:
+    """They would be there, and nobody could pull them."""
+    prefix = f"{folder}/".lstrip("/") + "docker/registry/v2/repositories/cache/hub/"
+    line = f"GET /images?list-type=2&max-keys=1&prefix={quote(prefix, safe='')}"
+    if not images:
+        empty = "<KeyCount>0</KeyCount><IsTruncated>false</IsTruncated>"
+        page = f"<Name>images</Name><Prefix>{prefix}</Prefix>{empty}"
+        storage.responses = {line: (200, f"<ListBucketResult>{page}</ListBucketResult>")}
+    status, printed = run("--bucket=images", f"--folder={folder}", "--hidden=cache/hub")
+    assert line in storage.requests
+    assert status == images
+    assert ("ok: found no images in cache/hub/" in printed) != images
+    assert printed[-1].startswith("FAILED: there are images in cache/hub/, which") == images

@@ -14,9 +14,9 @@ import pytest
 
 from scripts.client import certificate, doctor
 from scripts.client.doctor import Finding
-from scripts.shared.registry_client import RegistryError
+from scripts.shared.registry_client import Registry, RegistryError
 from tests.unit.odd_servers import ODD, OddServer
-from tests.unit.servers import Serve
+from tests.unit.servers import Request, Result, Serve
 
 Pulumi = Callable[[str], None]
 
@@ -254,3 +254,25 @@ def test_a_registry_that_cannot_be_used_is_the_last_finding(
     assert last.what == f"https://registry.example.com cannot be used: {error}"
     assert "--cert" not in last.fix
     assert "--cert" in service({"clientCa": "PEM"})[-1].fix
+
+
+@pytest.mark.parametrize(
+    ("status", "found"), [(404, False), (429, True), (500, True), (502, True), (403, True)]
+)
+def test_a_cache_that_cannot_ask_its_registry_is_a_finding(
+    serve: Serve, status: int, found: bool
+) -> None:
+    """Nodes ask that registry themselves then, so nobody would notice."""
+    asked: list[str] = []
+
+    def respond(request: Request) -> Result:
+        asked.append(request.path)
+        return status, {}, "why"
+
+    registry = Registry(serve(respond), None)
+    findings = list(doctor.unreachable(registry, ["cache/hub"], "kubectl -n r"))
+    assert bool(findings) == found
+    assert asked == [f"/v2/cache/hub/doctor/doctor/manifests/sha256:{'0' * 64}"]
+    for finding in findings:
+        assert finding.what.startswith("cache/hub/ cannot fetch what it does not have: GET ")
+        assert finding.fix == "kubectl -n r logs deployment/cache-hub says why"

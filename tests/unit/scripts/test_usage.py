@@ -89,5 +89,6 @@ def test_the_table_is_the_golden_one(golden: Golden) -> None:
         Row("team/application", 12, 345, 3 * GIB, 700 * 2**20, 5000),
         Row("a", 1, 1, 1023, 0, 0),
     ]
-    text = table(Usage(rows, 700 * 2**20, 2**40, 0))
+    caches = {"hub": 2 * GIB, "a-name-of-32-characters-as-is-most": 5}
+    text = table(Usage(rows, 700 * 2**20, 2**40, 0, caches))
     golden("usage.txt", f"{text}\n")
