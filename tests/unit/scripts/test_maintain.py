@@ -10,13 +10,16 @@ from unittest import mock
 
 import pytest
 
+from components.maintenance import cache_limits
 from scripts.maintenance import history, maintain, state, usage_history
-from scripts.maintenance.keys import REVISIONS, ROOT, blob_key, link_key, tag_key
+from scripts.maintenance.clock import DAY
+from scripts.maintenance.keys import CACHES, REVISIONS, ROOT, blob_key, link_key, tag_key
 from scripts.maintenance.maintain import Maintenance, Task
 from scripts.maintenance.references import FOLDER
 from scripts.maintenance.registry_pods import Pods
 from scripts.maintenance.retention import Retention
 from scripts.shared.objects import StorageError
+from settings.cache import CacheSettings
 from tests.unit.scripts.fake_bucket import (
     INDEX,
     MANIFEST,
@@ -229,6 +232,28 @@ def test_a_run_remembers_its_stack(
     assert maintain.main() == 0
     ((identity, (_, name)),) = state.load(bucket).collectors.items()
     assert (identity, name) == ("0a1b", "registry.example.com")
+
+
+def test_a_run_trims_caches_by_their_settings_and_shows_what_is_left(
+    bucket: FakeBucket,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Also where nothing may be deleted of the images: a cache has nothing that is somebody's."""
+    hub = CacheSettings.model_validate({"upstream": "docker.io", "keepDays": 3, "maxGib": 1})
+    for name, days in (("hub/new", 2.9), ("hub/old", 3.1), ("no-longer-there/new", 0)):
+        bucket.stored[f"{CACHES}{name}"] = b"four"
+        bucket.modified[f"{CACHES}{name}"] = bucket.clock - days * DAY
+    images = {key for key in bucket.stored if key.startswith(ROOT)}
+    monkeypatch.setattr(maintain, "objects_of", lambda _: nullcontext(bucket))
+    limits = f"--caches={cache_limits({'hub': hub})}"
+    monkeypatch.setattr("sys.argv", ["maintain", *arguments(tmp_path), limits])
+    monkeypatch.setattr("time.time", lambda: bucket.clock)
+    assert maintain.main() == 0
+    assert [x for x in bucket.stored if x.startswith(CACHES)] == [f"{CACHES}hub/new"]
+    assert {key for key in bucket.stored if key.startswith(ROOT)} == images
+    assert "\ncache hub:                4 B\n" in capsys.readouterr().out
 
 
 def test_storage_that_fails_changes_nothing_and_is_a_failure(
