@@ -102,13 +102,30 @@ class Registry(pulumi.ComponentResource):
             }
         )
 
-    def _secrets(self) -> tuple[pulumi.Output[str], pulumi.Output[str], pulumi.Output[str]]:
-        """Create the Secrets with the registry's files, and return their names.
+    def _secret(
+        self, purpose: str, files: dict[str, pulumi.Output[str]], opts: pulumi.ResourceOptions
+    ) -> pulumi.Output[str]:
+        """Create a Secret with files of the registry's, and return its name.
 
         The auth proxy notices a change of its configuration, and the registries read theirs only
         when they start. So the former is updated in place, while the others are immutable and
         auto-named: a change of them changes the pods, which rolls them out.
         """
+        mutable = purpose == "auth-proxy"
+        return kubernetes.core.v1.Secret(
+            f"{self._name}-{purpose}",
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                name=f"{NAME}-{purpose}" if mutable else None,
+                namespace=self.namespace,
+                labels=REGISTRY_LABELS,
+            ),
+            immutable=not mutable,
+            string_data=files,
+            opts=opts,
+        ).metadata.name
+
+    def _secrets(self) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """Create the Secrets with the registries' configuration and the storage key."""
         storage = self._args.storage
         connection = pulumi.Output.all(
             endpoint=storage.endpoint,
@@ -133,27 +150,11 @@ class Registry(pulumi.ComponentResource):
         credentials = pulumi.Output.all(
             access_key=storage.access_key, secret_key=storage.secret_key
         ).apply(lambda args: credentials_file(**args))
-        proxy_config = self._proxy_config()
-        created = [
-            kubernetes.core.v1.Secret(
-                f"{self._name}-{purpose}",
-                metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                    name=f"{NAME}-{purpose}" if mutable else None,
-                    namespace=self.namespace,
-                    labels=REGISTRY_LABELS,
-                ),
-                immutable=not mutable,
-                string_data=files,
-                opts=self._child,
-            )
-            for purpose, files, mutable in (
-                ("config", {file: config(name) for name, file in CONFIG_FILES.items()}, False),
-                ("storage-key", {"credentials": credentials}, False),
-                ("auth-proxy", {PROXY_CONFIG_FILE: proxy_config}, True),
-            )
-        ]
-        config_name, key_name, proxy_name = (secret.metadata.name for secret in created)
-        return config_name, key_name, proxy_name
+        configs = {file: config(name) for name, file in CONFIG_FILES.items()}
+        return (
+            self._secret("config", configs, self._child),
+            self._secret("storage-key", {"credentials": credentials}, self._child),
+        )
 
     def _proxy_config(self) -> pulumi.Output[str]:
         users = [self._args.maintenance, *self._args.users]
@@ -205,7 +206,7 @@ class Registry(pulumi.ComponentResource):
 
     def _deployment(self) -> kubernetes.apps.v1.Deployment:
         args = self._args
-        config, self.storage_key, proxy = self._secrets()
+        config, self.storage_key = self._secrets()
         connections = NetworkPoliciesArgs(
             namespace=self.namespace,
             ingress=args.ingress,
@@ -228,6 +229,8 @@ class Registry(pulumi.ComponentResource):
             self._child, pulumi.ResourceOptions(depends_on=[check])
         )
         policies = [*policies, registry_policy(self._name, connections, checked)]
+        # Running pods read it at once, and a cache must not hide images.
+        proxy = self._secret("auth-proxy", {PROXY_CONFIG_FILE: self._proxy_config()}, checked)
         return kubernetes.apps.v1.Deployment(
             f"{self._name}-deployment",
             metadata={"name": NAME, "namespace": self.namespace, "labels": REGISTRY_LABELS},

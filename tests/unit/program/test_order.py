@@ -46,10 +46,14 @@ WAITS: list[tuple[dict[str, Any], str, str, str]] = [
     (ALL, "registry-deployment", "registry-policy", "its pods would be cut off"),
     (ALL, "registry-deployment", "registry-closed", "its pods would be open to all"),
     (
-        *(ALL, "cache-docker-deployment", "registry-storage-check-job"),
-        "it would hide images that are called as its own",
+        *(ALL, "registry-auth-proxy", "registry-storage-check-job"),
+        "a cache would hide images that are called as its own",
     ),
     (ALL, "cache-docker-deployment", "cache-docker-policy", "its pod would be cut off"),
+    (
+        *(ALL, "cache-docker-deployment", "registry-storage-check-job"),
+        "a wrong storage would replace a pod that works",
+    ),
     (ALL, "cache-docker-deployment", "registry-closed", "its pod would be open to all"),
     (ALL, "smoke-test-job", "registry-deployment", "it would test the pods before"),
     (ALL, "smoke-test-job", "credentials-smoke-test", "its password shows what the pods know"),
