@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,24 +31,18 @@ ROOT = Path(__file__).parents[2]
 
 LEAST_KILLED = 0.9
 
-GOLDENS = "tests/unit/program/test_goldens.py"
-"""The tests that notice most mutants of components."""
-
-GOLDEN = f"{GOLDENS}::test_every_resource_is_the_golden_one"
-"""The one that notices most of all, so it is the first."""
-
 TESTS = {
-    "preflight": ["tests/unit/program"],
+    "examples": ["tests/unit/test_gitlab_comment.py"],
     "policy": ["tests/unit/policy"],
+    "reference": ["tests/unit/test_reference.py", "tests/unit/settings"],
     "scripts": ["tests/unit/scripts"],
-    "settings": ["tests/unit/settings", "tests/unit/program"],
+    "settings": ["tests/unit/settings"],
 }
-"""The tests that may kill the mutants of a folder, if not those of the program; the first ones are
-tried first."""
+"""The tests that may kill the mutants of a folder, if not those of the program."""
 
-PROGRAM_TESTS = [GOLDENS, "tests/unit/program"]
+PROGRAM_TESTS = ["tests/unit/program"]
 
-SAYS_NOT_WHY = ("test_collect_fuzzed.py", "test_collect_throughput.py")
+LEFT_OUT = [f"--ignore-glob=*/test_collect_{name}.py" for name in ("fuzzed", "throughput")]
 """Tests that find much, slowly: what they alone find needs a test that says why."""
 
 WITHOUT_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -79,17 +73,11 @@ def git(*args: str) -> list[str]:
     ).stdout.splitlines()
 
 
-def covering(files: list[str]) -> Covering:
-    """Run the tests of files, and return which lines they execute.
-
-    Args:
-        files: Paths of the program.
-    """
+def covering(tests: list[str]) -> Covering:
+    """Run the tests of files and folders, and return which lines they execute."""
     say("running the unit tests, to see which lines they execute")
-    tests = sorted({test for file in files for test in folders(file)})
-    left_out = [f"--ignore-glob=*/{name}" for name in SAYS_NOT_WHY]
     result = subprocess.run(
-        [sys.executable, "-m", "tests.mutation.covering", *left_out, *tests],
+        [sys.executable, "-m", "tests.mutation.covering", *LEFT_OUT, *tests],
         cwd=ROOT, env=os.environ | WITHOUT_PLUGINS, stdout=subprocess.PIPE, check=False,
     )  # fmt: skip
     if result.returncode:
@@ -103,60 +91,75 @@ def folders(file: str) -> list[str]:
     return TESTS.get(file.split("/")[0], PROGRAM_TESTS)
 
 
-def job(mutant: Mutant, known: Covering) -> dict[str, Any]:
-    """Return what a worker does about a mutant.
+def job(mutant: Mutant, known: Covering, noticed: Counter[str]) -> dict[str, Any] | None:
+    """Return what a worker does about a mutant; None where no test executes it.
 
     Args:
         mutant: The mutant.
-        known: What the tests execute. What is executed by an import concerns all tests that
-            execute any line of the file.
+        known: What the tests execute.
+        noticed: How many mutants of the file each test has noticed.
     """
     by_line = known["tests"].get(mutant.file, {})
-    tests = (
-        {test for line in mutant.lines for test in by_line.get(str(line), [])}
-        or {test for tests in by_line.values() for test in tests}
-        or {test for test in known["seconds"] if test.startswith(tuple(folders(mutant.file)))}
-    )
-    return work_on(mutant.file, mutant.code, tests, known)
+    tests = {test for line in mutant.lines for test in by_line.get(str(line), [])}
+    function = mutant.function
+    if not function or set(mutant.lines).intersection(known["imported"].get(mutant.file, [])):
+        function = ""
+        tests.update(test for tests in by_line.values() for test in tests)
+    if not (tests := tests or set(known["processes"])):
+        return None
+    return work_on(mutant.file, mutant.code, function, tests, known, noticed)
 
 
-def work_on(file: str, code: str, tests: Collection[str], known: Covering) -> dict[str, Any]:
+def work_on(
+    file: str,
+    code: str,
+    function: str,
+    tests: Collection[str],
+    known: Covering,
+    noticed: Counter[str],
+) -> dict[str, Any]:
     """Return what a worker does: run tests while a file contains some code."""
-    own, name = folders(file)[0], f"/test_{Path(file).stem}"
+    name = f"/test_{Path(file).stem}"
     ordered = sorted(
         tests,
-        key=lambda x: (x != GOLDEN, name not in x, not x.startswith(own), known["seconds"][x]),
+        # The sooner a test is likely to fail.
+        key=lambda x: (known["seconds"][x] + 0.01) / (1 + noticed[x] + (name in x)),
     )
-    # Those that are named after the file need few imports, and notice most.
-    few = sum(name in x for x in ordered) or 1
+    # One file needs fewer imports than all of them.
+    first = [x for x in ordered if x.partition("::")[0] == ordered[0].partition("::")[0]]
     return {
         "file": file,
         "code": code,
+        "function": function,
         "stages": [
             {test: known["seconds"][test] for test in stage}
-            for stage in (ordered[:few], ordered[few:])
+            for stage in (first, [x for x in ordered if x not in first])
             if stage
         ],
     }
 
 
-def run(todo: list[Mutant], known: Covering) -> Iterator[tuple[Mutant, bool]]:
+def run(todo: list[Mutant], known: Covering, tests: list[str]) -> Iterator[tuple[Mutant, bool]]:
     """Yield each mutant with whether it survived the unit tests, in any order.
 
     Args:
         todo: The mutants.
         known: What the tests execute.
+        tests: The files and folders of the tests.
     """
     waiting: SimpleQueue[Mutant] = SimpleQueue()
     done: SimpleQueue[tuple[Mutant, bool] | None] = SimpleQueue()
     for mutant in todo:
         waiting.put(mutant)
     workers = os.cpu_count() or 1
+    noticed = defaultdict[str, Counter[str]](Counter)
+    functions = [(x.file, x.function) for x in todo if x.function]
+    unchanged = [*functions[:1], (todo[0].file, "")]
 
     def work() -> None:
         try:
             with tempfile.TemporaryDirectory() as folder:
-                for result in _work(Path(folder), waiting, known):
+                for result in _work(Path(folder), waiting, known, tests, noticed, unchanged):
                     done.put(result)
         finally:
             done.put(None)
@@ -174,38 +177,51 @@ def run(todo: list[Mutant], known: Covering) -> Iterator[tuple[Mutant, bool]]:
 
 
 def _work(
-    folder: Path, waiting: SimpleQueue[Mutant], known: Covering
+    folder: Path,
+    waiting: SimpleQueue[Mutant],
+    known: Covering,
+    tests: list[str],
+    noticed: dict[str, Counter[str]],
+    unchanged: list[tuple[str, str]],
 ) -> Iterator[tuple[Mutant, bool]]:
+    copy = folder / "copy"
     for path in git("ls-files", "--cached", "--others", "--exclude-standard"):
         if not (ROOT / path).is_file():
             continue  # deleted, but not committed yet
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, folder / path)
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, copy / path)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.mutation.worker"],
-        cwd=folder, env=os.environ | WITHOUT_PLUGINS,
+        [sys.executable, "-m", "tests.mutation.worker", f"--basetemp={folder / 'tests'}"],
+        cwd=copy, env=os.environ | WITHOUT_PLUGINS,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert worker.stdin and worker.stdout
     source, sink = worker.stdout, worker.stdin
 
-    def survives(task: dict[str, Any]) -> bool:
+    def failing_test(task: dict[str, Any]) -> str:
         print(json.dumps(task), file=sink, flush=True)
-        return bool(json.loads(source.readline()))
+        test: str = json.loads(source.readline())
+        return test
 
     with worker:
         print(json.dumps(known["modules"]), file=sink)
-        unchanged = (ROOT / "__main__.py").read_text()
+        print(json.dumps([*LEFT_OUT, *tests]), file=sink)
         quick = [test for test, seconds in known["seconds"].items() if seconds < QUICK_SECONDS]
-        if not survives(work_on("__main__.py", unchanged, quick, known)):
-            raise SystemExit("the unit tests fail without any mutant")
+        for file, function in unchanged:
+            code = (ROOT / file).read_text()
+            if test := failing_test(work_on(file, code, function, quick, known, Counter())):
+                raise SystemExit(f"{test} fails without any mutant")
         while True:
             try:
                 mutant = waiting.get_nowait()
             except Empty:
                 sink.close()
                 return
-            yield mutant, survives(job(mutant, known))
+            task = job(mutant, known, noticed[mutant.file])
+            noticing = failing_test(task) if task else None
+            if noticing:
+                noticed[mutant.file][noticing] += 1
+            yield mutant, not noticing
 
 
 def try_files(codes: dict[str, str], figures: Figures) -> None:
@@ -222,9 +238,10 @@ def try_files(codes: dict[str, str], figures: Figures) -> None:
         figures.done(file, codes[file], changes[file], [])
     if not todo:
         return
-    known = covering(list(left))
+    tests = folders(todo[0].file)
+    known = covering(tests)
     started = time.monotonic()
-    for number, (mutant, lives) in enumerate(run(todo, known), 1):
+    for number, (mutant, lives) in enumerate(run(todo, known, tests), 1):
         if lives:
             survived.append(mutant)
             say(f"survives in {mutant.file}: {mutant.before}  ->  {mutant.after}")

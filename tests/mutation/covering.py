@@ -25,11 +25,15 @@ class Covering(TypedDict):
     Attributes:
         seconds: How long each test takes, by its ID.
         tests: The IDs of the tests that execute a line, by the file's path and the line's number.
+        imported: The numbers of the lines that run before any test does, by the file's path.
+        processes: The IDs of the tests that start processes, in which lines may run, too.
         modules: The names of the modules that they import, other than the repository's own.
     """
 
     seconds: dict[str, float]
     tests: dict[str, dict[str, list[str]]]
+    imported: dict[str, list[int]]
+    processes: list[str]
     modules: list[str]
 
 
@@ -39,9 +43,17 @@ class _Contexts:
     def __init__(self, coverage: Coverage) -> None:
         self._coverage = coverage
         self.seconds: dict[str, float] = {}
+        self.processes = set[str]()
+        self._test = ""
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, _: object) -> None:
+        if event == "subprocess.Popen":
+            self.processes.add(self._test)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._test = item.nodeid
         self._coverage.switch_context(item.nodeid)
         started = time.monotonic()
         result = yield
@@ -59,15 +71,20 @@ def main() -> int:
         code = pytest.main([*QUIET, *sys.argv[1:]], plugins=[contexts])
     data = coverage.get_data()
     root = f"{Path.cwd()}/"
+    by_line = {
+        file.removeprefix(root): data.contexts_by_lineno(file) for file in data.measured_files()
+    }
     covering = Covering(
         seconds=contexts.seconds,
         tests={
-            file.removeprefix(root): {
-                str(line): [test for test in tests if test]
-                for line, tests in data.contexts_by_lineno(file).items()
-            }
-            for file in data.measured_files()
+            file: {str(line): [test for test in tests if test] for line, tests in lines.items()}
+            for file, lines in by_line.items()
         },
+        imported={
+            file: [line for line, tests in lines.items() if "" in tests]
+            for file, lines in by_line.items()
+        },
+        processes=sorted(contexts.processes - {""}),
         modules=[
             name
             for name, module in sys.modules.items()

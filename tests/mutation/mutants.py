@@ -29,6 +29,8 @@ class Mutant:
         before: The lines that the change replaces, in one line.
         after: What it replaces them by.
         lines: The numbers of the lines of the statement that it changes.
+        function: The outermost function whose body it changes, as `Class.method`; empty for what
+            runs when the file is imported.
         code: The whole file after the change.
     """
 
@@ -37,6 +39,7 @@ class Mutant:
     before: str
     after: str
     lines: range
+    function: str
     code: str
 
 
@@ -50,7 +53,7 @@ def mutants(file: str, code: str) -> Iterator[Mutant]:
     wrapper = MetadataWrapper(cst.parse_module(code))
     module, spans = wrapper.module, wrapper.resolve(ByteSpanPositionProvider)
     text = code.encode()
-    for scope, statement, node, changed in _changes(module, (), None):
+    for scope, function, statement, node, changed in _changes(module, (), "", None):
         start, end = spans[node].start, spans[node].start + spans[node].length
         mutated = text[:start] + module.code_for_node(changed).encode() + text[end:]
         whole = spans[statement or node]
@@ -63,19 +66,20 @@ def mutants(file: str, code: str) -> Iterator[Mutant]:
             before=before,
             after=after,
             lines=range(first, last + 1),
+            function=function,
             code=mutated.decode(),
         )
 
 
 def _changes(
-    node: Any, scope: tuple[str, ...], statement: Any
-) -> Iterator[tuple[tuple[str, ...], Any, Any, Any]]:
+    node: Any, scope: tuple[str, ...], function: str, statement: Any
+) -> Iterator[tuple[tuple[str, ...], str, Any, Any, Any]]:
     if isinstance(node, cst.Import | cst.ImportFrom | cst.Decorator):
         return
     if isinstance(node, cst.Annotation):
         # Types are mypy's matter, but pydantic reads the constraints in them.
         for call in m.findall(node, m.Call()):
-            yield from _changes(call, scope, statement)
+            yield from _changes(call, scope, function, statement)
         return
     if isinstance(node, cst.SimpleStatementLine):
         statement = node
@@ -86,9 +90,10 @@ def _changes(
     for kind, operator in mutation_operators:
         if isinstance(node, kind):
             for changed in _useful(node, list(operator(node))):
-                yield scope, statement, node, changed
+                yield scope, function, statement, node, changed
     for child in node.children:
-        yield from _changes(child, scope, statement)
+        body = isinstance(node, cst.FunctionDef) and child is node.body
+        yield from _changes(child, scope, function or ".".join(scope) * body, statement)
 
 
 def _useful(node: Any, changed: list[Any]) -> list[Any]:
@@ -97,8 +102,27 @@ def _useful(node: Any, changed: list[Any]) -> list[Any]:
         return changed[:1]  # The same string in upper and in lower case.
     if isinstance(node, cst.Call):
         # A call without an argument mostly fails at once; with None in its place it need not.
-        return [call for call in changed if len(call.args) == len(node.args)]
+        return [
+            call
+            for call in changed
+            if len(call.args) == len(node.args)
+            and not any(
+                _is_literal(old.value) and not old.deep_equals(new)
+                for old, new in zip(node.args, call.args, strict=True)
+            )
+        ]
+    if isinstance(node, cst.Assign | cst.AnnAssign) and _is_literal(node.value):
+        return []
     return changed
+
+
+def _is_literal(value: Any) -> bool:
+    """Return whether a value has a mutant itself, of its own type: None shows no more than that."""
+    return any(
+        isinstance(value, kind) and any(operator(value))
+        for kind, operator in mutation_operators
+        if kind in (cst.BaseNumber, cst.BaseString, cst.Name)
+    )
 
 
 def _changed_lines(before: str, after: str) -> tuple[str, str]:
