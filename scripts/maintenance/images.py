@@ -81,12 +81,10 @@ class Lost(NamedTuple):
 
     Attributes:
         image: The image, such as team/app:1.
-        blob: The digest of what is lost.
     """
 
     repository: str
     image: str
-    blob: str
     what: str
 
     def __str__(self) -> str:
@@ -109,8 +107,8 @@ def lost(walk: Walk) -> Iterator[Lost]:
                 blob = walk.aliases.get(part, part)
                 linked = repository.revisions if kind == "manifest" else repository.layers
                 if blob not in walk.blobs:
-                    yield Lost(name, image, blob, f"its {kind} {part} is not in the bucket")
+                    yield Lost(name, image, f"its {kind} {part} is not in the bucket")
                 elif blob in walk.damaged:
-                    yield Lost(name, image, blob, f"its {kind} {part} has other content")
+                    yield Lost(name, image, f"its {kind} {part} has other content")
                 elif part not in linked:
-                    yield Lost(name, image, blob, f"its {kind} {part} is not in the repository")
+                    yield Lost(name, image, f"its {kind} {part} is not in the repository")

@@ -19,6 +19,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -47,6 +48,10 @@ LEFT_OUT = [f"--ignore-glob=*/test_collect_{name}.py" for name in ("fuzzed", "th
 
 WITHOUT_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """Of those that are installed no test needs one, and pytest warns of what is imported before it."""
+
+MOST_SECONDS = 30
+"""What the tests of one mutant may take together. The likeliest come first; what they do not notice
+in that time counts as surviving."""
 
 QUICK_SECONDS = 0.5
 """What a test may take that shows whether the tests pass in a copy of the repository."""
@@ -101,11 +106,13 @@ def job(mutant: Mutant, known: Covering, noticed: Counter[str]) -> dict[str, Any
     """
     by_line = known["tests"].get(mutant.file, {})
     tests = {test for line in mutant.lines for test in by_line.get(str(line), [])}
+    if not tests:
+        tests.update(known["processes"])
     function = mutant.function
     if not function or set(mutant.lines).intersection(known["imported"].get(mutant.file, [])):
         function = ""
         tests.update(test for tests in by_line.values() for test in tests)
-    if not (tests := tests or set(known["processes"])):
+    if not tests:
         return None
     return work_on(mutant.file, mutant.code, function, tests, known, noticed)
 
@@ -125,6 +132,8 @@ def work_on(
         # The sooner a test is likely to fail.
         key=lambda x: (known["seconds"][x] + 0.01) / (1 + noticed[x] + (name in x)),
     )
+    together = accumulate(known["seconds"][x] for x in ordered)
+    ordered = [x for x, seconds in zip(ordered, together, strict=True) if seconds < MOST_SECONDS]
     # One file needs fewer imports than all of them.
     first = [x for x in ordered if x.partition("::")[0] == ordered[0].partition("::")[0]]
     return {

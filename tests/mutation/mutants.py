@@ -16,6 +16,12 @@ import libcst.matchers as m
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 from mutmut.mutation.mutators import mutation_operators
 
+HELP = ("description", "epilog", "help", "metavar")
+"""The arguments of `argparse` that are words for people."""
+
+SENTENCE = 4
+"""Words that a string has at least which is a sentence for people."""
+
 SCOPES = (cst.ClassDef, cst.FunctionDef)
 
 
@@ -81,6 +87,8 @@ def _changes(
         for call in m.findall(node, m.Call()):
             yield from _changes(call, scope, function, statement)
         return
+    if isinstance(node, cst.Arg) and _is_help(node):
+        return
     if isinstance(node, cst.SimpleStatementLine):
         statement = node
     if m.matches(node, m.Assign(targets=[m.AssignTarget(m.Name("__all__"))])):
@@ -99,7 +107,8 @@ def _changes(
 def _useful(node: Any, changed: list[Any]) -> list[Any]:
     """Leave out the mutants that show no more than others do."""
     if isinstance(node, cst.SimpleString):
-        return changed[:1]  # The same string in upper and in lower case.
+        # The others are the same string in upper and in lower case.
+        return changed[:1] if len(node.value.split()) < SENTENCE else []
     if isinstance(node, cst.Call):
         # A call without an argument mostly fails at once; with None in its place it need not.
         return [
@@ -107,13 +116,17 @@ def _useful(node: Any, changed: list[Any]) -> list[Any]:
             for call in changed
             if len(call.args) == len(node.args)
             and not any(
-                _is_literal(old.value) and not old.deep_equals(new)
+                (_is_literal(old.value) or _is_help(old)) and not old.deep_equals(new)
                 for old, new in zip(node.args, call.args, strict=True)
             )
         ]
     if isinstance(node, cst.Assign | cst.AnnAssign) and _is_literal(node.value):
         return []
     return changed
+
+
+def _is_help(argument: cst.Arg) -> bool:
+    return argument.keyword is not None and argument.keyword.value in HELP
 
 
 def _is_literal(value: Any) -> bool:

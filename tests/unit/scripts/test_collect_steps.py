@@ -10,7 +10,7 @@ from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, tag_
 from scripts.maintenance.plan import Times
 from scripts.maintenance.retention import Retention
 from scripts.maintenance.state import KEY
-from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, digest_of, image
+from tests.unit.scripts.fake_bucket import MANIFEST, OF_BOTH, A, B, Image, digest_of, image
 from tests.unit.scripts.fake_registry import World, done
 from tests.unit.scripts.situations import LAST, UNTAGGED, deleted, expired, overwritten
 
@@ -169,3 +169,28 @@ def test_what_a_run_leaves_for_the_next_one_is_told(monkeypatch: pytest.MonkeyPa
     deleted(world)
     reports = [world.collect().report for _ in range(9)]
     assert any("waiting: 2 blobs could go by now" in report for report in reports)
+
+
+def test_what_a_repository_only_refers_to_is_lost_there_and_all_of_it_stays() -> None:
+    world = World(LAST)
+    expired(world)
+    assert done(world.pods[0].push("other", OF_BOTH, "index"))
+    child = {"mediaType": MANIFEST, "digest": OF_BOTH.children[1].digest, "size": 1}
+    document = json.dumps({"schemaVersion": 2, "manifests": [child]}).encode()
+    world.objects.push("r", Image(document), "refers")
+    collection = world.collect()
+    assert {x.repository for x in collection.health.lost} == {"r"}
+    for _ in range(5):
+        world.collect()
+    assert not world.broken("r", A, "a"), "the rule would delete it"
+
+
+def test_only_of_manifests_that_nothing_names_it_is_remembered_that_they_are_there() -> None:
+    """Each of them is asked for if a list does not show it."""
+    world = World()
+    assert done(world.pods[0].push("r", OF_BOTH, "index"))
+    signature = image(b"signature", subject=OF_BOTH.digest)
+    assert done(world.pods[0].push("r", signature))
+    world.collect()
+    state = world.collect()._state
+    assert state.unnamed == {"r": [signature.digest]}

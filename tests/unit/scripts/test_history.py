@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.maintenance import history
 from scripts.maintenance.clock import DAY, Clock
-from scripts.maintenance.history import GONE, KEY, Gone, Restored, load, load_gone, save
+from scripts.maintenance.history import (
+    GONE,
+    KEY,
+    REMEMBER_DAYS,
+    Gone,
+    History,
+    Named,
+    Restored,
+    load,
+    load_gone,
+    save,
+)
 from scripts.maintenance.references import References
 from scripts.maintenance.repository import Tag
 from scripts.maintenance.retention import Rule
@@ -195,3 +207,33 @@ def test_a_day_that_cannot_be_read_is_not_begun_anew(content: bytes) -> None:
     bucket.put(f"{GONE}1970-01-12.json", content)
     with pytest.raises(StorageError, match=r"cannot be read .* delete this object"):
         load_gone(bucket)
+
+
+def test_the_days_that_are_remembered_begin_at_midnight() -> None:
+    bucket = FakeBucket()
+    bucket.clock = 11_000 * DAY
+    day = f"{GONE}{history.day(bucket.clock)}.json"
+    before = f"{GONE}{history.day(bucket.clock - 1)}.json"
+    bucket.put(day, b"[]")
+    bucket.put(before, b"[]")
+    save(bucket, History(time=bucket.clock + REMEMBER_DAYS * DAY))
+    assert {entry.key for entry in bucket.list(GONE)} == {day}
+
+
+def test_what_a_run_saw_to_be_gone_stays_noted_until_it_is_written() -> None:
+    bucket = FakeBucket()
+    bucket.push("r", A, "a")
+    bucket.push("r", B, "b")
+    look(bucket)
+    seen = load(bucket)
+    for tag in ("a", "b"):
+        bucket.delete_tag("r", tag)
+        seen.record(Walk(bucket, References(bucket), seen.pushed))
+    assert [gone.tag for gone in seen.gone] == ["a", "b"]
+
+
+def test_what_was_written_in_the_second_in_which_the_copy_was_first_seen_is_copied() -> None:
+    """Storage tells whole seconds."""
+    known = History(tags={"r": {"a": Named(A.digest, 1, 2)}}, copied=9)
+    assert known.pushed("r", "a", Tag(A.digest, 9, 9)).pushed == 2
+    assert known.pushed("r", "a", Tag(A.digest, 10, 10)).pushed == 10

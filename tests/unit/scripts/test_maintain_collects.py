@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from unittest import mock
 
 import pytest
 
 from scripts.maintenance import history, state, usage_history
+from scripts.maintenance.clock import DAY
 from scripts.maintenance.keys import REVISIONS, ROOT, blob_key, link_key
 from scripts.maintenance.maintain import COLLECT, Maintenance, Task
 from scripts.maintenance.references import FOLDER, References, read_manifest
 from scripts.maintenance.retention import Retention
 from scripts.shared.objects import StorageError
-from tests.unit.scripts.fake_bucket import A, B, Image, image
+from tests.unit.scripts.fake_bucket import A, B, Image, digest_of, image
 from tests.unit.scripts.fake_registry import TIMES, World, done
-from tests.unit.scripts.situations import LAST, deleted, expired
+from tests.unit.scripts.situations import LAST, UNTAGGED, deleted, expired
 
 
 def run(
@@ -49,6 +51,7 @@ def test_a_run_shows_the_usage_and_what_it_did(capsys: pytest.CaptureFixture[str
     assert "repository  tags  manifests" in output
     assert f"deleted: 1 blobs, {len(A.manifest)} bytes" in output
     assert COLLECT not in output
+    assert len(re.findall(r"\n\n\d blobs took \d+ MiB; \d match their digests\n", output)) == 3
 
 
 def test_without_collecting_nothing_is_written_but_what_was_seen_and_what_could_go_is_told(
@@ -211,3 +214,104 @@ def test_storage_that_can_read_nothing_is_no_problem_of_images() -> None:
     task = Task("1 one", world.forgetting, Retention(), False, True, TIMES)
     with pytest.raises(StorageError, match="500"):
         Maintenance(world.objects, task)
+
+
+def test_who_collects_nothing_need_not_confirm_what_clients_have_deleted() -> None:
+    world = World()
+    images = many(30)
+    for number, pushed in enumerate(images):
+        assert done(world.pods[0].push("r", pushed, f"v{number}"))
+    assert run(world, collect=False)
+    for pushed in images[10:]:
+        assert done(world.pods[0].delete("r", REVISIONS, pushed.digest)) == 202
+    assert run(world, collect=False)
+
+
+def test_for_how_long_deleted_images_can_be_restored_is_told_to_the_restore() -> None:
+    world = World()
+    deleted(world)
+    for collect, expected in ((True, TIMES.keep), (False, 0)):
+        assert run(world, collect=collect)
+        assert state.load(world.objects).keep == expected
+
+
+def test_what_was_written_before_a_pause_that_nobody_saw_is_as_young_as_it_was_seen() -> None:
+    """Otherwise an upload during which the maintenance was down for days would lose its blobs."""
+    world = World()
+    content = b"uploaded again"
+    world.objects.put(blob_key(digest_of(content)), content)
+    for _ in range(2):
+        assert run(world)
+    world.objects.clock += 590
+    world.objects.put(blob_key(digest_of(content)), content)
+    world.objects.clock += 10 * DAY
+    assert run(world), "the last run was long ago"
+    assert run(world)
+    assert world.has(content), "it was written 610 s ago, as far as runs have seen"
+
+
+def test_each_day_on_which_manifests_would_go_is_told_with_their_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    for repository, images in (("a", many(3)), ("b", many(2))):
+        for pushed in images:
+            assert done(world.pods[0].push(repository, pushed))
+    assert run(world, dry_run=True, retention=Retention(untagged_days=2))
+    told = [line for line in capsys.readouterr().out.splitlines() if "would expire" in line]
+    assert told == [
+        "would expire on 1970-01-14: 3 manifests of a",
+        "would expire on 1970-01-14: 2 manifests of b",
+    ]
+
+
+def test_a_tag_that_expires_hides_no_manifest_of_its_repository_that_would_go(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    expired(world)
+    for pushed in many(4):
+        assert done(world.pods[0].push("r", pushed))
+    rules = Retention(LAST.rules, untagged_days=0.001)
+    assert run(world, retention=rules)
+    assert run(world, dry_run=True, retention=rules)
+    told = [line for line in capsys.readouterr().out.splitlines() if "would expire: man" in line]
+    assert len(told) == 4
+
+
+def test_of_what_may_not_go_now_nobody_is_asked_to_confirm_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    for number, pushed in enumerate(many(20)):
+        world.objects.clock += 5
+        assert done(world.pods[0].push("r", pushed, f"v{number}"))
+    assert run(world)
+    world.objects.clock += 10 * DAY
+    assert run(world, retention=LAST), "the last run was long ago"
+    output = capsys.readouterr().out
+    assert "nothing is deleted: the last run was long ago" in output
+    assert "would go now" not in output
+
+
+def test_who_collects_nothing_is_not_told_that_nothing_is_deleted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World()
+    assert run(world, collect=False)
+    world.objects.clock += 10 * DAY
+    assert run(world, collect=False)
+    assert "nothing is deleted" not in capsys.readouterr().out
+
+
+def test_a_doubt_does_not_begin_the_wait_of_what_no_tag_holds_anew() -> None:
+    world = World()
+    for pushed in (A, B):
+        assert done(world.pods[0].push("r", pushed, "a"))
+    for _ in range(3):
+        assert run(world, retention=UNTAGGED)
+    unneeded = state.load(world.objects).unneeded
+    assert A.digest in unneeded
+    world.objects.clock += 10 * DAY
+    assert run(world, retention=UNTAGGED), "the last run was long ago"
+    assert state.load(world.objects).unneeded == unneeded
