@@ -19,6 +19,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -32,17 +33,18 @@ ROOT = Path(__file__).parents[2]
 
 LEAST_KILLED = 0.9
 
+PROGRAM_TESTS = ["tests/unit/program"]
+
 TESTS = {
     "examples": ["tests/unit/test_gitlab_comment.py"],
     "policy": ["tests/unit/policy"],
     "reference": ["tests/unit/test_reference.py", "tests/unit/settings"],
     "scripts": ["tests/unit/scripts"],
     "settings": ["tests/unit/settings"],
+    "settings/names.py": PROGRAM_TESTS,
+    "settings/problems.py": PROGRAM_TESTS,
 }
-"""The tests that may kill the mutants of a folder, if not those of the program."""
-
-PROGRAM_TESTS = ["tests/unit/program"]
-
+"""The tests that may kill the mutants of a folder or file, if not those of the program."""
 LEFT_OUT = [f"--ignore-glob=*/test_collect_{name}.py" for name in ("fuzzed", "throughput")]
 """Tests that find much, slowly: what they alone find needs a test that says why."""
 
@@ -93,7 +95,7 @@ def covering(tests: list[str]) -> Covering:
 
 def folders(file: str) -> list[str]:
     """Return the folders of the tests that may kill a file's mutants."""
-    return TESTS.get(file.split("/")[0], PROGRAM_TESTS)
+    return TESTS.get(file) or TESTS.get(file.split("/")[0]) or PROGRAM_TESTS
 
 
 def job(mutant: Mutant, known: Covering, noticed: Counter[str]) -> dict[str, Any] | None:
@@ -108,37 +110,37 @@ def job(mutant: Mutant, known: Covering, noticed: Counter[str]) -> dict[str, Any
     tests = {test for line in mutant.lines for test in by_line.get(str(line), [])}
     if not tests:
         tests.update(known["processes"])
-    function = mutant.function
-    if not function or set(mutant.lines).intersection(known["imported"].get(mutant.file, [])):
-        function = ""
-        tests.update(test for tests in by_line.values() for test in tests)
-    if not tests:
-        return None
-    return work_on(mutant.file, mutant.code, function, tests, known, noticed)
+    imported = known["imported"].get(mutant.file, [])
+    if mutant.function and not set(mutant.lines).intersection(imported):
+        return work_on(mutant, mutant.function, tests, (), known, noticed) if tests else None
+    # What only reads what an import has left executes no line of the file.
+    tests.update(test for tests in by_line.values() for test in tests)
+    return work_on(mutant, "", tests, known["seconds"].keys() - tests, known, noticed)
 
 
 def work_on(
-    file: str,
-    code: str,
+    mutant: Mutant,
     function: str,
-    tests: Collection[str],
+    likely: Collection[str],
+    others: Collection[str],
     known: Covering,
     noticed: Counter[str],
 ) -> dict[str, Any]:
     """Return what a worker does: run tests while a file contains some code."""
-    name = f"/test_{Path(file).stem}"
-    ordered = sorted(
-        tests,
-        # The sooner a test is likely to fail.
-        key=lambda x: (known["seconds"][x] + 0.01) / (1 + noticed[x] + (name in x)),
-    )
+    name = f"/test_{Path(mutant.file).stem}"
+
+    def soon(test: str) -> float:
+        """Return what is the less, the sooner a test is likely to fail."""
+        return (known["seconds"][test] + 0.01) / (1 + noticed[test] + (name in test))
+
+    ordered = [*sorted(likely, key=soon), *sorted(others, key=soon)]
     together = accumulate(known["seconds"][x] for x in ordered)
     ordered = [x for x, seconds in zip(ordered, together, strict=True) if seconds < MOST_SECONDS]
     # One file needs fewer imports than all of them.
     first = [x for x in ordered if x.partition("::")[0] == ordered[0].partition("::")[0]]
     return {
-        "file": file,
-        "code": code,
+        "file": mutant.file,
+        "code": mutant.code,
         "function": function,
         "stages": [
             {test: known["seconds"][test] for test in stage}
@@ -162,8 +164,9 @@ def run(todo: list[Mutant], known: Covering, tests: list[str]) -> Iterator[tuple
         waiting.put(mutant)
     workers = os.cpu_count() or 1
     noticed = defaultdict[str, Counter[str]](Counter)
-    functions = [(x.file, x.function) for x in todo if x.function]
-    unchanged = [*functions[:1], (todo[0].file, "")]
+    code = (ROOT / todo[0].file).read_text()
+    functions = [x.function for x in todo if x.file == todo[0].file and x.function]
+    unchanged = [replace(todo[0], code=code, function=x) for x in (*functions[:1], "")]
 
     def work() -> None:
         try:
@@ -191,7 +194,7 @@ def _work(
     known: Covering,
     tests: list[str],
     noticed: dict[str, Counter[str]],
-    unchanged: list[tuple[str, str]],
+    unchanged: list[Mutant],
 ) -> Iterator[tuple[Mutant, bool]]:
     copy = folder / "copy"
     for path in git("ls-files", "--cached", "--others", "--exclude-standard"):
@@ -216,9 +219,9 @@ def _work(
         print(json.dumps(known["modules"]), file=sink)
         print(json.dumps([*LEFT_OUT, *tests]), file=sink)
         quick = [test for test, seconds in known["seconds"].items() if seconds < QUICK_SECONDS]
-        for file, function in unchanged:
-            code = (ROOT / file).read_text()
-            if test := failing_test(work_on(file, code, function, quick, known, Counter())):
+        for trial in unchanged:
+            task = work_on(trial, trial.function, quick, (), known, Counter())
+            if test := failing_test(task):
                 raise SystemExit(f"{test} fails without any mutant")
         while True:
             try:
@@ -226,8 +229,8 @@ def _work(
             except Empty:
                 sink.close()
                 return
-            task = job(mutant, known, noticed[mutant.file])
-            noticing = failing_test(task) if task else None
+            job_for = job(mutant, known, noticed[mutant.file])
+            noticing = failing_test(job_for) if job_for else None
             if noticing:
                 noticed[mutant.file][noticing] += 1
             yield mutant, not noticing

@@ -62,6 +62,8 @@ def mutants(file: str, code: str) -> Iterator[Mutant]:
     for scope, function, statement, node, changed in _changes(module, (), "", None):
         start, end = spans[node].start, spans[node].start + spans[node].length
         mutated = text[:start] + module.code_for_node(changed).encode() + text[end:]
+        if isinstance(node, cst.Match):  # Its lines have an indentation, which only a module knows.
+            mutated = module.deep_replace(node, changed).code.encode()
         whole = spans[statement or node]
         first = text.count(b"\n", 0, whole.start) + 1
         last = text.count(b"\n", 0, whole.start + whole.length) + 1

@@ -101,7 +101,8 @@ class _Jobs:
         with _contents(Path(file), code):
             if function and (change := self._change(ROOT + file, code, function)):
                 tests = {test: seconds for stage in stages for test, seconds in stage.items()}
-                return _in_fork(tests, lambda begin: self._passes_as_imported(tests, change, begin))
+                items = [self._items[test] for test in tests]
+                return _in_fork(tests, lambda begin: _passes_as_imported(items, change, begin))
             for stage in stages:
                 if test := _in_fork(stage, lambda begin, stage=stage: _passes_anew(stage, begin)):  # type: ignore[misc]
                     return test
@@ -120,17 +121,17 @@ class _Jobs:
 
         return change if old else None
 
-    def _passes_as_imported(
-        self, tests: dict[str, float], change: Callable[[], None], begin: Callable[[str], None]
-    ) -> bool:
-        change()
-        items = [self._items[test] for test in tests]
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            begin(item.nodeid)
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
-            if item.session.testsfailed:
-                return False
-        return True
+
+def _passes_as_imported(
+    items: list[pytest.Item], change: Callable[[], None], begin: Callable[[str], None]
+) -> bool:
+    change()
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        begin(item.nodeid)
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+        if item.session.testsfailed:
+            return False
+    return True
 
 
 def _passes_anew(tests: dict[str, float], begin: Callable[[str], None]) -> bool:

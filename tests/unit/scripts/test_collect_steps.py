@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, tag_key
+from scripts.maintenance.keys import (
+    LAYERS,
+    REVISIONS,
+    blob_key,
+    link_key,
+    swept_key,
+    tag_key,
+)
 from scripts.maintenance.plan import Times
 from scripts.maintenance.retention import Retention
 from scripts.maintenance.state import KEY
@@ -194,3 +201,14 @@ def test_only_of_manifests_that_nothing_names_it_is_remembered_that_they_are_the
     world.collect()
     state = world.collect()._state
     assert state.unnamed == {"r": [signature.digest]}
+
+
+def test_all_that_came_back_is_told() -> None:
+    world = World()
+    assert done(world.pods[0].push("r", A, "a"))
+    layer = digest_of(A.layers[1])
+    world.objects.stored[swept_key(layer)] = world.objects.stored.pop(blob_key(layer))
+    del world.objects.stored[link_key("r", LAYERS, layer)]
+    report = world.collect().report
+    assert {f"given back: blob {layer}", f"given back: link of layer r@{layer}"} <= {*report}
+    assert not world.broken("r", A, "a")

@@ -237,3 +237,10 @@ def test_a_text_of_megabytes_takes_no_more_than_its_length(piece: bytes) -> None
     """Without that this does not end: a search that begins anew at each letter of a word takes
     hours, and so would each run."""
     assert digests(piece * (4 * 2**20 // len(piece))) == []
+
+
+def test_a_digest_of_an_algorithm_that_is_not_known_yet_is_found_too() -> None:
+    """What it names stays: a later registry may know it."""
+    named = (f"blake3:{'0f' * 32}", f"md5:{'0' * 32}")
+    text = {"annotations": {"of": f"{' and '.join(named)}, not md5:0f"}}
+    assert read_manifest(json.dumps(text).encode()).names == named
