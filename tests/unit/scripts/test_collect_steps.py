@@ -212,3 +212,52 @@ def test_all_that_came_back_is_told() -> None:
     report = world.collect().report
     assert {f"given back: blob {layer}", f"given back: link of layer r@{layer}"} <= {*report}
     assert not world.broken("r", A, "a")
+
+
+def test_a_blob_comes_back_from_a_copy_that_no_list_shows_though_nothing_links_it() -> None:
+    """The copy may have been made while the bucket was listed."""
+    world = World()
+    assert done(world.pods[0].push("r", A, "a"))
+    layer = digest_of(A.layers[1])
+    world.objects.stored[swept_key(layer)] = world.objects.stored.pop(blob_key(layer))
+    del world.objects.stored[link_key("r", LAYERS, layer)]
+    world.objects.hides = lambda key: key == swept_key(layer)
+    assert f"given back: blob {layer}" in world.collect().report
+    assert not world.broken("r", A, "a")
+
+
+def test_what_an_image_only_mentions_comes_back_where_there_is_a_copy() -> None:
+    """As the base of an image, which an annotation names."""
+    world = World()
+    base = digest_of(b"base")
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(b"{}")}
+    document = {"config": config, "layers": [], "annotations": {"base": base}}
+    mentions = Image(json.dumps({"schemaVersion": 2, **document}).encode(), (b"{}",))
+    assert done(world.pods[0].push("r", mentions, "a"))
+    world.objects.put(swept_key(base), b"base")
+    world.collect()
+    assert world.has(b"base")
+
+
+@pytest.mark.parametrize("where", ["r", "other", ""])
+def test_a_link_comes_back_only_where_the_collection_has_deleted_it(where: str) -> None:
+    """The registry asks for no entry of an index of layers, so to refer to one proves nothing."""
+    world = World()
+    entry = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest_of(b"cache")}
+    document = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+    world.objects.push("r", Image(document), "cache")
+    world.objects.push("r", OF_BOTH, "index")
+    child, layer = OF_BOTH.children[1], digest_of(b"cache")
+    world.objects.put(blob_key(layer), b"cache")
+    world.collect().save()
+    for part in child.layers:
+        world.objects.stored.pop(link_key("r", LAYERS, digest_of(part)), None)
+    del world.objects.stored[link_key("r", REVISIONS, child.digest)]
+    state = json.loads(world.objects.stored[KEY])
+    now = world.objects.clock
+    state["dropped"] = {where: {child.digest: now}}
+    state["unlinked"] = {layer: {"repositories": [where], "forgotten": now}}
+    world.objects.put(KEY, json.dumps(state).encode())
+    report = world.collect().report
+    assert (f"given back: link of layer r@{layer}" in report) == (where == "r")
+    assert (f"given back: link of manifest r@{child.digest}" in report) == (where == "r")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.maintenance import history
 from scripts.maintenance.clock import DAY, Clock
 from scripts.maintenance.history import (
     GONE,
@@ -19,6 +18,7 @@ from scripts.maintenance.history import (
     save,
 )
 from scripts.maintenance.references import References
+from scripts.maintenance.remembered import day
 from scripts.maintenance.repository import Tag
 from scripts.maintenance.retention import Rule
 from scripts.maintenance.walk import Walk
@@ -149,8 +149,8 @@ def test_what_tags_named_is_known_for_90_days() -> None:
 def test_a_run_reads_only_the_day_that_it_writes() -> None:
     # A registry of 400 builds a day has 36 MiB of what is gone, and a run has 256 MiB.
     bucket = FakeBucket()
-    for day in range(5):
-        bucket.push("r", A if day % 2 else B, "a")
+    for number in range(5):
+        bucket.push("r", A if number % 2 else B, "a")
         look(bucket)
         bucket.clock += DAY
     bucket.read.clear()
@@ -212,12 +212,12 @@ def test_a_day_that_cannot_be_read_is_not_begun_anew(content: bytes) -> None:
 def test_the_days_that_are_remembered_begin_at_midnight() -> None:
     bucket = FakeBucket()
     bucket.clock = 11_000 * DAY
-    day = f"{GONE}{history.day(bucket.clock)}.json"
-    before = f"{GONE}{history.day(bucket.clock - 1)}.json"
-    bucket.put(day, b"[]")
+    first = f"{GONE}{day(bucket.clock)}.json"
+    before = f"{GONE}{day(bucket.clock - 1)}.json"
+    bucket.put(first, b"[]")
     bucket.put(before, b"[]")
     save(bucket, History(time=bucket.clock + REMEMBER_DAYS * DAY))
-    assert {entry.key for entry in bucket.list(GONE)} == {day}
+    assert {entry.key for entry in bucket.list(GONE)} == {first}
 
 
 def test_what_a_run_saw_to_be_gone_stays_noted_until_it_is_written() -> None:

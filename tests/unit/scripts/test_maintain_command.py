@@ -80,9 +80,10 @@ def test_only_what_is_asked_for_is_done(
         "_headers": {"Authorization": f"Basic {login}"},
     }
     rule = Rule("last", ["*"], last=1, days=2, matching=["v.*"])
-    assert task._replace(pods=None) == (  # type: ignore[arg-type] # they have no equality
-        "1 one", None, Retention([rule], untagged_days=3), dry_run, collect, Times(keep=7 * DAY)
-    )  # fmt: skip
+    assert task.stack == "1 one"
+    assert task.retention == Retention([rule], untagged_days=3)
+    assert (task.dry_run, task.collect) == (dry_run, collect)
+    assert task.times == Times(keep=7 * DAY)
 
 
 @pytest.mark.parametrize(
