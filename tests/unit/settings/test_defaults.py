@@ -27,10 +27,14 @@ def test_what_reaches_beyond_the_registry_is_off(section: str, key: str, why: st
 
 def test_the_router_of_k3s_passes_tls_through_by_default_and_another_one_never() -> None:
     assert loaded(GOOD)[0].ingress.tcp_route
-    nginx = {"controller": "nginx", "className": "nginx", "controllerNamespace": "nginx"}
-    for controller, expected in (({}, True), ({"tcpRoute": False}, False), (nginx, False)):
-        ingress = loaded({**GOOD, "ingress": controller})[0].ingress
-        assert ingress.by_tcp_route == expected
+    other = {"controller": "gateway", "gateway": "a/b/https", "controllerNamespace": "a"}
+    for ingress, tls, expected in (
+        ({}, "secret", True),
+        ({"tcpRoute": False}, "secret", False),
+        (other, "none", False),
+    ):
+        settings, _ = loaded({**GOOD, "ingress": ingress, "tls": {"mode": tls}})
+        assert settings.ingress.by_tcp_route == expected
 
 
 def test_the_first_password_is_the_first_one() -> None:
