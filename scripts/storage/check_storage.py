@@ -152,7 +152,8 @@ def check(storage: Storage, folder: str, hidden: Sequence[str] = ()) -> Iterator
     yield "listed objects in order, page by page"
     for start in hidden:
         prefix = "/".join(filter(None, [folder, f"{REPOSITORIES}{start}/"]))
-        if storage.require_listed(prefix, {"max-keys": "1"}, "").entries:
+        entries, _ = storage.require_listed(prefix, {"max-keys": "1"}, "")
+        if entries:
             raise UnusableStorageError(
                 f"there are images in {start}/, which a cache of that name would hide; fix: "
                 "another name for the cache"
