@@ -1,12 +1,13 @@
-"""The stand-in for DigitalOcean's API: ``/v2/spaces/keys``, DNS records, and nothing else.
+"""The stand-in for DigitalOcean's API: Spaces keys, DNS records, droplets, and nothing else.
 
 The keys created here have the access to the sandbox's Spaces that their grants say. Besides
 DigitalOcean's protocol (https://docs.digitalocean.com/reference/api/reference/spaces-keys/), tests
 inject faults by ``POST /_control`` with ``{"faults": [{"status": 429, "times": 2, "retry_after":
-1}, {"delay": 2}], "block": false, "key_delay": 20, "space_delay": 20}``: the next calls fail or
-wait in that order, the names of deleted Spaces are free again, and new keys and Spaces are unknown
-for 20 s, or until ``{"known": true}``. ``GET /_control`` returns the current faults. Not covered:
-token scopes, rate limits, links between the pages of a list, PATCH, and the wording of most errors.
+1}, {"delay": 2}], "block": false, "key_delay": 20, "space_delay": 20, "boot": 60}``: the next calls
+fail or wait in that order, the names of deleted Spaces are free again, new keys and Spaces are
+unknown for 20 s, or until ``{"known": true}``, and droplets are active after a minute. ``GET
+/_control`` returns the current faults. Not covered: token scopes, rate limits, links between the
+pages of a list, PATCH, and the wording of most errors.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.cloud.delays import Delays
 from sandbox.cloud.domains import Domains
+from sandbox.cloud.droplets import Droplets, sizes
+from sandbox.cloud.errors import ApiError, NotFoundError
 from sandbox.cloud.key import Body
-from sandbox.cloud.keys import ApiError, Keys, NotFoundError
+from sandbox.cloud.keys import Keys
+from sandbox.cloud.pages import page
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -45,6 +49,7 @@ class Server(ThreadingHTTPServer):
         keys: The account's storage keys.
         domains: The account's domains.
         delays: How long new keys and Spaces are unknown.
+        droplets: The account's droplets, SSH keys and tags.
     """
 
     daemon_threads = True
@@ -56,11 +61,13 @@ class Server(ThreadingHTTPServer):
         keys: Keys,
         domains: Domains,
         delays: Delays,
+        droplets: Droplets,
     ) -> None:
         super().__init__(address, _Handler)
         self.token = token
         self.keys = keys
         self.domains = domains
+        self.droplets = droplets
         self._delays = delays
         self._faults: list[Body] = []
 
@@ -72,6 +79,7 @@ class Server(ThreadingHTTPServer):
                 self.keys.blocking = body["block"]
             self._delays.key_seconds = body.get("key_delay", self._delays.key_seconds)
             self._delays.space_seconds = body.get("space_delay", self._delays.space_seconds)
+            self.droplets.boot_seconds = body.get("boot", self.droplets.boot_seconds)
             if body.get("known"):
                 self._delays.end()
             return {
@@ -80,6 +88,7 @@ class Server(ThreadingHTTPServer):
                 "blocked": self.keys.blocked,
                 "key_delay": self._delays.key_seconds,
                 "space_delay": self._delays.space_seconds,
+                "boot": self.droplets.boot_seconds,
             }
 
     def inject_fault(self) -> None:
@@ -140,34 +149,69 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.inject_fault()
         if self.headers.get("Authorization") != f"Bearer {self.server.token}":
             raise ApiError(HTTPStatus.UNAUTHORIZED, "Unable to authenticate you")
+        with self.server.keys.lock:
+            parts = [self.command, *url.path.strip("/").split("/")]
+            return self._of_keys_and_domains(parts, body) or self._of_droplets(parts, body)
+
+    def _of_keys_and_domains(self, parts: list[str], body: Body) -> tuple[int, Body | None] | None:
         keys, domains = self.server.keys, self.server.domains
-        with keys.lock:
-            match [self.command, *url.path.strip("/").split("/")]:
-                case ["GET", "v2", "spaces", "keys"]:
-                    return HTTPStatus.OK, keys.list(dict(parse_qsl(url.query)))
-                case ["POST", "v2", "spaces", "keys"]:
-                    return HTTPStatus.CREATED, keys.create(body)
-                case ["GET", "v2", "spaces", "keys", access_key]:
-                    return HTTPStatus.OK, keys.read(access_key)
-                case ["PUT", "v2", "spaces", "keys", access_key]:
-                    return HTTPStatus.OK, keys.update(access_key, body)
-                case ["DELETE", "v2", "spaces", "keys", access_key]:
-                    keys.delete(access_key)
-                    return HTTPStatus.NO_CONTENT, None
-                case ["GET", "v2", "domains", domain]:
-                    return HTTPStatus.OK, domains.read(domain)
-                case ["GET", "v2", "domains", domain, "records"]:
-                    return HTTPStatus.OK, domains.records(domain)
-                case ["POST", "v2", "domains", domain, "records"]:
-                    return HTTPStatus.CREATED, domains.create(domain, body)
-                case ["GET", "v2", "domains", domain, "records", record]:
-                    return HTTPStatus.OK, domains.read_record(domain, record)
-                case ["PUT", "v2", "domains", domain, "records", record]:
-                    return HTTPStatus.OK, domains.update(domain, record, body)
-                case ["DELETE", "v2", "domains", domain, "records", record]:
-                    domains.delete(domain, record)
-                    return HTTPStatus.NO_CONTENT, None
-        raise NotFoundError
+        match parts:
+            case ["GET", "v2", "spaces", "keys"]:
+                return HTTPStatus.OK, keys.list(self._query)
+            case ["POST", "v2", "spaces", "keys"]:
+                return HTTPStatus.CREATED, keys.create(body)
+            case ["GET", "v2", "spaces", "keys", access_key]:
+                return HTTPStatus.OK, keys.read(access_key)
+            case ["PUT", "v2", "spaces", "keys", access_key]:
+                return HTTPStatus.OK, keys.update(access_key, body)
+            case ["DELETE", "v2", "spaces", "keys", access_key]:
+                keys.delete(access_key)
+                return HTTPStatus.NO_CONTENT, None
+            case ["GET", "v2", "domains", domain]:
+                return HTTPStatus.OK, domains.read(domain)
+            case ["GET", "v2", "domains", domain, "records"]:
+                return HTTPStatus.OK, domains.records(domain)
+            case ["POST", "v2", "domains", domain, "records"]:
+                return HTTPStatus.CREATED, domains.create(domain, body)
+            case ["GET", "v2", "domains", domain, "records", record]:
+                return HTTPStatus.OK, domains.read_record(domain, record)
+            case ["PUT", "v2", "domains", domain, "records", record]:
+                return HTTPStatus.OK, domains.update(domain, record, body)
+            case ["DELETE", "v2", "domains", domain, "records", record]:
+                domains.delete(domain, record)
+                return HTTPStatus.NO_CONTENT, None
+        return None
+
+    def _of_droplets(self, parts: list[str], body: Body) -> tuple[int, Body | None]:
+        droplets = self.server.droplets
+        match parts:
+            case ["GET", "v2", "sizes"]:
+                return HTTPStatus.OK, page("sizes", sizes(), self._query)
+            case ["GET", "v2", "droplets"]:
+                return HTTPStatus.OK, droplets.list(self._query)
+            case ["POST", "v2", "droplets"]:
+                return HTTPStatus.ACCEPTED, droplets.create(body)
+            case ["GET", "v2", "droplets", droplet]:
+                return HTTPStatus.OK, droplets.read(droplet)
+            case ["DELETE", "v2", "droplets", droplet]:
+                droplets.delete(droplet)
+            case ["GET", "v2", "account", "keys"]:
+                return HTTPStatus.OK, droplets.keys(self._query)
+            case ["POST", "v2", "account", "keys"]:
+                return HTTPStatus.CREATED, droplets.create_key(body)
+            case ["DELETE", "v2", "account", "keys", key]:
+                droplets.delete_key(key)
+            case ["GET", "v2", "tags"]:
+                return HTTPStatus.OK, droplets.tags(self._query)
+            case ["DELETE", "v2", "tags", tag]:
+                droplets.delete_tag(tag)
+            case _:
+                raise NotFoundError
+        return HTTPStatus.NO_CONTENT, None
+
+    @property
+    def _query(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.path).query))
 
     def _fail(self, status: int, message: str, headers: Mapping[str, str]) -> None:
         name = _IDS.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
@@ -206,7 +250,7 @@ def _iam(endpoint: str) -> BaseClient:
 def main() -> None:
     """Serve forever."""
     parser = argparse.ArgumentParser(
-        description="Stand-in for DigitalOcean's API: /v2/spaces/keys and DNS records only, "
+        description="Stand-in for DigitalOcean's API: Spaces keys, DNS records and droplets only, "
         "without token scopes and rate limits. Environment: DIGITALOCEAN_TOKEN, the accepted "
         "token, and the IAM server's ROOT_ACCESS_KEY and ROOT_SECRET_KEY."
     )
@@ -215,13 +259,16 @@ def main() -> None:
     parser.add_argument("--spaces", required=True, type=Path, help="the S3 server's data folder")
     parser.add_argument("--state", required=True, type=Path, help="the file that stores the keys")
     parser.add_argument("--domain", required=True, help="the account's only domain")
+    parser.add_argument("--droplet", required=True, help="the address of every droplet")
     args = parser.parse_args()
     iam = _iam(args.iam)
     delays = Delays(iam, args.spaces)
     keys = Keys(args.state, iam, delays)
     host, port = args.listen.rsplit(":", 1)
     domains = Domains(args.state.with_name("domains.json"), [args.domain])
-    server = Server((host, int(port)), os.environ["DIGITALOCEAN_TOKEN"], keys, domains, delays)
+    droplets = Droplets(args.state.with_name("droplets.json"), args.droplet)
+    token = os.environ["DIGITALOCEAN_TOKEN"]
+    server = Server((host, int(port)), token, keys, domains, delays, droplets)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # In the main thread: without the IAM server this process ends, and the supervisor restarts it.
     keys.watch()

@@ -11,8 +11,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from sandbox.cloud.errors import ApiError, NotFoundError
 from sandbox.cloud.key import Body
-from sandbox.cloud.keys import ApiError, NotFoundError
 
 _FIELDS = ("type", "name", "data", "priority", "port", "ttl", "weight", "flags", "tag")
 """https://docs.digitalocean.com/reference/api/reference/domain-records/"""

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.cloud.delays import Delays
+from sandbox.cloud.errors import ApiError, NotFoundError
 from sandbox.cloud.key import Body, Key
+from sandbox.cloud.pages import page
 from sandbox.cloud.policies import FULL_ACCESS, SCOPED, Grant, has_full_access, policy
 
 if TYPE_CHECKING:
@@ -26,11 +28,6 @@ if TYPE_CHECKING:
 
 LIMIT = 200
 """Keys of one account: https://docs.digitalocean.com/products/spaces/details/limits/"""
-
-_PAGE = 20
-"""Keys on a page by default, as in all of DigitalOcean's lists."""
-
-_LARGEST_PAGE = 200
 
 _POLICY = "grants"
 """The name of each user's only policy."""
@@ -41,30 +38,6 @@ per user that the IAM server accepts, like AWS."""
 
 _INTERVAL = 0.2
 """Seconds between two checks for deleted Spaces; the name of one is free for that long."""
-
-
-class ApiError(Exception):
-    """A call that the API refuses.
-
-    Args:
-        status: The HTTP status.
-        message: The message in the response.
-        headers: Additional headers of the response.
-    """
-
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.headers = headers or {}
-
-
-class NotFoundError(ApiError):
-    """There is nothing at this address."""
-
-    def __init__(self) -> None:
-        message = "The resource you were accessing could not be found."
-        super().__init__(HTTPStatus.NOT_FOUND, message)
 
 
 @dataclass
@@ -141,11 +114,6 @@ class Keys:
 
     def list(self, query: Mapping[str, str]) -> Body:
         """Return a page of the keys, filtered as the query says by name, bucket or permission."""
-        try:
-            page = int(query.get("page", 1))
-            size = min(int(query.get("per_page", _PAGE)), _LARGEST_PAGE)
-        except ValueError:
-            raise ApiError(HTTPStatus.BAD_REQUEST, "invalid page") from None
         matches = [
             key.public()
             for key in self._account.keys.values()
@@ -156,8 +124,7 @@ class Keys:
                 if part in query
             )
         ]
-        selected = matches[(page - 1) * size : page * size]
-        return {"keys": selected, "links": {}, "meta": {"total": len(matches)}}
+        return page("keys", matches, query)
 
     def read(self, access_key: str) -> Body:
         """Return a key."""

@@ -110,6 +110,7 @@ def processes(layout: Layout) -> list[Process]:
                 *(sys.executable, "-m", "sandbox.cloud.api", "--listen", api),
                 *("--iam", f"http://{iam}", "--spaces", str(cloud / "spaces")),
                 *("--state", str(cloud / "keys.json"), "--domain", layout.domain),
+                *("--droplet", layout.second_node.ip),
             ],
             root | {"DIGITALOCEAN_TOKEN": credentials.token, "PYTHONPATH": str(layout.root)},
             after=f"http://{spaces}{_HEALTH}",

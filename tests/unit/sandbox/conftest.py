@@ -13,6 +13,7 @@ from botocore.client import BaseClient
 from sandbox.cloud.api import Server
 from sandbox.cloud.delays import Delays
 from sandbox.cloud.domains import Domains
+from sandbox.cloud.droplets import Droplets
 from sandbox.cloud.keys import Keys
 from tests.unit.sandbox.fakes import FakeIam
 
@@ -48,8 +49,13 @@ def domains(tmp_path: Path) -> Domains:
 
 
 @pytest.fixture
-def api(keys: Keys, domains: Domains, delays: Delays) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), TOKEN, keys, domains, delays) as server:
+def droplets(tmp_path: Path) -> Droplets:
+    return Droplets(tmp_path / "droplets.json", "203.0.113.4")
+
+
+@pytest.fixture
+def api(keys: Keys, domains: Domains, delays: Delays, droplets: Droplets) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), TOKEN, keys, domains, delays, droplets) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server

@@ -108,7 +108,7 @@ def test_a_wrong_token_learns_nothing(api: Server, path: str) -> None:
 
 
 def test_another_address_is_not_found(api: Server) -> None:
-    assert send(api, "GET", "/v2/droplets").status == 404
+    assert send(api, "GET", "/v2/volumes").status == 404
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from pulumi.runtime.proto import provider_pb2
 
 from sandbox.cloud.api import Server
-from sandbox.cloud.keys import ApiError, Keys
+from sandbox.cloud.errors import ApiError
+from sandbox.cloud.keys import Keys
 from sandbox.engine.plugins.digitalocean_plugin import configure
 from sandbox.engine.plugins.resource_plugin import Plugin
 from sandbox.engine.plugins.spaces_key import SpacesKey
