@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages align sbom pins bench bench-compare dashboard preview destroy smoke-test doctor env down wipe tools-archive template venv
+.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages align sbom pins bench bench-compare dashboard preview destroy smoke-test doctor live live-clean env down wipe tools-archive template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -118,6 +118,12 @@ smoke-test: venv ## test the sandbox's registry from this machine
 
 doctor: venv ## show what is wrong with the registry in the sandbox, and what fixes it
 	@$(SANDBOX) doctor
+
+live: venv ## prove it on your DigitalOcean account, for a few cents (KUBECONFIG=<file>: your own cluster; YES=1; LIVE="options")
+	@$(VENV)/python -m live run $(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig=$(KUBECONFIG)) $(if $(YES),--yes) $(LIVE)
+
+live-clean: venv ## delete what a killed `make live` has left in your account (RUN=<name>)
+	@$(VENV)/python -m live clean $(if $(RUN),--run=$(RUN)) $(LIVE)
 
 # `false`, so that the eval fails where there is no sandbox; an empty output would let it succeed.
 env: ## print what a shell needs to use the sandbox: eval "$$(make -s env)"

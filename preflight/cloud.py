@@ -85,15 +85,25 @@ def check_zone(access: CloudAccess, zone: str) -> list[Problem]:
 
 
 def get(access: CloudAccess, path: str) -> Response:
+    """Return what :func:`ask` does, of a question that changes nothing."""
+    return ask(access, "GET", path)
+
+
+def ask(access: CloudAccess, method: str, path: str, body: bytes | None = None) -> Response:
     """Return the response of DigitalOcean's API; if it is busy, it is asked again.
+
+    Only after a 429 it certainly has done nothing, so nothing else is asked again to create.
 
     Raises:
         NotReadyError: It does not respond.
     """
     # Joined as the provider joins it: https://github.com/digitalocean/godo/blob/main/godo.go
-    request = urllib.request.Request(urljoin(access.api_endpoint, path))  # noqa: S310 (the user's own setting)
+    url = urljoin(access.api_endpoint, path)
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 (the user's own setting)
     # Not sent to where a redirect leads.
     request.add_unredirected_header("Authorization", f"Bearer {access.token}")
+    busy = {429} if method == "POST" else BUSY
     for number in range(RETRIES + 1):
         try:
             response = send(request, seconds=TIMEOUT_SECONDS)
@@ -102,7 +112,7 @@ def get(access: CloudAccess, path: str) -> Response:
                 # The token holds a line break, and the error's text the token.
                 raise NotReadyError(_REFUSALS[401]) from None
             raise NotReadyError(_no_response(access, error)) from None
-        if response.status in BUSY and number < RETRIES:
+        if response.status in busy and number < RETRIES:
             time.sleep(_pause(response, number))
         else:
             break

@@ -59,7 +59,8 @@ def write(layout: Layout) -> None:
         layout.pki,
         "kube-apiserver",
         *("localhost", *service_names, f"{service_names[-1]}.{DOMAIN}"),
-        *("127.0.0.1", _API_SERVICE_IP, layout.node_ip),
+        # The last one for what comes by the second node, as with k3s' --tls-san.
+        *("127.0.0.1", _API_SERVICE_IP, layout.node_ip, layout.second_node.ip),
     )
     pki.issue(layout.pki, "kubelet-client", organization="system:masters")
     pki.key_pair(layout.pki, "service-accounts")

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from live.droplet import K3S
 from sandbox.build.pinned_tools import SOURCES, TOOLS
 from tests.gate.ages import LINKED
 from tests.gate.images import IMAGES
@@ -21,6 +22,7 @@ def files(patterns: list[str]) -> set[str]:
         *ROOT.glob("*"),
         *ROOT.glob("tests/*/*"),
         *ROOT.glob("settings/*"),
+        *ROOT.glob("live/*"),
         *ROOT.glob("sandbox/build/tools/*/*"),
         *ROOT.glob("examples/*/*"),
     ]
@@ -46,8 +48,20 @@ def test_it_finds_the_pipeline_for_users() -> None:
     assert matching == {"examples/gitlab/gitlab-ci.yml"}
 
 
+def test_it_finds_the_k3s_of_an_acceptance_test_and_reads_its_version() -> None:
+    (_, manager) = CONFIG["customManagers"]
+    (pattern, versions) = (
+        x.replace("(?<", "(?P<")
+        for x in (*manager["matchStrings"], manager["versioningTemplate"].removeprefix("regex:"))
+    )
+    (file,) = files(manager["managerFilePatterns"])
+    (found,) = re.finditer(pattern, (ROOT / file).read_text())
+    assert found["currentValue"] == K3S
+    assert re.fullmatch(versions, K3S)
+
+
 def test_it_finds_the_default_images() -> None:
-    (manager,) = CONFIG["customManagers"]
+    (manager, _) = CONFIG["customManagers"]
     (pattern,) = (x.replace("(?<", "(?P<") for x in manager["matchStrings"])
     text = "".join((ROOT / x).read_text() for x in files(manager["managerFilePatterns"]))
     pins = [f"{x['depName']}:{x['currentValue']}" for x in re.finditer(pattern, text)]
