@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from live import droplet
 from live.asking import LIMIT_SECONDS, UsageError, preflight
@@ -20,6 +20,7 @@ from live.names import PREFIX, Run
 from live.running import Options, Steps
 from live.transcript import Transcript
 from settings.credentials import CloudAccess, find_access
+from settings.types import SpacesRegion
 
 HOME = ROOT / ".live"
 
@@ -215,7 +216,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     cleaner.add_argument("--run", help="one run, by name; also one that this machine knows not")
     cleaner.set_defaults(config=[])
     for command in (start, cleaner):
-        command.add_argument("--region", default="nyc3", help="of droplet and Space; %(default)s")
+        command.add_argument(
+            "--region",
+            choices=get_args(SpacesRegion),
+            default="nyc3",
+            help="of droplet and Space; %(default)s",
+        )
     return parser.parse_args(argv)
 
 

@@ -171,7 +171,7 @@ def test_without_a_token_nothing_begins(
     ("words", "error"),
     [
         (["--size=s-none"], "--size s-none: DigitalOcean has no such droplet in nyc3"),
-        (["--region=moon"], "--size s-2vcpu-4gb: DigitalOcean has no such droplet in moon"),
+        (["--region=sfo2"], "--size s-2vcpu-4gb: DigitalOcean has no such droplet in sfo2"),
         (["--config=digitalocean:token=x"], "the token is in the environment only"),
     ],
 )
