@@ -80,6 +80,8 @@ class Commands:
             raise CommandError(f"{name} ... has not ended within {seconds:.0f} s") from None
         finally:
             stop(process)
+            # Later, another process may have the number.
+            self._pid.unlink(missing_ok=True)
         if (process.returncode != 0) != fails:
             what = "has not failed, as it should" if fails else "failed"
             raise CommandError(f"{name} ... {what}:\n{(output + errors)[-_EXCERPT:]}")
