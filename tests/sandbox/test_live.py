@@ -139,48 +139,11 @@ def test_a_run_passes_and_leaves_nothing(sandbox: Sandbox, live: Live) -> None:
     for said in ("a push without a login is refused", "rotation", "the doctor finds nothing"):
         assert said in output
     assert account(sandbox) == before
-    assert of_runs(sandbox) == []
+    # The machine follows the API's droplets, a little later.
+    eventually("the droplet's cluster is gone", lambda: not of_runs(sandbox))
     assert spaces.secrets(sandbox.layout).token not in output
     assert " failed" not in output
     assert restarts(sandbox, sandbox.layout.second_node), "its k3s was restarted"
-
-
-def test_what_a_killed_run_has_left_is_deleted(sandbox: Sandbox, live: Live) -> None:
-    before, output = account(sandbox), ""
-    process = live.start()
-    assert process.stdout
-    while "pulumi up" not in output:
-        line = process.stdout.readline()
-        assert line, output
-        output += line
-    # The engine goes on alone.
-    eventually("a Space is there", lambda: len(account(sandbox)) > len(before) + 4)
-    process.kill()
-    process.communicate()
-    assert of_runs(sandbox)
-    assert "nothing is left of" in live.clean()
-    assert account(sandbox) == before
-    # The machine follows the API's droplets, a little later.
-    eventually("the droplet's cluster is gone", lambda: not of_runs(sandbox))
-
-
-def test_a_droplet_that_never_starts_is_deleted(sandbox: Sandbox, live: Live) -> None:
-    control(sandbox, boot=3600)
-    try:
-        process = live.start()
-        name = ["somebody-elses"]
-
-        def created() -> bool:
-            return [x["name"] for x in sandbox.api("GET", "droplets")["droplets"]] != name
-
-        eventually("a droplet is there", created)
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=300)
-    finally:
-        control(sandbox, boot=2)
-    assert process.returncode == 1
-    assert "FAILED: SIGTERM" in output
-    assert of_runs(sandbox) == []
 
 
 def test_a_run_on_the_users_own_cluster_passes_and_leaves_nothing(
@@ -201,3 +164,40 @@ def test_a_run_on_the_users_own_cluster_passes_and_leaves_nothing(
     assert account(sandbox) == before
     assert of_runs(sandbox) == []
     assert logs() == restarted, "nodes of the user's are not changed"
+
+
+def test_what_a_killed_run_has_left_is_deleted(sandbox: Sandbox, live: Live) -> None:
+    before, output = account(sandbox), ""
+    process = live.start()
+    assert process.stdout
+    while "pulumi up" not in output:
+        line = process.stdout.readline()
+        assert line, output
+        output += line
+    # The engine goes on alone.
+    eventually("a Space is there", lambda: len(account(sandbox)) > len(before) + 4)
+    process.kill()
+    process.communicate()
+    assert of_runs(sandbox)
+    assert "nothing is left of" in live.clean()
+    assert account(sandbox) == before
+    eventually("the droplet's cluster is gone", lambda: not of_runs(sandbox))
+
+
+def test_a_droplet_that_never_starts_is_deleted(sandbox: Sandbox, live: Live) -> None:
+    control(sandbox, boot=3600)
+    try:
+        process = live.start()
+        name = ["somebody-elses"]
+
+        def created() -> bool:
+            return [x["name"] for x in sandbox.api("GET", "droplets")["droplets"]] != name
+
+        eventually("a droplet is there", created)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=300)
+    finally:
+        control(sandbox, boot=2)
+    assert process.returncode == 1
+    assert "FAILED: SIGTERM" in output
+    assert of_runs(sandbox) == []
