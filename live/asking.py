@@ -52,7 +52,7 @@ def consent(region: str, size: str | None, hourly: float) -> str:
     droplet_line = (
         f"- a droplet ({size}), {hourly:.4f} USD an hour; an SSH key and a tag\n"
         if size
-        else "- two namespaces and what is in them, in the cluster of that kubeconfig\n"
+        else "- a namespace and what is in it, in the cluster of that kubeconfig\n"
     )
     most = hourly * (LIMIT_SECONDS // 3600 + 1)
     return (

@@ -19,7 +19,7 @@ from live.stack import Stack
 from scripts.shared.s3 import Bucket, Key
 from settings.credentials import CloudAccess
 
-DROPLET, SSH_KEY, STACK, PODS = "droplet", "SSH key", "stack", "namespace of pods"
+DROPLET, SSH_KEY, STACK = "droplet", "SSH key", "stack"
 """What a journal says that is about to be created."""
 
 GONE_SECONDS = 120
@@ -82,7 +82,7 @@ class Cleaner:
         stack.forget()
         if "cluster" in journal.facts():
             return failed + self._try(
-                "the namespaces", lambda: self._delete_namespaces(stack, commands)
+                "the namespace", lambda: self._delete_namespace(stack, commands)
             )
         # The cluster goes with the droplet, and the Space and its keys are found by name.
         return []
@@ -119,10 +119,9 @@ class Cleaner:
     def _has_tag(self) -> bool:
         return self.run.name in [x["name"] for x in self.cloud.tags()]
 
-    def _delete_namespaces(self, stack: Stack, commands: Commands) -> None:
-        """Delete the run's namespaces in the user's own cluster."""
-        names = (self.run.pods, self.run.name)
-        delete = ("kubectl", "delete", "namespace", *names, "--ignore-not-found")
+    def _delete_namespace(self, stack: Stack, commands: Commands) -> None:
+        """Delete the run's namespace in the user's own cluster."""
+        delete = ("kubectl", "delete", "namespace", self.run.name, "--ignore-not-found")
         commands.run(*delete, env=stack.environment, seconds=300)
 
     def _delete_droplets(self) -> None:

@@ -37,7 +37,7 @@ class Run:
 
     @property
     def pods(self) -> str:
-        """The namespace of the pods that pull."""
+        """The namespace of the pods that pull, in the droplet's cluster."""
         return f"{self.name}-pods"
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from live import droplet, story
-from live.cleaning import DROPLET, PODS, SSH_KEY, STACK
+from live.cleaning import DROPLET, SSH_KEY, STACK
 from live.cloud import Cloud
 from live.commands import CommandError, Commands
 from live.journal import Journal
@@ -92,8 +92,9 @@ class Steps:
         if kubeconfig is None:
             address = self.create_droplet(roots)
         else:
-            self.journal.write(cluster="the user's own")
+            # In this order: what is journaled can be deleted from its cluster.
             write_private(self.journal.kubeconfig, kubeconfig)
+            self.journal.write(cluster="the user's own")
             address = self._address_of_traefik()
         hostname = self.journal.run.hostname(address, self.options.domain)
         stack = self.create_stack(hostname, own_cluster=kubeconfig is not None)
@@ -103,8 +104,7 @@ class Steps:
             stack=stack,
             hostname=hostname,
             image=self.options.image,
-            prefix=hostname if kubeconfig else f"images.{hostname}",
-            pull_secret=kubeconfig is not None,
+            prefix="" if kubeconfig else f"images.{hostname}",
             say=self.say,
             sleep=self.sleep,
         )
@@ -176,17 +176,13 @@ class Steps:
         """Create the stack, and run `pulumi up`."""
         run, options = self.journal.run, self.options
         stack = Stack(self.journal, self.commands)
-        self.say("creating the stack and the namespace of the pods")
-        self.journal.creating(PODS)
-        create = ("kubectl", "create", "namespace", run.pods)
-        self.commands.run(*create, env=stack.environment)
-        self.journal.creating(STACK)
-        if own_cluster:
-            nodes = {"pullSecrets.namespaces[0]": run.pods}
-        else:
-            prefix = f"images.{hostname}"
-            nodes = {"nodes.mirrorPrefix": prefix, "nodes.configure": "true"}
+        nodes = {}
+        if not own_cluster:
+            create = ("kubectl", "create", "namespace", run.pods)
+            self.commands.run(*create, env=stack.environment)
+            nodes = {"nodes.mirrorPrefix": f"images.{hostname}", "nodes.configure": "true"}
             nodes["nodes.caFile"] = droplet.ACME_ROOTS
+        self.journal.creating(STACK)
         stack.create(
             {
                 "hostname": hostname,

@@ -113,9 +113,9 @@ def environment(journal: Journal, own: Mapping[str, str]) -> dict[str, str]:
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
         "PULUMI_STACK": journal.run.name,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        # A cluster that is gone keeps the Space from being deleted otherwise:
-        # https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/
-        "PULUMI_K8S_DELETE_UNREACHABLE": "true",
+        # A droplet that is gone keeps the Space from being deleted otherwise. A cluster of the
+        # user's is there again later: https://www.pulumi.com/registry/packages/kubernetes/
+        "PULUMI_K8S_DELETE_UNREACHABLE": str("cluster" not in journal.facts()).lower(),
         "KUBECONFIG": str(journal.kubeconfig),
         "SSL_CERT_FILE": str(folder / "bundle.pem"),
     }

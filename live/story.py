@@ -18,7 +18,6 @@ from live.journal import Journal
 from live.stack import Stack
 from scripts.shared.objects import Objects
 from scripts.shared.s3 import Bucket, Key
-from settings.names import PULL_SECRET
 
 CERTIFICATE_SECONDS = 300
 """For Let's Encrypt, and for DNS."""
@@ -39,8 +38,7 @@ class Scene:
 
     Attributes:
         image: What podman pulls first.
-        prefix: What the names of images start with on nodes: the mirror's, or the hostname.
-        pull_secret: Whether pods pull by a pull Secret.
+        prefix: What the names of images start with on nodes; empty if these are not configured.
     """
 
     journal: Journal
@@ -49,7 +47,6 @@ class Scene:
     hostname: str
     image: str
     prefix: str
-    pull_secret: bool
     say: Callable[[str], None]
     sleep: Callable[[float], None]
 
@@ -91,10 +88,11 @@ def _story(scene: Scene, story: _Story) -> None:
     story.push_large(f"{scene.hostname}/live/large:1")
     scene.say("the Space has the images")
     check_space(outputs)
-    scene.say("a pod runs an image of the registry, one of docker.io, and none that is not there")
-    story.run_pod("from-registry", f"{scene.prefix}/live/whoami:1", "Running")
-    story.run_pod("missing", f"{scene.prefix}/live/missing:1", "ErrImagePull")
-    story.run_pod("from-docker-io", "traefik/whoami", "Running")
+    if scene.prefix:
+        scene.say("pods run an image of the registry, one of docker.io, and none that is not there")
+        story.run_pod("from-registry", f"{scene.prefix}/live/whoami:1", "Running")
+        story.run_pod("missing", f"{scene.prefix}/live/missing:1", "ErrImagePull")
+        story.run_pod("from-docker-io", "traefik/whoami", "Running")
     scene.say("rotation: new passwords and keys, pulumi up")
     scene.stack.configure({"rotation": "2"})
     scene.stack.up()
@@ -104,7 +102,8 @@ def _story(scene: Scene, story: _Story) -> None:
     story.login(rotated)
     story.podman("pull", *story.trust, target)
     story.podman("push", *story.trust, image, f"{scene.hostname}/live/whoami:2")
-    story.run_pod("after-rotation", f"{scene.prefix}/live/whoami:2", "Running")
+    if scene.prefix:
+        story.run_pod("after-rotation", f"{scene.prefix}/live/whoami:2", "Running")
     story.smoke_test(rotated)
     scene.say("pulumi preview has nothing to do, and the doctor finds nothing")
     scene.stack.check_unchanged()
@@ -184,8 +183,7 @@ class _Story:
     def run_pod(self, name: str, image: str, expected: str) -> None:
         """Run a pod, and wait until it is as expected."""
         scene, namespace = self._scene, f"--namespace={self._scene.journal.run.pods}"
-        manifest = pod(name, image, pull_secret=scene.pull_secret)
-        self._kubectl("apply", namespace, "--filename=-", stdin=json.dumps(manifest))
+        self._kubectl("apply", namespace, "--filename=-", stdin=json.dumps(pod(name, image)))
         deadline = time.monotonic() + _POD_SECONDS
         while (status := self._status(name, namespace)) != expected:
             if time.monotonic() > deadline:
@@ -203,19 +201,14 @@ class _Story:
         return self._scene.commands.run("kubectl", *args, env=environment, stdin=stdin)
 
 
-def pod(name: str, image: str, *, pull_secret: bool) -> dict[str, Any]:
+def pod(name: str, image: str) -> dict[str, Any]:
     """Return a pod that always pulls its image."""
-    secrets = [{"name": PULL_SECRET}] if pull_secret else []
     container = {"name": "main", "image": image, "imagePullPolicy": "Always"}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "imagePullSecrets": secrets,
-            "containers": [container],
-        },
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
     }
 
 

@@ -163,6 +163,7 @@ def test_a_run_on_the_users_own_cluster_passes_and_leaves_nothing(
     assert "droplet" not in output.partition("[ 0:00]")[2].partition("nothing is left")[0]
     assert account(sandbox) == before
     assert of_runs(sandbox) == []
+    assert "pods run" not in output
     assert logs() == restarted, "nodes of the user's are not changed"
 
 

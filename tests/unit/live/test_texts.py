@@ -15,7 +15,6 @@ from live import droplet, story
 from live.journal import Journal
 from live.names import Run
 from live.stack import Stack, environment
-from settings.names import PULL_SECRET
 from tests.unit.live.world import FakeCommands, World
 from tests.unit.sandbox.conftest import TOKEN
 
@@ -70,11 +69,12 @@ def test_the_servers_key_is_known_before_the_droplet_is(
     assert stat.S_IMODE(journal.kubeconfig.stat().st_mode) == 0o600
 
 
-def test_a_pod_pulls_each_time_and_by_a_secret_where_nodes_do_not() -> None:
-    spec = story.pod("one", "registry.example.com/a:1", pull_secret=True)["spec"]
-    assert spec["containers"][0]["imagePullPolicy"] == "Always"
-    assert spec["imagePullSecrets"] == [{"name": PULL_SECRET}]
-    assert story.pod("one", "a", pull_secret=False)["spec"]["imagePullSecrets"] == []
+def test_a_pod_pulls_each_time() -> None:
+    (container,) = story.pod("one", "images.example.com/a:1")["spec"]["containers"]
+    assert (container["image"], container["imagePullPolicy"]) == (
+        "images.example.com/a:1",
+        "Always",
+    )
 
 
 def waiting(reason: str) -> dict[str, Any]:
@@ -133,6 +133,14 @@ def test_pulumi_has_a_home_and_a_backend_of_the_runs_own(tmp_path: Path) -> None
     assert theirs["PULUMI_STACK"] == journal.run.name
     for name in ("PULUMI_HOME", "KUBECONFIG", "PULUMI_CONFIG_PASSPHRASE_FILE", "SSL_CERT_FILE"):
         assert theirs[name].startswith(str(journal.folder))
+
+
+def test_only_a_droplets_cluster_may_be_gone(tmp_path: Path) -> None:
+    """What is in the user's own cluster stays in the state until it is deleted."""
+    journal = Journal.begin(tmp_path / ".live", Run.new(), region="nyc3")
+    assert environment(journal, {})["PULUMI_K8S_DELETE_UNREACHABLE"] == "true"
+    journal.write(cluster="the user's own")
+    assert environment(journal, {})["PULUMI_K8S_DELETE_UNREACHABLE"] == "false"
 
 
 def test_the_token_is_in_no_file_of_the_run(world: World) -> None:
