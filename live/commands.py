@@ -103,28 +103,54 @@ def stop(process: subprocess.Popen[str]) -> None:
 def wait_for_others(lock: IO[str], pid: Path, seconds: float = OTHERS_SECONDS) -> bool:
     """Take the lock, for which the command is ended that a killed run has left.
 
+    The command is interrupted, and once it is gone, or does not go, what it has started is killed:
+    plugins of an engine take minutes to notice its end.
+
     Args:
         lock: The file that commands inherit.
         pid: The file with the process ID of the last one.
-        seconds: How long what it has started may take to notice: plugins of a killed engine take
-            minutes.
+        seconds: How long all that may take.
 
     Returns:
         Whether all have ended.
     """
     started = time.monotonic()
-    left = [(0.0, signal.SIGINT), (STOP_SECONDS, signal.SIGKILL)]
+    interrupted = False
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
+        holders = _holders(Path(lock.name))
+        # Empty, if the run was killed while it wrote.
+        command = int((pid.read_text() if pid.exists() else "") or 0)
         waited = time.monotonic() - started
-        if left and waited >= left[0][0]:
-            # Whoever has the process ID: the lock proves that the command, or what it started, is
-            # there, and each command leads a group of its own.
-            with suppress(OSError, ValueError):
-                os.killpg(int(pid.read_text()), left[0][1])
-            left.pop(0)
+        if command in holders and waited < STOP_SECONDS:
+            if not interrupted:
+                _signal(command, signal.SIGINT)
+            interrupted = True
+        else:
+            for holder in holders:
+                _signal(holder, signal.SIGKILL)
         if waited > seconds:
             return False
         time.sleep(0.2)
+
+
+def _holders(lock: Path) -> list[int]:
+    """Return the processes that have inherited a file, which are those of the run alone.
+
+    Only Linux tells; elsewhere they are waited for.
+    """
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        # Processes come and go meanwhile, and some cannot be read.
+        with suppress(OSError):
+            files = (file.readlink() for file in (process / "fd").iterdir())
+            if int(process.name) != os.getpid() and lock.resolve() in files:
+                pids.append(int(process.name))
+    return pids
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

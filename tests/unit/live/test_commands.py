@@ -27,8 +27,7 @@ signal.signal(signal.SIGINT, end if sys.argv[1] == "polite" else signal.SIG_IGN)
 if sys.argv[1] == "plugin":
     # As the engine starts plugins: in a group of their own.
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    plugin = ["sh", "-c", "sleep 2; touch ended"]
-    subprocess.Popen(plugin, start_new_session=True, close_fds=False, **nowhere)
+    subprocess.Popen(["sleep", "60"], start_new_session=True, close_fds=False, **nowhere)
     sys.exit()
 open("started", "w").write("yes")
 time.sleep(60)
@@ -91,23 +90,43 @@ def test_a_command_that_ignores_interrupts_is_killed(
         assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
 
 
-def test_what_a_command_has_started_is_waited_for(journal: Journal, tmp_path: Path) -> None:
-    (tmp_path / "child.py").write_text(CHILD)
+def left_by_a_plugin(journal: Journal) -> list[int]:
+    """Return the processes that a command has left, which has ended."""
     with journal.held() as run:
         run.run(sys.executable, "-c", CHILD, "plugin")
+    return commands._holders(journal.folder / "commands")
+
+
+def test_what_a_command_has_started_is_killed_before_anything_is_deleted(journal: Journal) -> None:
+    assert left_by_a_plugin(journal)
     with journal.held():
-        assert (tmp_path / "ended").exists()
+        assert not commands._holders(journal.folder / "commands")
 
 
-def test_a_run_whose_commands_do_not_end_stays(
+def test_a_run_is_not_deleted_as_long_as_something_of_it_is_there(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As where the system does not tell which processes these are."""
     monkeypatch.setattr(commands.wait_for_others, "__defaults__", (0.1,))
-    with journal.held() as run:
-        run.run(sys.executable, "-c", CHILD, "plugin")
+    (holder,) = left_by_a_plugin(journal)
     left = "was killed, and a command of its has not ended"
-    with pytest.raises(BusyError, match=left), journal.held():
-        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "_holders", lambda _: [])
+        with pytest.raises(BusyError, match=left), journal.held():
+            pass
+    os.kill(holder, signal.SIGKILL)
+
+
+def test_another_process_that_has_a_commands_number_by_now_is_left_alone(
+    journal: Journal,
+) -> None:
+    assert left_by_a_plugin(journal)
+    other = subprocess.Popen(["sleep", "60"])
+    (journal.folder / "command.pid").write_text(str(other.pid))
+    with journal.held():
+        assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 def test_a_command_gets_its_input_and_returns_its_output(journal: Journal) -> None:
