@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import urllib.error
-import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +21,11 @@ from live.spaces import Spaces
 from preflight import cloud
 from sandbox.cloud.api import Server
 from sandbox.cloud.droplets import Droplets
-from sandbox.cloud.errors import ApiError
 from scripts.shared.objects import Objects
 from settings.credentials import CloudAccess
+from tests.unit.live.responses import s3, sent
 from tests.unit.sandbox.conftest import TOKEN
-from tests.unit.servers import Request, Result, Serve
+from tests.unit.servers import Serve
 
 OTHERS = "somebody-elses"
 OTHER_RUN = "k3s-registry-live-ffffffffff"
@@ -227,58 +223,6 @@ class FakeCommands(Commands):
             self._save(state)
 
 
-def _sent(api: Server, method: str, path: str, body: bytes | None) -> bytes:
-    """Return what the stand-in responds, without a connection: there are thousands of requests."""
-    kind: Any = api.RequestHandlerClass
-    handler = kind.__new__(kind)
-    handler.server, handler.command, handler.path = api, method, f"/{path}"
-    handler.headers = Message()
-    handler.headers["Authorization"] = f"Bearer {TOKEN}"
-    try:
-        _, content = handler._route(json.loads(body or b"{}"))
-    except ApiError as error:
-        text = io.BytesIO(json.dumps({"message": error.message}).encode())
-        raise urllib.error.HTTPError(path, error.status, "", Message(), text) from None
-    return json.dumps(content).encode() if content else b""
-
-
-def _s3(world: World) -> Callable[[Request], Result]:
-    """Return what an S3 server does, as far as deleting needs it."""
-
-    def handle(request: Request) -> Result:
-        url = urllib.parse.urlsplit(request.path)
-        name, _, key = url.path.removeprefix("/").partition("/")
-        query = urllib.parse.parse_qs(url.query, keep_blank_values=True)
-        if not name:
-            listed = "".join(f"<Bucket><Name>{x}</Name></Bucket>" for x in world.spaces)
-            return 200, {}, f"<ListAllMyBucketsResult>{listed}</ListAllMyBucketsResult>"
-        if request.command == "DELETE":
-            _delete(world, name, urllib.parse.unquote(key))
-            return 204, {}, ""
-        if "uploads" in query:
-            return 200, {}, "<ListMultipartUploadsResult/>"
-        prefix = query.get("prefix", [""])[0]
-        keys = sorted(x for x in world.spaces[name] if x.startswith(prefix))
-        rows = "".join(
-            f"<Contents><Key>{key}</Key><Size>1</Size><ETag>e</ETag>"
-            "<LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
-            for key in keys
-        )
-        head = f"<Name>{name}</Name><Prefix>{prefix}</Prefix><KeyCount>{len(keys)}</KeyCount>"
-        body = f"{head}<IsTruncated>false</IsTruncated>{rows}"
-        return 200, {}, f"<ListBucketResult>{body}</ListBucketResult>"
-
-    return handle
-
-
-def _delete(world: World, name: str, key: str) -> None:
-    if key:
-        world.spaces[name].remove(key)
-    else:
-        assert not world.spaces[name], "BucketNotEmpty"
-        del world.spaces[name]
-
-
 @pytest.fixture
 def world(
     api: Server,
@@ -294,7 +238,7 @@ def world(
     )
     send = cloud.send
     world = World(cloud_access, tmp_path / ".live", {f"{OTHERS}-{SUFFIX}": ["precious"]})
-    url = serve(_s3(world))
+    url = serve(s3(world.spaces))
     world.access = CloudAccess(
         digitalocean={"api_endpoint": endpoint, "spaces_endpoint": url},
         kubernetes={},
@@ -306,8 +250,8 @@ def world(
         if access.api_endpoint != endpoint or access.token != TOKEN:
             return send(access, method, path, body)
         if method == "GET":
-            return _sent(api, method, path, body)
-        happened: bytes = world.event(f"{method} {path}", lambda: _sent(api, method, path, body))
+            return sent(api, method, path, body)
+        happened: bytes = world.event(f"{method} {path}", lambda: sent(api, method, path, body))
         return happened
 
     def tell(scene: story.Scene) -> None:
