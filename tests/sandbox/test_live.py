@@ -20,9 +20,9 @@ from sandbox.cloud import spaces
 from sandbox.enclosure import hosts
 from tests.sandbox.droplet import machine, resolve
 from tests.sandbox.helpers import ROOT, Sandbox, eventually
-from tests.sandbox.nodes import FILE
+from tests.sandbox.nodes import FILE, on_node
 from tests.sandbox.test_ingress import acme_root
-from tests.sandbox.test_two_configured_nodes import nodes, on, restarts
+from tests.sandbox.test_two_configured_nodes import nodes, restarts
 from tests.sandbox.two_nodes import two_nodes
 
 __all__ = ["two_nodes"]
@@ -101,8 +101,8 @@ def live(
     with machine(sandbox):
         yield Live(sandbox, roots)
     for node in nodes(sandbox):
-        on(sandbox, node, f"rm -f {FILE} /etc/rancher/k3s/acme-roots.pem")
-        on(sandbox, node, f"systemctl restart {node.unit}")
+        on_node(sandbox, f"rm -f {FILE} /etc/rancher/k3s/acme-roots.pem", node=node)
+        on_node(sandbox, f"systemctl restart {node.unit}", node=node)
 
 
 def control(sandbox: Sandbox, **faults: object) -> None:

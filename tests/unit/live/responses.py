@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import urllib.error
 import urllib.parse
 from collections.abc import Callable
 from email.message import Message
@@ -12,11 +10,12 @@ from typing import Any
 
 from sandbox.cloud.api import Server
 from sandbox.cloud.errors import ApiError
+from scripts.shared.response import Response
 from tests.unit.sandbox.conftest import TOKEN
 from tests.unit.servers import Request, Result
 
 
-def sent(api: Server, method: str, path: str, body: bytes | None) -> bytes:
+def sent(api: Server, method: str, path: str, body: bytes | None) -> Response:
     """Return what the stand-in responds, without a connection: there are thousands of requests."""
     kind: Any = api.RequestHandlerClass
     handler = kind.__new__(kind)
@@ -24,11 +23,10 @@ def sent(api: Server, method: str, path: str, body: bytes | None) -> bytes:
     handler.headers = Message()
     handler.headers["Authorization"] = f"Bearer {TOKEN}"
     try:
-        _, content = handler._route(json.loads(body or b"{}"))
+        status, content = handler._route(json.loads(body or b"{}"))
     except ApiError as error:
-        text = io.BytesIO(json.dumps({"message": error.message}).encode())
-        raise urllib.error.HTTPError(path, error.status, "", Message(), text) from None
-    return json.dumps(content).encode() if content else b""
+        status, content = error.status, {"message": error.message}
+    return Response(status, Message(), json.dumps(content).encode() if content else b"")
 
 
 def s3(spaces: dict[str, list[str]]) -> Callable[[Request], Result]:

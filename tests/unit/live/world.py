@@ -22,6 +22,7 @@ from preflight import cloud
 from sandbox.cloud.api import Server
 from sandbox.cloud.droplets import Droplets
 from scripts.shared.objects import Objects
+from scripts.shared.response import Response
 from settings.credentials import CloudAccess
 from tests.unit.live.responses import s3, sent
 from tests.unit.sandbox.conftest import TOKEN
@@ -236,7 +237,7 @@ def world(
     cloud_access = CloudAccess(
         digitalocean={"api_endpoint": endpoint, "spaces_endpoint": ""}, kubernetes={}, token=TOKEN
     )
-    send = cloud.send
+    asked = cloud.ask
     world = World(cloud_access, tmp_path / ".live", {f"{OTHERS}-{SUFFIX}": ["precious"]})
     url = serve(s3(world.spaces))
     world.access = CloudAccess(
@@ -246,12 +247,12 @@ def world(
     )
     (tmp_path / "roots.pem").write_text("roots")
 
-    def counted(access: CloudAccess, method: str, path: str, body: bytes | None = None) -> bytes:
+    def counted(access: CloudAccess, method: str, path: str, body: bytes | None = None) -> Response:
         if access.api_endpoint != endpoint or access.token != TOKEN:
-            return send(access, method, path, body)
+            return asked(access, method, path, body)
         if method == "GET":
             return sent(api, method, path, body)
-        happened: bytes = world.event(f"{method} {path}", lambda: sent(api, method, path, body))
+        happened: Response = world.event(f"{method} {path}", lambda: sent(api, method, path, body))
         return happened
 
     def tell(scene: story.Scene) -> None:
@@ -266,7 +267,7 @@ def world(
 
     monkeypatch.setattr(Objects, "delete", of_storage(Objects.delete))
     monkeypatch.setattr(Spaces, "delete", of_storage(Spaces.delete))
-    monkeypatch.setattr(cloud, "send", counted)
+    monkeypatch.setattr(cloud, "ask", counted)
     monkeypatch.setattr("live.journal.os.fsync", lambda _: None)
     monkeypatch.setattr(story, "tell", tell)
     _create_others(world)
