@@ -163,15 +163,27 @@ def test_the_proposed_fix_gives_the_connection_back_to_the_tcp_route(
     assert "Hostname: others" in others(sandbox), "it serves all other hosts"
 
 
+def keeps_the_password(
+    sandbox: Sandbox,
+    apply: Callable[..., None],
+    ssl_context: ssl.SSLContext,
+    kind: str,
+    match: str,
+) -> bool:
+    """Return whether the registry responds beside a route of a lower priority."""
+    rule = match.format(domain=sandbox.layout.domain, registry=sandbox.registry)
+    apply(kind, route(rule, priority=PRIORITY - 1))
+    in_force(sandbox)
+    return asks_for_a_login(sandbox, ssl_context)
+
+
 @pytest.mark.usefixtures("each_traefik")
 @pytest.mark.parametrize(
     ("kind", "match"),
     [
-        ("IngressRoute", "Host(`*.{domain}`)"),
         ("IngressRoute", "Host(`{registry}`) || Host(`others.{domain}`)"),
         ("IngressRoute", "HostRegexp(`^.+$`)"),
         ("IngressRoute", "PathPrefix(`/`)"),
-        ("IngressRouteTCP", "HostSNI(`*.{domain}`)"),
         ("IngressRouteTCP", "HostSNIRegexp(`^.+$`)"),
         ("IngressRouteTCP", "HostSNI(`*`)"),
         ("IngressRouteTCP", "HostSNI(`{registry}`) || HostSNI(`others.{domain}`)"),
@@ -184,10 +196,22 @@ def test_no_route_with_a_lower_priority_gets_a_password(
     kind: str,
     match: str,
 ) -> None:
-    rule = match.format(domain=sandbox.layout.domain, registry=sandbox.registry)
-    apply(kind, route(rule, priority=PRIORITY - 1))
-    in_force(sandbox)
-    assert asks_for_a_login(sandbox, ssl_context)
+    assert keeps_the_password(sandbox, apply, ssl_context, kind, match)
+
+
+@pytest.mark.parametrize(
+    ("kind", "match"),
+    [("IngressRoute", "Host(`*.{domain}`)"), ("IngressRouteTCP", "HostSNI(`*.{domain}`)")],
+)
+def test_no_wildcard_with_a_lower_priority_gets_a_password(
+    sandbox: Sandbox,
+    apply: Callable[..., None],
+    ssl_context: ssl.SSLContext,
+    kind: str,
+    match: str,
+) -> None:
+    """Before Traefik 3.7 these are no wildcards: nobody is served."""
+    assert keeps_the_password(sandbox, apply, ssl_context, kind, match)
 
 
 @pytest.mark.usefixtures("each_traefik")
