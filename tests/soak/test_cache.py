@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ RIGHTS = {
     "reader": ([], ["cache/docker/library/*"]),
     "team": (["team/*"], []),
 }
-LAYERS = [os.urandom(3_000_000), b"small"]
+LAYERS = [random.Random(1).randbytes(3_000_000), b"small"]
 FIRST = image("library/app", "latest", b'{"version": 1}', LAYERS)
 SECOND = image("library/app", "latest", b'{"version": 2}', [LAYERS[0], b"another"])
 APP = "/v2/cache/docker/library/app"
