@@ -28,6 +28,7 @@ def test_a_file_is_tried_again_only_if_it_has_changed(tmp_path: Path) -> None:
     again = Figures.read(tmp_path)
     assert again.todo(FILE, CODE, ALL) == []
     assert again.todo(FILE, "x = 2\n", ALL) == ALL
+    assert again.todo(FILE, '"""Text."""\n\nx = 1  # a comment\n', ALL) == [], "it does the same"
     assert (again.mutants[FILE], again.killed(FILE)) == (3, 3)
 
 
