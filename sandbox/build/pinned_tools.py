@@ -154,9 +154,9 @@ TOOLS: tuple[Tool, ...] = (
         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
         ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}",
-        cpu_seconds=270,
+        cpu_seconds=280,
         may_be_on_path=True,
-        # Only folders for its state, and passphrases for its secrets.
+        # Only folders and S3 servers for its state, and passphrases for its secrets.
         replacements=(
             Replacement("github.com/pulumi/pulumi/pkg/v3", "pkg"),
             Replacement("gocloud.dev", "gocloud"),

@@ -10,5 +10,5 @@ import (
 
 // GoogleCredentialsMux fails.
 func GoogleCredentialsMux(context.Context) (*blob.URLMux, error) {
-	return nil, errors.New("the sandbox's build keeps its state in folders only")
+	return nil, errors.New("the sandbox's build keeps its state in folders and on S3 servers only")
 }

@@ -28,5 +28,5 @@ func NewDefaultServiceURLOptions() *options { return &options{} }
 
 // OpenBucketURL fails.
 func (*URLOpener) OpenBucketURL(context.Context, *url.URL) (*blob.Bucket, error) {
-	return nil, errors.New("the sandbox's build keeps its state in folders only")
+	return nil, errors.New("the sandbox's build keeps its state in folders and on S3 servers only")
 }
