@@ -64,7 +64,8 @@ def due(here: Exchange) -> Expected:
         method=here.method,
         target=here.target,
         headers=list(here.sent.items()),
-        body=here.body,
+        # What is refused may be so before its body has come.
+        body=here.body or bytes(int(here.sent.get("content-length", 0))),
         chunked="transfer-encoding" in here.sent,
     )
     return expected(request)
