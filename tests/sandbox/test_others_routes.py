@@ -18,6 +18,9 @@ ROUTER = "traefik.ingress.kubernetes.io/router"
 PRIORITY = 2**31 - 1001
 """That of the registry's routes."""
 
+SINCE_3_7 = pytest.mark.parametrize("each_traefik", ["3.7"], indirect=True)
+"""What an older Traefik does not do."""
+
 
 @pytest.fixture(scope="module", params=["3.7", pytest.param("3.6", marks=pytest.mark.long)])
 def each_traefik(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[None]:
@@ -141,7 +144,8 @@ def unguarded(sandbox: Sandbox) -> Iterator[None]:
     sandbox.pulumi("up", "--refresh", "--yes", "--skip-preview")
 
 
-@pytest.mark.usefixtures("unguarded")
+@SINCE_3_7
+@pytest.mark.usefixtures("each_traefik", "unguarded")
 def test_the_proposed_fix_gives_the_connection_back_to_the_tcp_route(
     sandbox: Sandbox, apply: Callable[..., None], ssl_context: ssl.SSLContext
 ) -> None:
@@ -199,6 +203,8 @@ def test_no_route_with_a_lower_priority_gets_a_password(
     assert keeps_the_password(sandbox, apply, ssl_context, kind, match)
 
 
+@SINCE_3_7
+@pytest.mark.usefixtures("each_traefik")
 @pytest.mark.parametrize(
     ("kind", "match"),
     [("IngressRoute", "Host(`*.{domain}`)"), ("IngressRouteTCP", "HostSNI(`*.{domain}`)")],
@@ -232,6 +238,8 @@ def test_a_higher_priority_is_told(sandbox: Sandbox, apply: Callable[..., None])
     in_force(sandbox)
 
 
+@SINCE_3_7
+@pytest.mark.usefixtures("each_traefik")
 def test_nobody_gets_around_a_client_certificate_by_a_wildcard(
     sandbox: Sandbox, apply: Callable[..., None], ssl_context: ssl.SSLContext
 ) -> None:
