@@ -147,6 +147,7 @@ def lets_encrypt(sandbox: Sandbox) -> Iterator[Callable[..., str]]:
     sandbox.kubectl("delete", *secret, "--ignore-not-found")
 
 
+@pytest.mark.long
 def test_behind_a_redirect_lets_encrypt_is_refused_and_the_proposed_setting_helps(
     sandbox: Sandbox,
     traefik: Callable[..., None],

@@ -121,6 +121,7 @@ def test_an_image_that_lost_a_layer(sandbox: Sandbox) -> None:
     sandbox.run("skopeo", "copy", *login, source, image)
 
 
+@pytest.mark.long
 def test_a_login_that_has_ended(sandbox: Sandbox, ssl_context: ssl.SSLContext) -> None:
     """The same for podman as a wrong password; a later day lets the same password in."""
     up = ("up", "--yes", "--skip-preview")

@@ -109,6 +109,7 @@ def pull(stack: Sandbox, namespace: str, folder: Path) -> None:
         stack.run("skopeo", "copy", "--src-tls-verify=false", creds, source, f"dir:{folder}")
 
 
+@pytest.mark.long
 def test_images_are_moved_from_a_space_that_stays_and_can_be_used_again(
     sandbox: Sandbox, versitygw: ExistingBucket, tmp_path: Path
 ) -> None:
