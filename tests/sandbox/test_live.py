@@ -160,7 +160,7 @@ def test_a_run_on_the_users_own_cluster_passes_and_leaves_nothing(
     output, _ = process.communicate(timeout=900)
     hosts.add(sandbox.layout)
     assert process.returncode == 0, output
-    assert "droplet" not in output.partition("[ 0:00]")[2].partition("nothing is left")[0]
+    assert "droplet" not in output.partition("[ 0:00]")[2].partition("] deleting ")[0]
     assert account(sandbox) == before
     assert of_runs(sandbox) == []
     assert "pods run" not in output
