@@ -51,7 +51,7 @@ def keep_tags(
         when(_of_repositories(rule, admin), *_note(name, rule, digests=delete))
         for name, rule in rules.items()
     ]
-    then = refuse(403, "DENIED", _MESSAGE)["handle"] if delete else [_ask_for_tag()]
+    then = refuse(403, "DENIED", _MESSAGE)["handle"] if delete else _ask_for_tag()
     return [*noted, when(matches("immutable", ".+"), *then)]
 
 
@@ -93,8 +93,8 @@ def _note(name: str, rule: ImmutableRule, *, digests: bool) -> list[dict[str, An
     return [when(tags, note), *([when(matches(_REFERENCE, ".*:.*"), note)] if digests else [])]
 
 
-def _ask_for_tag() -> dict[str, Any]:
-    """Return the handler that makes a push of a tag that exists one of the digest that it has."""
+def _ask_for_tag() -> list[dict[str, Any]]:
+    """Return the handlers that make a push of a tag that exists one of the digest that it has."""
     digest = "{http.reverse_proxy.header.Docker-Content-Digest}"
     exists = [
         {"handler": "vars", "exists": "yes"},
@@ -110,4 +110,4 @@ def _ask_for_tag() -> dict[str, Any]:
             {"routes": [{"handle": [{"handler": "error", "status_code": status}]}]},
         ],
     )
-    return {"handler": "subroute", "routes": [{"handle": [use(MANIFESTS_ADDRESS), ask]}]}
+    return [use(MANIFESTS_ADDRESS), ask]
