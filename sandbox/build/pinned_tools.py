@@ -53,7 +53,7 @@ class Tool:
     folder: str = ""
     module: str = ""
     ldflags: str = ""
-    cpu_seconds: int = 10
+    cpu_seconds: int = 4
     aliases: tuple[str, ...] = ()
     may_be_on_path: bool = False
     replacements: tuple[Replacement, ...] = ()
@@ -137,7 +137,7 @@ TOOLS: tuple[Tool, ...] = (
         ldflags=f"-X {_KUBERNETES_VERSION}.gitVersion=v{{version}} "
         f"-X {_KUBERNETES_VERSION}.gitMajor={{major}} -X {_KUBERNETES_VERSION}.gitMinor={{minor}} "
         f"-X {_KUBERNETES_VERSION}.gitTreeState=clean",
-        cpu_seconds=560,
+        cpu_seconds=556,
         aliases=(
             "etcd",
             "kube-apiserver",
@@ -154,7 +154,7 @@ TOOLS: tuple[Tool, ...] = (
         "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
         module="github.com/pulumi/pulumi/pkg/v3",
         ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}",
-        cpu_seconds=280,
+        cpu_seconds=178,
         may_be_on_path=True,
         # Only folders and S3 servers for its state, and passphrases for its secrets.
         replacements=(
@@ -167,7 +167,7 @@ TOOLS: tuple[Tool, ...] = (
         ".",
         # The module's version is a commit; the engine asks for the version of the installed SDK.
         ldflags=f"-X main.version={importlib.metadata.version('pulumi-kubernetes')}",
-        cpu_seconds=215,
+        cpu_seconds=159,
         replacements=(Replacement("github.com/pulumi/pulumi-kubernetes/provider/v4", "provider"),),
     ),
     Tool(
@@ -175,16 +175,16 @@ TOOLS: tuple[Tool, ...] = (
         ".",
         module="github.com/distribution/distribution/v3",
         ldflags="-X github.com/distribution/distribution/v3/version.version=v{version}",
-        cpu_seconds=48,
+        cpu_seconds=37,
     ),
     Tool(
         "caddy",
         "github.com/caddyserver/caddy/v2/cmd/caddy",
         module="github.com/caddyserver/caddy/v2",
         ldflags="-X github.com/caddyserver/caddy/v2.CustomVersion=v{version}",
-        cpu_seconds=110,
+        cpu_seconds=74,
     ),
-    Tool("coredns", ".", module="github.com/coredns/coredns", cpu_seconds=20),
+    Tool("coredns", ".", module="github.com/coredns/coredns", cpu_seconds=11),
     *(
         Tool(
             name,
@@ -194,13 +194,13 @@ TOOLS: tuple[Tool, ...] = (
             ldflags=f"-X {_CONTAINERD}/version.Version=v{{version}}",
             cpu_seconds=seconds,
         )
-        for name, seconds in (("containerd", 90), ("containerd-shim-runc-v2", 5), ("ctr", 5))
+        for name, seconds in (("containerd", 54), ("containerd-shim-runc-v2", 2), ("ctr", 5))
     ),
     Tool(
         "versitygw",
         "github.com/versity/versitygw/cmd/versitygw",
         module="github.com/versity/versitygw",
-        cpu_seconds=80,
+        cpu_seconds=72,
     ),
     Tool(
         "crane",
