@@ -30,7 +30,7 @@ def rule(repositories: list[str], **more: object) -> ImmutableRule:
 
 RULES = {
     "releases": rule(["team/*"], matching=["^v[0-9]", "-final$"]),
-    "all": rule(["frozen"]),
+    "all": rule(["frozen", "kept/*"]),
     "admins": rule(["mine"], exceptAdmin=True),
 }
 
@@ -133,6 +133,7 @@ def test_the_rule_is_for_its_repositories_and_tags_only(client: Client) -> None:
         ("team", "v1", 201),
         ("teams/app", "v1", 201),
         ("frozen", "latest", 403),
+        ("kept/app", "latest", 403),
         ("frozen/app", "latest", 201),
         # A list of what refers to an image changes with each signature.
         ("frozen", SIGNATURE, 201),

@@ -78,7 +78,10 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "immutable": {
         "immutable": {
-            "releases": {"repositories": ["team/*"], "matching": ["^v[0-9]"]},
+            "releases": {
+                "repositories": ["team/*", "lib"],
+                "matching": ["^v[0-9]", "-final$"],
+            },
             "base": {"repositories": ["base"], "exceptAdmin": True},
         }
     },
