@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -13,6 +13,8 @@ import pulumi_kubernetes as kubernetes
 from components.credentials import RegistryUser
 from components.metadata import MAINTENANCE, SKIP_AWAIT, labels
 from components.network import (
+    ANYWHERE,
+    API_SERVER_RULE,
     MAINTENANCE_PORT,
     REGISTRY_LABELS,
     dns_rule,
@@ -21,7 +23,13 @@ from components.network import (
     server_rules,
     tcp,
 )
-from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_cron_job
+from components.reports import REPORTS, rights_by_key
+from components.script_job import (
+    CREDENTIALS_FOLDER,
+    SECRET_FOLDER,
+    ScriptJobArgs,
+    script_cron_job,
+)
 from components.storage import StorageConnection
 from settings.cache import CacheSettings
 from settings.maintenance import MaintenanceSettings, RetentionSettings
@@ -48,6 +56,7 @@ class MaintenanceArgs:
         image: An image with Python 3.9 or newer as ``python3``.
         user: The user who makes the registry forget what is deleted.
         identity: What no other stack has, and this one keeps.
+        readers: What users may pull, each of whom is told what it sees; empty for no reports.
     """
 
     settings: MaintenanceSettings
@@ -60,6 +69,7 @@ class MaintenanceArgs:
     user: RegistryUser
     identity: pulumi.Input[str]
     cluster: pulumi.Input[str]
+    readers: Sequence[Sequence[str]]
 
 
 class Maintenance(pulumi.ComponentResource):
@@ -97,6 +107,7 @@ class Maintenance(pulumi.ComponentResource):
                 secret=secret.metadata.name,
                 deadline_seconds=DEADLINE_SECONDS,
                 memory_limit_mib=MEMORY_LIMIT_MIB,
+                account=REPORTS if args.readers else "",
             ),
             schedule=args.settings.schedule,
             opts=child,
@@ -126,6 +137,10 @@ def report_usage(connection: Mapping[str, str]) -> None:
 def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions) -> None:
     """Allow the maintenance to connect to each of the registry's pods, and to the storage."""
     port = tcp(MAINTENANCE_PORT)
+    api_server: list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict] = [
+        {"to": ANYWHERE, "ports": tcp(443)},
+        API_SERVER_RULE,
+    ]
     kubernetes.core.v1.Service(
         f"{name}-pods",
         metadata={
@@ -160,6 +175,7 @@ def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions)
             dns_rule(),
             *server_rules(args.storage.endpoint),
             {"to": [pods(REGISTRY_LABELS)], "ports": port},
+            *(api_server if args.readers else []),
         ],
     )
     policy(
@@ -184,6 +200,15 @@ def _arguments(args: MaintenanceArgs) -> list[pulumi.Input[str]]:
         *([f"--caches={cache_limits(args.caches)}"] if args.caches else []),
         *(["--dry-run"] if args.retention.dry_run else []),
         *(["--collect"] if args.settings.collect else []),
+        *(_reports(args) if args.readers else []),
+    ]
+
+
+def _reports(args: MaintenanceArgs) -> list[pulumi.Input[str]]:
+    return [
+        pulumi.Output.format("--reports={0}/{1}", args.namespace, REPORTS),
+        f"--rights={rights_by_key(args.readers)}",
+        f"--credentials={CREDENTIALS_FOLDER}",
     ]
 
 

@@ -57,6 +57,12 @@ API_SERVER = 6443
 """The API server's port on k3s' nodes (``--https-listen-port``), which policies see after that of
 its Service."""
 
+API_SERVER_RULE: kubernetes.networking.v1.NetworkPolicyEgressRuleArgsDict = {
+    "ports": [{"protocol": "TCP", "port": API_SERVER}]
+}
+"""The rule for that port. On Cilium no block matches nodes, and so not the API server, but no peer
+does: https://docs.cilium.io/en/stable/security/policy/layer3/#cidr-based"""
+
 _SERVICE = r"[^.]+\.([^.]+)\.svc(\..+)?"
 
 

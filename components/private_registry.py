@@ -23,6 +23,7 @@ from components.nodes import (
 )
 from components.pull_secrets import pull_secrets
 from components.registry import Cache, CacheArgs, Registry, RegistryArgs
+from components.reports import reports
 from components.smoke_test import smoke_test_job
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
 from settings import Settings
@@ -139,6 +140,8 @@ class PrivateRegistry(pulumi.ComponentResource):
         self._ingress(registry, child)
         # Also without the maintenance, which is a stranger in the bucket if this is made anew.
         identity = random.RandomString("stack-identity", length=20, special=False, opts=child)
+        if settings.page.enabled:
+            reports("reports", registry.namespace, child)
         if settings.maintenance.enabled:
             Maintenance(
                 "maintenance",
@@ -153,6 +156,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                     user=users.maintenance,
                     identity=identity.result,
                     cluster=args.cluster,
+                    readers=[user.pull for user in users.all] if settings.page.enabled else [],
                 ),
                 opts=pulumi.ResourceOptions(parent=self),
             )

@@ -9,10 +9,13 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.pod_security import restricted_container, restricted_pod
-from components.script_files import config_map, script_files, script_volume
+from components.script_files import config_map, script_files, script_volume, token_volume
 
 SECRET_FOLDER = "/script/secret"  # noqa: S105 - a folder
 """The folder with the files of the script's Secret."""
+
+CREDENTIALS_FOLDER = "/script/credentials"
+"""The folder with the token of the script's account, and the CA of the API server."""
 
 _CODE_FOLDER = "/script/code"
 
@@ -27,6 +30,8 @@ class ScriptJobArgs:
         script: The script, as ``folder.module`` of scripts/; nothing is installed.
         arguments: The script's arguments; never a secret.
         secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
+        account: The service account whose token it reads in :data:`CREDENTIALS_FOLDER`; empty for
+            none.
         deadline_seconds: How long it may run, the pull of its image included.
         annotations: The pod's annotations. A change of these, or of any field above, runs it again.
     """
@@ -39,6 +44,7 @@ class ScriptJobArgs:
     secret: pulumi.Input[str]
     deadline_seconds: int
     memory_limit_mib: int = 128
+    account: str = ""
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
@@ -93,49 +99,48 @@ def _job_spec(
     labels = dict(args.labels)
     folder = args.script.partition(".")[0]
     code = config_map(f"{name}-script", args.namespace, labels, script_files(folder), opts)
+    spec: kubernetes.core.v1.PodSpecArgsDict = {
+        "automount_service_account_token": False,
+        "enable_service_links": False,
+        "restart_policy": "Never",
+        "security_context": restricted_pod(),
+        "containers": [_container(args)],
+        "volumes": [
+            {"name": "secret", "secret": {"secret_name": args.secret, "default_mode": 0o440}},
+            script_volume(folder, code),
+            *([token_volume()] if args.account else []),
+        ],
+    }
+    if args.account:
+        spec["service_account_name"] = args.account
     return {
         "backoff_limit": 0,
         "active_deadline_seconds": args.deadline_seconds,
         "template": {
             "metadata": {"labels": labels, "annotations": dict(args.annotations)},
-            "spec": {
-                "automount_service_account_token": False,
-                "enable_service_links": False,
-                "restart_policy": "Never",
-                "security_context": restricted_pod(),
-                "containers": [
-                    {
-                        "name": "script",
-                        "image": args.image,
-                        "command": [
-                            *("python3", "-m", f"scripts.{args.script}"),
-                            *args.arguments,
-                        ],
-                        "working_dir": _CODE_FOLDER,
-                        "security_context": restricted_container(),
-                        # Pulumi shows the termination message of a Job that failed.
-                        "termination_message_policy": "FallbackToLogsOnError",
-                        "resources": {
-                            "requests": {"cpu": "50m", "memory": "64Mi"},
-                            "limits": {"memory": f"{args.memory_limit_mib}Mi"},
-                        },
-                        "volume_mounts": [
-                            {"name": "secret", "mount_path": SECRET_FOLDER, "read_only": True},
-                            {
-                                "name": "code",
-                                "mount_path": f"{_CODE_FOLDER}/scripts",
-                                "read_only": True,
-                            },
-                        ],
-                    }
-                ],
-                "volumes": [
-                    {
-                        "name": "secret",
-                        "secret": {"secret_name": args.secret, "default_mode": 0o440},
-                    },
-                    script_volume(folder, code),
-                ],
-            },
+            "spec": spec,
         },
+    }
+
+
+def _container(args: ScriptJobArgs) -> kubernetes.core.v1.ContainerArgsDict:
+    folders = {"secret": SECRET_FOLDER, "code": f"{_CODE_FOLDER}/scripts"}
+    if args.account:
+        folders["credentials"] = CREDENTIALS_FOLDER
+    return {
+        "name": "script",
+        "image": args.image,
+        "command": ["python3", "-m", f"scripts.{args.script}", *args.arguments],
+        "working_dir": _CODE_FOLDER,
+        "security_context": restricted_container(),
+        # Pulumi shows the termination message of a Job that failed.
+        "termination_message_policy": "FallbackToLogsOnError",
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "64Mi"},
+            "limits": {"memory": f"{args.memory_limit_mib}Mi"},
+        },
+        "volume_mounts": [
+            {"name": name, "mount_path": folder, "read_only": True}
+            for name, folder in folders.items()
+        ],
     }

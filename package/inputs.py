@@ -170,6 +170,9 @@ class PrivateRegistryArgs(TypedDict):
     retention_rules: NotRequired[dict[str, RetentionRuleArgs]]
     """Rules by name. The one with the most specific pattern for a repository decides; without one,
     all its tags stay."""
+    page_enabled: NotRequired[bool]
+    """Serve a page at https://<hostname>/ that shows repositories, tags and usage after the same
+    login."""
     monitoring_enabled: NotRequired[bool]
     """Serve metrics, and tell Prometheus's operator of them, of alerts and of a dashboard."""
     monitoring_namespace: NotRequired[str]

@@ -65,13 +65,13 @@ def containers(spec: Any) -> Iterator[tuple[str, Any]]:
 
 
 def unrestricted(
-    inputs: dict[str, Any], *, configures_nodes: bool, asks_api_server: bool
+    inputs: dict[str, Any], *, configures_nodes: bool, asks_api_server: str
 ) -> Iterator[str]:
     """Yield what a pod may do that no pod of the registry may.
 
     Args:
         configures_nodes: Whether it belongs to the node configurator, which may be root on a node.
-        asks_api_server: Whether its init containers may have an API token.
+        asks_api_server: The kind of its containers that may have an API token; empty for none.
     """
     if (spec := pod_spec(inputs)) is None:
         return
@@ -84,7 +84,7 @@ def unrestricted(
     for volume in elements(at(spec, "volumes")):
         for kind in set(keys(volume)) - volumes - {"name"}:
             yield f"volumes: expected none of kind {kind}"
-    yield from _tokens(spec, asks_api_server=asks_api_server)
+    yield from _tokens(spec, asks_api_server)
     for name, container in containers(spec):
         for problem in _context(spec, container, configures_nodes=configures_nodes):
             yield f"{name}: {problem}"
@@ -92,7 +92,7 @@ def unrestricted(
             yield f"{name}: hostPort: expected it not to be set"
 
 
-def _tokens(spec: Any, *, asks_api_server: bool) -> Iterator[str]:
+def _tokens(spec: Any, asks_api_server: str) -> Iterator[str]:
     tokens = {
         at(volume, "name")
         for volume in elements(at(spec, "volumes"))
@@ -101,8 +101,9 @@ def _tokens(spec: Any, *, asks_api_server: bool) -> Iterator[str]:
     }
     if tokens and not asks_api_server:
         yield "volumes: expected no API token"
-    # Those of init containers are for scripts; the other containers face the network.
-    for container in elements(at(spec, "containers")):
+    # Those that may have one run scripts; the others face the network, or are unknown.
+    others = "initContainers" if asks_api_server == "containers" else "containers"
+    for container in elements(at(spec, others)):
         for mount in elements(at(container, "volumeMounts")):
             if at(mount, "name") in tokens:
                 yield f"container {at(container, 'name')}: volumeMounts: expected no API token"

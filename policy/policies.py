@@ -34,6 +34,13 @@ KINDS = {
 }
 """The kinds of objects whose every way around the policies has been looked at."""
 
+ASKS_API_SERVER = {
+    "NodeConfigurator": "initContainers",
+    "AcmeClient": "initContainers",
+    "Maintenance": "containers",
+}
+"""The kind of containers that may have an API token, by component."""
+
 
 def _is_part_of(urn: str, component: str) -> bool:
     """Return whether a resource is a component's, by the types of its parents."""
@@ -63,11 +70,11 @@ def _of_objects(rule: Callable[[dict[str, Any]], Iterable[str]]) -> _Rule:
 
 def _restricted(args: ResourceValidationArgs, inputs: dict[str, Any]) -> Iterator[str]:
     if args.resource_type.startswith("kubernetes:"):
-        configures_nodes = _configures_nodes(args.urn)
+        asking = (kind for x, kind in ASKS_API_SERVER.items() if _is_part_of(args.urn, x))
         yield from pods.unrestricted(
             inputs,
-            configures_nodes=configures_nodes,
-            asks_api_server=configures_nodes or _is_part_of(args.urn, "AcmeClient"),
+            configures_nodes=_configures_nodes(args.urn),
+            asks_api_server=next(asking, ""),
         )
 
 

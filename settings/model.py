@@ -14,6 +14,7 @@ from settings.immutable import ImmutableRule
 from settings.maintenance import MaintenanceSettings, RetentionRule, RetentionSettings
 from settings.monitoring import MonitoringSettings
 from settings.names import SMOKE_TEST_USER, parent_domain
+from settings.page import PageSettings
 from settings.schema import (
     DnsSettings,
     IngressSettings,
@@ -64,6 +65,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     cache: Annotated[dict[CacheName, CacheSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
     """[Caches of other registries](docs/cache.md), by name: the nodes pull through them."""
+    page: PageSettings = PageSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     scripts: ScriptsSettings = ScriptsSettings()
 

@@ -20,7 +20,7 @@ from components.ingress.acme_pod import (
 )
 from components.ingress.tls import web_annotations
 from components.metadata import SKIP_AWAIT
-from components.network import ANYWHERE, API_SERVER, dns_rule, from_controller, policy, tcp
+from components.network import ANYWHERE, API_SERVER_RULE, dns_rule, from_controller, policy
 from components.script_files import config_map, script_files
 from scripts.client.why_missing import CHALLENGE_PATH
 from settings.names import ACME_SECRET
@@ -73,9 +73,7 @@ class AcmeClient(pulumi.ComponentResource):
                 dns_rule(),
                 # The ACME server, and the cluster's API server wherever it listens.
                 {"to": ANYWHERE, "ports": [{"protocol": "TCP", "port": 443, "end_port": 65535}]},
-                # On Cilium no block matches nodes, and so not the API server, but no peer does:
-                # https://docs.cilium.io/en/stable/security/policy/layer3/#cidr-based
-                {"ports": tcp(API_SERVER)},
+                API_SERVER_RULE,
             ],
         )
 

@@ -12,11 +12,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.client.usage_chart import chart
 from scripts.maintenance import usage_history
 from scripts.maintenance.caches import held
 from scripts.maintenance.references import References
 from scripts.maintenance.usage import table, usage
+from scripts.maintenance.usage_chart import chart
 from scripts.maintenance.walk import Walk
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.storage_arguments import add_arguments, objects_of

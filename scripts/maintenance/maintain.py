@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -29,7 +30,9 @@ from scripts.maintenance.retention import Retention, parse_retention
 from scripts.maintenance.sample import check_sample
 from scripts.maintenance.state import Stopped, Sums
 from scripts.maintenance.usage import formatted, table, usage
+from scripts.maintenance.usage_report import KIND, usage_report
 from scripts.maintenance.walk import Walk
+from scripts.shared import reports
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.storage_arguments import add_arguments, objects_of
 
@@ -69,7 +72,10 @@ class Maintenance:
     Attributes:
         problems: What is wrong, so that the run fails.
         doubts: Why nothing may be deleted.
+        report: What users see of this run, as :data:`.reports.Make`.
     """
+
+    report: reports.Make
 
     def __init__(self, objects: Objects, task: Task) -> None:
         self._objects, self._task = objects, task
@@ -208,10 +214,12 @@ class Maintenance:
             f"\n{len(walk.blobs)} blobs took {memory} MiB; {checked} match their digests",
             flush=True,
         )
+        days: usage_history.History = {}
         try:
-            usage_history.record(self._objects, used, walk.now, advice)
+            days = usage_history.record(self._objects, used, walk.now, advice)
         except StorageError as error:
             self.problems.append(str(error))
+        self.report = partial(usage_report, walk, used, days)
 
     def _would_expire(self, collection: Collection) -> Iterator[str]:
         """Yield the tags that rules would delete, and manifests without a tag, with the day."""
@@ -248,6 +256,7 @@ def main() -> int:
     parser.add_argument("--caches", default="{}", help="what caches may keep, in JSON")
     parser.add_argument("--dry-run", action="store_true", help="only show what the rules delete")
     parser.add_argument("--collect", action="store_true", help="delete what no image needs")
+    reports.add_arguments(parser)
     args = parser.parse_args()
     task = Task(
         stack=args.stack_file.read_text(),
@@ -260,10 +269,13 @@ def main() -> int:
     )
     try:
         with objects_of(args) as objects:
-            return 0 if Maintenance(objects, task).run() else 1
+            maintenance = Maintenance(objects, task)
+            well = maintenance.run()
     except (StorageError, OSError) as error:
         print(f"FAILED: {error}")
         return 1
+    reports.publish(args, KIND, maintenance.report)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

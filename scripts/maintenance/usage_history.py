@@ -36,8 +36,8 @@ def load(objects: Objects) -> History:
     return read(objects, KEY, parse, "the usage of past days is forgotten then") or {}
 
 
-def record(objects: Objects, usage: Usage, now: float, advice: str) -> None:
-    """Note the usage of a day, of which the last run counts.
+def record(objects: Objects, usage: Usage, now: float, advice: str) -> History:
+    """Note the usage of a day, of which the last run counts, and return that of all days.
 
     Args:
         objects: The bucket.
@@ -52,4 +52,6 @@ def record(objects: Objects, usage: Usage, now: float, advice: str) -> None:
     # The table first: what cannot be read of past days does not hide it.
     objects.put(TABLE_KEY, f"{table(usage)}\n{advice}".encode())
     days = {**load(objects), today: sizes}
-    write(objects, KEY, {x: days[x] for x in sorted(days)[-DAYS:]})
+    kept = {x: days[x] for x in sorted(days)[-DAYS:]}
+    write(objects, KEY, kept)
+    return kept

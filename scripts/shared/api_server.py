@@ -27,9 +27,15 @@ class ApiServerError(Exception):
 
 
 class ApiServer:
-    """The API server, by the files token and ca.crt of a service account in a folder."""
+    """The API server, by the files token and ca.crt of a service account in a folder.
 
-    def __init__(self, credentials: Path) -> None:
+    Args:
+        credentials: The folder.
+        patience: How many seconds one that does not respond is waited for.
+    """
+
+    def __init__(self, credentials: Path, patience: float | None = None) -> None:
+        self.patience = TIMEOUT_SECONDS if patience is None else patience
         self.token = credentials / "token"
         self.ssl_context = ssl.create_default_context(cafile=credentials / "ca.crt")
 
@@ -48,7 +54,7 @@ class ApiServer:
         url = f"{URL}{path}"
         data = None if body is None else json.dumps(body).encode()
         kind = "merge-patch+json" if method == "PATCH" else "json"
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+        deadline = time.monotonic() + self.patience
         while True:
             # Read each time, as the kubelet renews it.
             headers = {

@@ -184,6 +184,17 @@ def test_an_api_token_is_for_the_init_containers_of_those_who_need_one(component
     }
 
 
+def test_the_maintenance_has_an_api_token_where_it_runs() -> None:
+    """It listens nowhere. An init container of it would be one that nobody has looked at."""
+    mounted = [{**POD["containers"][0], "volumeMounts": [{"name": "api"}]}]
+    pod = {**TOKEN, "initContainers": [], "containers": mounted}
+    parent = "registry:index:Maintenance"
+    assert refused_object("DaemonSet", deployment(pod), parent=parent) == {}
+    assert refused_object("DaemonSet", deployment(TOKEN), parent=parent) == {
+        "restricted-pods": ["container main: volumeMounts: expected no API token"]
+    }
+
+
 @pytest.mark.parametrize(("path", "value", "named"), BREACHES)
 def test_an_unknown_property_hides_no_breach_beside_it(
     path: str, value: object, named: str

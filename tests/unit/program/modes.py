@@ -142,6 +142,10 @@ MODES: dict[str, dict[str, Any]] = {
         },
         "nodes": {"share": True},
     },
+    "page": {
+        "page": {"enabled": True},
+        "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},
+    },
     "monitoring": {"monitoring": {"enabled": True, "namespace": "prometheus"}},
     "nodes": {
         "nodes": {

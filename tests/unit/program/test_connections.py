@@ -21,6 +21,7 @@ MODE = {
     "tls": {"mode": "letsEncrypt", "email": "you@example.com"},
     "monitoring": {"enabled": True, "namespace": "prometheus"},
     "cache": {"other": {"upstream": "other.example.com:8443"}},
+    "page": {"enabled": True},
 }
 """The default with everything that opens a port."""
 
@@ -49,7 +50,11 @@ TABLE = [
     ("cache-other", "anywhere", [STORAGE_PORT, UPSTREAM], "the storage, and the other registry"),
     ("registry", "anywhere", [STORAGE_PORT], "the storage: policies know no host names"),
     ("storage-check", "anywhere", [STORAGE_PORT], "what the registry reaches, it reaches first"),
-    ("maintenance", "anywhere", [STORAGE_PORT], "the bucket that it looks after"),
+    (
+        *("maintenance", "anywhere", [STORAGE_PORT, API_SERVER]),
+        "the bucket that it looks after, and the API server, which it tells what users see",
+    ),
+    ("maintenance", "metadata", [API_SERVER], "what Cilium needs, as the next one"),
     (
         *("acme-client", "anywhere", [port for port in PORTS if port >= 443]),
         "the ACME server and the cluster's API server, which both may be on any such port",
@@ -215,7 +220,8 @@ def test_without_monitoring_and_acme_nothing_else_is_open(run: Run) -> None:
     """A setting that is off leaves no hole behind."""
     possible = set(connections(run()))
     off = {"acme-client", "cache-other"}
-    assert possible == {x for x in wanted() if off.isdisjoint(x) and x[0] != "prometheus"}
+    left = {x for x in wanted() if off.isdisjoint(x) and x[0] != "prometheus"}
+    assert possible == {x for x in left if x[2] != API_SERVER}
 
 
 def test_a_controller_on_its_nodes_addresses_gets_in_by_address_and_to_the_same_ports(

@@ -16,6 +16,7 @@ from tests.unit.program.pods import Pod, pods
 MODE = {
     "tls": {"mode": "letsEncrypt", "email": "you@example.com"},
     "nodes": {"configure": True},
+    "page": {"enabled": True},
     "monitoring": {"enabled": True, "namespace": "prometheus"},
     "pullSecrets": {"namespaces": ["team-a"]},
     "cache": {"docker": {"upstream": "docker.io", "username": "me", "password": "x"}},
@@ -61,6 +62,7 @@ TOKENS = {
     "acme-client/restore": "reads the certificate's Secret when the pod starts",
     "acme-client/keep": "writes the certificate's Secret",
     "node-configurator/configure": "holds the lock of the node that restarts k3s",
+    "maintenance/script": "writes what users see of its run into one ConfigMap",
 }
 """The containers that may talk to the API server, and why."""
 

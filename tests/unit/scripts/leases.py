@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -84,9 +84,17 @@ class Leases:
         return 200, self.held or {}
 
 
+class Served(Protocol):
+    """What responds to those who have a token: to a method, a path, a content type and a body."""
+
+    token: str
+
+    def respond(self, method: str, path: str, kind: str, body: Any, /) -> tuple[int, Any]: ...
+
+
 @contextmanager
-def serving(leases: Leases) -> Iterator[str]:
-    """Serve the Lease, and yield the server's URL."""
+def serving(leases: Served) -> Iterator[str]:
+    """Serve it, and yield the server's URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def _handle(self) -> None:

@@ -14,6 +14,7 @@ from scripts.maintenance.clock import DAY
 from scripts.maintenance.maintain import Task
 from scripts.maintenance.plan import Times
 from scripts.maintenance.retention import Retention, Rule
+from scripts.shared import reports
 from scripts.shared.objects import StorageError
 
 RULES = """{"rules": [{"name": "last", "repositories": ["*"], "last": 1, "days": 2,
@@ -46,6 +47,8 @@ def command(
     class Run:
         def __init__(self, objects: object, task: Task) -> None:
             done.append((objects, task))
+
+        report = staticmethod(lambda *_: {})
 
         def run(self) -> bool:
             if isinstance(ends, Exception):
@@ -112,3 +115,22 @@ def test_what_went_wrong_fails_the_job(
 ) -> None:
     assert command(monkeypatch, arguments, ends=ends)[0] == 1
     assert capsys.readouterr().out == (f"FAILED: {ends}\n" if ends else "")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_users_see_is_written_last_and_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str], ends: bool
+) -> None:
+    """Also of a run that has found lost images: it has looked all the same."""
+    told: list[str] = []
+    monkeypatch.setattr(reports, "publish", lambda args, kind, _: told.append(args.reports + kind))
+    status, _ = command(monkeypatch, arguments, "--reports=registry/x", ends=ends)
+    assert (status, told) == (not ends, ["registry/xusage"])
+
+
+def test_of_a_run_that_has_seen_nothing_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str]
+) -> None:
+    """Users would take what it does not know for what is not there."""
+    monkeypatch.setattr(reports, "publish", lambda *_: pytest.fail("told"))
+    assert command(monkeypatch, arguments, ends=StorageError("no list"))[0] == 1

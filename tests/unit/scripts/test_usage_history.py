@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from scripts.client.usage import draw
-from scripts.client.usage_chart import COLORS, MOST_BARS, chart
 from scripts.maintenance import usage_history
 from scripts.maintenance.usage import Row, Usage, table
+from scripts.maintenance.usage_chart import COLORS, MOST_BARS, chart
 from scripts.maintenance.usage_history import SHARED, TABLE_KEY, UNNEEDED, load, record
 from scripts.shared.objects import StorageError
 from tests.unit.conftest import Golden

@@ -1,0 +1,88 @@
+"""What Jobs tell users on the page: a ConfigMap, which the auth proxy serves.
+
+A user sees what they may pull and nothing else, so there is one report for each set of rights.
+Never a secret: https://kubernetes.io/docs/concepts/configuration/configmap/
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import gzip
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from scripts.shared.api_server import ApiServer, ApiServerError
+
+MOST_BYTES = 480 * 1024
+"""What all reports of one kind may take: a ConfigMap holds 1 MiB, and there may be two kinds.
+https://kubernetes.io/docs/concepts/configuration/configmap/#motivation"""
+
+MOST_ITEMS = 2**18
+"""How many items a report has at most, such as tags."""
+
+PATIENCE_SECONDS = 30
+"""How long an API server that does not respond is waited for: the next run tells users, too."""
+
+Make = Callable[[Sequence[str], int], object]
+"""Returns the report for who may pull repositories of some patterns, with so many items at most."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a Job needs to write reports; without them it writes none."""
+    parser.add_argument("--reports", metavar="NAMESPACE/NAME", help="the ConfigMap of reports")
+    parser.add_argument("--rights", default="{}", help="patterns of repositories by key, in JSON")
+    parser.add_argument("--credentials", type=Path, help="token and ca.crt for the API server")
+
+
+def publish(args: argparse.Namespace, kind: str, make: Make) -> None:
+    """Replace all reports of a kind. What goes wrong is printed, and fails nothing.
+
+    Args:
+        args: Those of :func:`add_arguments`.
+        kind: What the reports are about, as their names begin.
+        make: Makes one.
+    """
+    if not args.reports:
+        return
+    rights: dict[str, list[str]] = json.loads(args.rights)
+    most = MOST_BYTES // max(len(rights), 1)
+    contents = {
+        f"{kind}.{key}.json.gz": _fitting(make, patterns, most) for key, patterns in rights.items()
+    }
+    try:
+        _replace(ApiServer(args.credentials, PATIENCE_SECONDS), args.reports, kind, contents)
+    except (ApiServerError, OSError) as error:
+        print(f"the page does not show this: {error}")
+
+
+def may_pull(patterns: Sequence[str], repository: str) -> bool:
+    """Return whether a repository is one of some patterns, as the auth proxy decides it."""
+    return any(
+        repository.startswith(pattern[:-1]) if pattern.endswith("*") else repository == pattern
+        for pattern in patterns
+    )
+
+
+def _fitting(make: Make, patterns: Sequence[str], most_bytes: int) -> bytes:
+    """Return a report, compressed, with as many items as there is room for."""
+    items = MOST_ITEMS
+    while True:
+        text = json.dumps(make(patterns, items), separators=(",", ":"))
+        content = gzip.compress(text.encode(), mtime=0)
+        if len(content) <= most_bytes or not items:
+            return content
+        items //= 2
+
+
+def _replace(api: ApiServer, place: str, kind: str, contents: Mapping[str, bytes]) -> None:
+    namespace, name = place.split("/")
+    path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+    known = api.call("GET", path)
+    # Of other kinds, other Jobs write.
+    kept = known.get("binaryData") or {} if known else {}
+    data: dict[str, str | None] = {key: None for key in kept if key.startswith(f"{kind}.")}
+    data |= {key: base64.b64encode(content).decode() for key, content in contents.items()}
+    if not api.call("PATCH", path, {"binaryData": data}):
+        raise ApiServerError(f"the API server does not take the ConfigMap {place}")
