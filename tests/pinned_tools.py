@@ -130,6 +130,22 @@ CLIENTS = (
         module="github.com/sigstore/cosign/v3",
         cpu_seconds=180,
     ),
+    Tool("notation", ".", module="github.com/notaryproject/notation-go"),
+    Tool(
+        "buildkitd",
+        "github.com/moby/buildkit/cmd/buildkitd",
+        "buildkit",
+        "github.com/moby/buildkit",
+        cpu_seconds=100,
+    ),
+    Tool(
+        "buildx",
+        "github.com/docker/buildx/cmd/buildx",
+        "buildkit",
+        "github.com/docker/buildx",
+        cpu_seconds=40,
+    ),
+    Tool("sbom-generator", "."),
     Tool("helm", "helm.sh/helm/v4/cmd/helm", module="helm.sh/helm/v4", cpu_seconds=150),
 )
 """Clients that are compared in ``make clients`` alone."""

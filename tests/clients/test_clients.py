@@ -17,28 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.build import debian, toolchain
-from sandbox.build.pinned_tools import TOOLS
 from tests.clients.commands import CLIENTS
-from tests.pinned_tools import CLIENTS as BUILT
 from tests.soak.both import Both, started
 from tests.soak.client import INDEX, Image, describe, image, index
 from tests.soak.commands import Clients
 
-ROOT = Path(__file__).parent.parent.parent
-PACKAGES = {"skopeo": "skopeo", "podman": "podman", "buildah": "buildah", "dockerd": "docker.io"}
-"""Debian's packages of the clients that are not built here."""
-
 START_SECONDS = 60
-
-
-@pytest.fixture(scope="session")
-def tools() -> Path:
-    debian.install(PACKAGES)
-    folder = ROOT / ".sandbox" / "tools"
-    wanted = [tool for tool in TOOLS if tool.name in {"caddy", "registry", "versitygw"}]
-    toolchain.build(folder, (*wanted, *BUILT), [])
-    return folder
 
 
 @pytest.fixture
