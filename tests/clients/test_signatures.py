@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.clients.signed import World, buildkit, signed_world, write_sources
 from tests.clients.signing import ATTACHED, PUSHED
-from tests.clients.test_clients import runnable
-from tests.soak.client import index
+from tests.clients.test_clients import dockerd, runnable
+from tests.soak.client import INDEX, index
+from tests.soak.pair import Between, Handler, serve
 
 WAYS = ATTACHED | PUSHED
 
 KEPT = index("", "1", [runnable("amd64"), runnable("arm64")])
 GONE, DROPPED, PLAIN = map(runnable, ("s390x", "riscv64", "ppc64le"))
+
+EMPTY = index("", "", [])
 
 REFUSALS = ("denied", "403", "forbidden")
 
@@ -86,3 +92,53 @@ def test_only_who_may_push_signs_and_only_who_may_pull_verifies(world: World) ->
     for user in ("reader", "other"):
         for name, way in WAYS.items():
             assert refused(world, user, way.sign, plain, "new"), (user, name)
+
+
+def test_images_with_signatures_and_attestations_are_pulled_as_any_others(world: World) -> None:
+    sign(world, "kept", world.push("kept", runnable("amd64")))
+    with tempfile.TemporaryDirectory() as name, dockerd(folder := Path(name)):
+        podman = f"podman --root={folder}/s --runroot={folder}/r --storage-driver=vfs pull"
+        docker = f"docker --host=unix://{folder}/docker.sock pull"
+        for pull in (f"{podman} --tls-verify=false", docker):
+            for repository in ("app", "built"):
+                world.done("reader", f"{pull} {{host}}/team/{repository}:kept")
+
+
+class _Indexing(Handler):
+    """Answers a request for referrers by the tag that lists them, as long as there is one."""
+
+    def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
+        connection = http.client.HTTPConnection(*self.server.registry, timeout=60)
+        path = self.path.replace("/referrers/sha256:", "/manifests/sha256-")
+        if path == self.path:
+            super().do_GET()
+            return
+        headers = {"Authorization": self.headers["Authorization"], "Accept": INDEX}
+        with closing(connection):
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            content = response.read() if response.status == 200 else EMPTY.manifest
+        self.send_response_only(200)
+        self.send_header("Content-Type", INDEX)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def test_a_proxy_that_answers_for_referrers_would_hide_what_is_attached(world: World) -> None:
+    """cosign's library takes the answer for a registry that keeps the list, and does not keep it:
+    https://github.com/google/go-containerregistry/blob/v0.21.7/pkg/v1/remote/write.go#L527"""
+    image, way = world.push("kept", PLAIN), ATTACHED["cosign sign"]
+    registry, _, port = world.host.partition(":")
+    between = Between((registry, int(port)))
+    between.RequestHandlerClass = _Indexing
+    serve(between)
+    try:
+        answering = replace(world, host=between.address)
+        answering.done("ci", way.sign, image=image.replace(world.host, answering.host))
+    finally:
+        between.shutdown()
+        between.server_close()
+    assert world.run("reader", way.verify, image=image).returncode
+    world.done("ci", way.sign, image=image)
+    world.done("reader", way.verify, image=image)

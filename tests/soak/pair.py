@@ -53,7 +53,7 @@ class Between(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, registry: tuple[str, int]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), Handler)
         self.registry = registry
         self.seen: dict[str, list[Received]] = {}
 
@@ -62,7 +62,9 @@ class Between(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_address[1]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Passes a request on, whatever its method."""
+
     protocol_version = "HTTP/1.1"
     server: Between
 
