@@ -1,7 +1,8 @@
 """The routes of the auth proxy that lead to the caches of other registries.
 
 What a cache holds is pulled as a repository ``cache/<name>/...``, so rights on repositories are
-rights on caches. A cache takes GET and HEAD of manifests and blobs, and nothing else.
+rights on caches. A cache takes GET and HEAD of manifests and blobs. It responds to requests for
+referrers, of which it has none, with 404: then clients ask for a tag that lists them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def cache_routes(caches: Sequence[str]) -> list[dict[str, Any]]:
     if not caches:
         return []
     inside = matches(REPOSITORY, f"{CACHE_FOLDER}/(?P<name>{'|'.join(caches)})/.+", name="cache")
-    pulls = [x for x in OPERATIONS if x.right == "pull" and x.kind in ("manifests", "blobs")]
+    kinds = ("manifests", "blobs", "referrers")
+    pulls = [x for x in OPERATIONS if x.right == "pull" and x.kind in kinds]
     served, unlogged = (
         {"vars": {"operation": [f"cache {name}" for x in some for name in x.names]}}
         for some in (pulls, [x for x in pulls if not x.logged])

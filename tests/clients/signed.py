@@ -11,11 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from components.registry.config import cache_config, login_file
 from scripts.client.restore import Restore
 from scripts.maintenance.plan import Times
 from scripts.maintenance.retention import Retention, Rule
@@ -25,7 +26,7 @@ from tests.clients.test_clients import layout
 from tests.soak import collector
 from tests.soak.client import Image
 from tests.soak.pair import AuthProxy
-from tests.soak.servers import HOSTS, START_SECONDS, Servers
+from tests.soak.servers import BUCKET, HOSTS, REGION, START_SECONDS, Servers, free_port, wait_for
 
 RIGHTS: dict[str, tuple[list[str], list[str]]] = {
     "admin": (["*"], ["*"]),
@@ -145,6 +146,41 @@ def signed_world(tools: Path, folder: Path, patch: pytest.MonkeyPatch) -> Iterat
         world.done("admin", f"sh -ec {shlex.quote(_KEYS)}")
         (world.shared / "trustpolicy.json").write_text(json.dumps(_TRUST))
         yield world
+
+
+@contextmanager
+def cached(world: World, folder: Path) -> Iterator[World]:
+    """Run a cache of the registry, which pulls as `reader`, and yield what users then reach."""
+    servers, port = world.servers, free_port(HOSTS[:1])
+    config = cache_config(
+        name="docker",
+        upstream=f"http://{world.host}",
+        endpoint=servers.endpoint,
+        region=REGION,
+        bucket=BUCKET,
+        path_style=True,
+        root_directory="",
+        redirect=False,
+    ).replace("addr: :5000", f"addr: {HOSTS[0]}:{port}")
+    (folder / "config.yml").write_text(config)
+    (folder / "get").write_text(login_file("reader", "reader"))
+    process = subprocess.Popen(
+        [str(servers.tools / "registry"), "serve", "config.yml"],
+        cwd=folder,
+        env=os.environ | servers.environment(),
+    )
+    proxy = AuthProxy(servers.tools, folder, "127.0.0.1:1", cache=f"{HOSTS[0]}:{port}")
+    proxy.configure({**RIGHTS, "reader": ([], ["cache/docker/team/*"])})
+    try:
+        wait_for(f"http://{HOSTS[0]}:{port}/v2/")
+        proxy.start()
+        try:
+            yield replace(world, host=f"127.0.0.1:{proxy.port}")
+        finally:
+            proxy.stop()
+    finally:
+        process.terminate()
+        process.wait()
 
 
 _KEYS = """

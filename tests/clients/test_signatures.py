@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.signed import World, buildkit, signed_world, write_sources
+from tests.clients.signed import World, buildkit, cached, signed_world, write_sources
 from tests.clients.signing import ATTACHED, PUSHED
 from tests.clients.test_clients import dockerd, runnable
 from tests.soak.client import INDEX, index
@@ -142,3 +142,14 @@ def test_a_proxy_that_answers_for_referrers_would_hide_what_is_attached(world: W
     assert world.run("reader", way.verify, image=image).returncode
     world.done("ci", way.sign, image=image)
     world.done("reader", way.verify, image=image)
+
+
+def test_what_is_attached_is_verified_through_a_cache(world: World, tmp_path: Path) -> None:
+    image = world.push("kept", KEPT)
+    for way in ATTACHED.values():
+        world.done("ci", way.sign, image=image)
+    with cached(world, tmp_path) as through:
+        there = image.replace(world.host, f"{through.host}/cache/docker")
+        for name, way in ATTACHED.items():
+            assert not through.run("reader", way.verify, image=there).returncode, name
+            assert refused(through, "other", way.verify, there, ""), name

@@ -259,7 +259,6 @@ def test_a_tag_that_moves_is_pulled_anew(cache: Cache, state: State) -> None:
         ("DELETE", f"/manifests/{FIRST.digest}"),
         ("PATCH", f"/blobs/uploads/{'0' * 8}-0000-4000-8000-{'0' * 12}"),
         ("GET", "/tags/list"),
-        ("GET", f"/referrers/{FIRST.digest}"),
     ],
 )
 def test_a_cache_takes_pulls_only_and_says_so(cache: Cache, method: str, path: str) -> None:
@@ -270,6 +269,13 @@ def test_a_cache_takes_pulls_only_and_says_so(cache: Cache, method: str, path: s
         assert (status, error["code"]) == (405, "UNSUPPORTED")
         assert error["message"].startswith("this is a cache of another registry")
     assert not cache.objects()
+
+
+def test_a_cache_has_no_list_of_referrers_so_that_clients_ask_for_a_tag(cache: Cache) -> None:
+    """Any other status ends `cosign verify`, `notation verify` and `oras discover`."""
+    path = f"{APP}/referrers/{FIRST.digest}"
+    asked = {user: cache.ask(path, user)[0] for user in ("pull", "reader", "team", "nobody")}
+    assert asked == {"pull": 404, "reader": 404, "team": 403, "nobody": 401}
 
 
 def test_rights_on_repositories_are_rights_on_caches(cache: Cache, state: State) -> None:
