@@ -82,14 +82,30 @@ def test(
 ) -> Iterator[str]:
     """Use a registry as a client does, and yield each thing that worked.
 
+    It begins once more if a connection is refused or closed: after a rollout, a Service leads to a
+    pod that is ending until each node's kube-proxy has heard of it.
+
     Raises:
         RegistryError: On the first thing that did not work.
     """
-    registry = Registry(url, basic(username, password), tls)
+    registry, content = Registry(url, basic(username, password), tls), os.urandom(LAYER_BYTES)
+    try:
+        yield from _test(registry, content, username, password, wait, replicas)
+    except RegistryError as error:
+        if not isinstance(error.__cause__, ConnectionError):
+            raise
+        yield f"began once more, since a pod may just have ended: {error}"
+        # The same content: what was left is overwritten, and deleted in the end.
+        yield from _test(registry, content, username, password, wait, replicas)
+
+
+def _test(
+    registry: Registry, content: bytes, username: str, password: str, wait: float, replicas: int
+) -> Iterator[str]:
     wait_for_login(registry, wait, replicas)
     yield f"logged in as {username}"
 
-    content = os.urandom(LAYER_BYTES)
+    url, tls = registry.url, registry.tls
     tag = hashlib.sha256(content).hexdigest()[:12]
     paths = ["tags/list", f"manifests/{tag}", f"blobs/{digest(content)}", "blobs/uploads/"]
     routes = ["v2/", "v2/_catalog", *(f"v2/{REPOSITORY}/{path}" for path in paths)]

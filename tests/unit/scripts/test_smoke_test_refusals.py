@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 import pytest
 
@@ -132,3 +133,55 @@ def test_an_upload_without_a_location_is_a_failure_in_words(serve: Serve) -> Non
             return status, {}, body
 
     assert "/v2/smoke-test/blobs/uploads/: expected 202, got 405" in refusal(serve, Lost())
+
+
+class Ending(Registry):
+    """A registry that closes the connection of some requests without a response.
+
+    Args:
+        ends: Which of those that have the right login, counted from 0.
+    """
+
+    def __init__(self, ends: Collection[int]) -> None:
+        super().__init__()
+        self.ends, self.count = ends, -1
+
+    def __call__(self, request: Request) -> Result:
+        if request.headers["Authorization"] == RIGHT:
+            self.count += 1
+            if self.count in self.ends:
+                raise ConnectionError
+        return super().__call__(request)
+
+
+REQUESTS = 14
+"""How many of a whole test have the right login."""
+
+
+@pytest.mark.parametrize("number", range(1, REQUESTS))
+def test_a_pod_that_ends_meanwhile_is_no_failure_and_nothing_is_left(
+    serve: Serve, number: int
+) -> None:
+    """A Service leads to a pod that is ending until kube-proxy has heard of it."""
+    registry = Ending([number])
+    steps = passed(serve, registry)
+    assert len([x for x in steps if x.startswith("began once more")]) == 1
+    assert steps[-1] == "refused a wrong password and a wrong user"
+    assert len({*registry.tags}) == 2
+    assert not registry.content
+
+
+def test_it_begins_no_third_time(serve: Serve) -> None:
+    registry = Ending(range(1, 1000))
+    assert "Remote end closed connection" in refusal(serve, registry)
+
+
+def test_a_wrong_response_is_a_failure_at_once(serve: Serve) -> None:
+    class Full(Ending):
+        def __call__(self, request: Request) -> Result:
+            status, headers, body = super().__call__(request)
+            return (500 if status == 202 else status), headers, body
+
+    registry = Full([])
+    assert "expected 202, got 500" in refusal(serve, registry)
+    assert registry.count == 1, "a login and a push"
