@@ -10,7 +10,7 @@ from pydantic import AfterValidator, field_validator
 
 from settings.section import FixableError, Flag, ListOf, Section
 from settings.tag_pattern import TagPattern
-from settings.types import RepositoryPattern
+from settings.types import RepositoryPattern, some_repositories
 
 _SET = r"\[\^?(?:[A-Za-z0-9_.-]|\\[dw.-])+\]"
 _QUANTIFIER = r"(?:[*+?]|\{\d+(?:,\d*)?\})\??"
@@ -45,12 +45,7 @@ class ImmutableRule(Section):
     except_admin: Flag = False
     """Let the admin change and delete them all the same."""
 
-    @field_validator("repositories")
-    @classmethod
-    def _name_some(cls, repositories: list[str]) -> list[str]:
-        if not repositories:
-            raise FixableError("expected at least one repository, or * for all", ["*"])
-        return repositories
+    _name_some = field_validator("repositories")(some_repositories)
 
     @field_validator("matching")
     @classmethod

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from settings.schedule import Schedule
 from settings.section import NAMED, FixableError, Flag, ListOf, Positive, Section
 from settings.tag_pattern import TagPattern
-from settings.types import Label, RepositoryPattern
+from settings.types import Label, RepositoryPattern, some_repositories
 
 
 class MaintenanceSettings(Section):
@@ -43,12 +43,7 @@ class RetentionRule(Section):
     """Regular expressions of tags that stay, such as `^v[0-9]`, with anything before or after the
     match; `.*` keeps all."""
 
-    @field_validator("repositories")
-    @classmethod
-    def _name_some(cls, repositories: list[str]) -> list[str]:
-        if not repositories:
-            raise FixableError("expected at least one repository, or * for all", ["*"])
-        return repositories
+    _name_some = field_validator("repositories")(some_repositories)
 
     @model_validator(mode="after")
     def _keep_some(self) -> Self:

@@ -210,6 +210,15 @@ RepositoryPattern = Annotated[
         _repositories,
     ),
 ]
+
+
+def some_repositories(repositories: list[str]) -> list[str]:
+    """Return what a rule names; no pattern at all is refused."""
+    if not repositories:
+        raise FixableError("expected at least one repository, or * for all", ["*"])
+    return repositories
+
+
 Image = Annotated[
     Text,
     matching(_IMAGE, "name:tag, with a tag that stays, or name@sha256:<digest>", _image),

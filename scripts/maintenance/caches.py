@@ -38,12 +38,13 @@ def held(objects: Objects) -> dict[str, int]:
     return dict(sizes)
 
 
-def trim(objects: Objects, limits: Mapping[str, Limit]) -> None:
-    """Delete what caches may not keep, and what they have written first goes first.
+def trim(objects: Objects, limits: Mapping[str, Limit]) -> dict[str, int]:
+    """Delete what caches may not keep, what was written first at first; return what they hold.
 
     A cache without a limit, which is one that is no longer configured, keeps nothing.
     """
     sizes: dict[str, int] = defaultdict(int)
+    kept: dict[str, int] = defaultdict(int)
     gone = []
     for entry in sorted(objects.list(CACHES), key=lambda entry: entry.modified, reverse=True):
         name = _name(entry.key)
@@ -51,7 +52,10 @@ def trim(objects: Objects, limits: Mapping[str, Limit]) -> None:
         sizes[name] += entry.size
         if sizes[name] > limit.size or objects.now - entry.modified > limit.days * DAY:
             gone.append(entry.key)
+        else:
+            kept[name] += entry.size
     objects.each(objects.delete, gone)
+    return dict(kept)
 
 
 def _name(key: str) -> str:

@@ -203,8 +203,7 @@ class Maintenance:
 
     def _show_usage(self, checked: int) -> None:
         walk = self._walk
-        caches.trim(self._objects, self._task.caches)
-        used = usage(walk, caches.held(self._objects))
+        used = usage(walk, caches.trim(self._objects, self._task.caches))
         print(table(used))
         free = f"a collection would free {formatted(used.unneeded)}: {COLLECT}"
         advice = "" if self._task.collect else f"\n{free}\n"

@@ -22,7 +22,7 @@ def bucket(**ages: float) -> FakeBucket:
 
 
 def left(objects: FakeBucket, **limits: Limit) -> list[str]:
-    trim(objects, limits)
+    assert trim(objects, limits) == held(objects), "the folder is not listed again"
     return sorted(key.rpartition("/")[2] for key in objects.stored if key.startswith(CACHES))
 
 
