@@ -6,7 +6,7 @@ SANDBOX := $(VENV)/python -m sandbox
 # Files go to the two sandboxes in order: the one that destroys the registry is the last.
 SANDBOX_TESTS := $(VENV)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder tests/sandbox
 
-.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients upgrade gate soak chaos faults images ages align sbom pins bench bench-compare dashboard preview destroy smoke-test doctor live live-clean env down wipe tools-archive template venv
+.PHONY: help up test test-long check reference mutation actionlint zizmor gitlab checkov dry-run conformance clients browser upgrade gate soak chaos faults images ages align sbom pins bench bench-compare dashboard preview destroy smoke-test doctor live live-clean env down wipe tools-archive template venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 20
@@ -16,11 +16,12 @@ up: venv ## bring up everything in the sandbox, ending with a smoke test and the
 
 test: check ## test everything but what takes long: lint, types, unit tests, a short soak, and two sandboxes
 	@$(VENV)/python -m tests.sandbox.tools
-	$(VENV)/pytest --numprocesses=2 --dist=loadfile tests/soak
+	$(VENV)/pytest --numprocesses=2 --dist=loadfile tests/soak tests/browser -m 'not long'
 	$(SANDBOX_TESTS) -m 'not long and not chaos'
 
 test-long: venv ## test what takes long, in the same two sandboxes
 	@$(VENV)/python -m tests.sandbox.tools
+	$(VENV)/pytest tests/browser -m long
 	$(SANDBOX_TESTS) -m long
 
 check: venv ## the fast part of it: lint, types, unit tests
@@ -56,6 +57,9 @@ conformance: venv ## run the tests of the OCI distribution specification in the 
 
 clients: venv ## compare what docker, podman and other clients do with what they do with a plain registry; installs them
 	@$(VENV)/pytest tests/clients
+
+browser: venv ## try the page in Chromium, which it installs (SCREENSHOTS=1: write those of docs/page.md)
+	@$(VENV)/pytest tests/browser $(if $(SCREENSHOTS),--screenshots)
 
 upgrade: venv ## upgrade a sandbox to this commit, from the last release or BASE=<revision>; images must still pull
 	@$(VENV)/python -m tests.upgrade $(if $(BASE),--base=$(BASE))

@@ -119,6 +119,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 http_secret=users.http_secret,
                 webhooks=settings.webhooks,
                 metrics=settings.monitoring.enabled,
+                page=settings.page.enabled,
                 caches=[*settings.cache],
             ),
             opts=child,

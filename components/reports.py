@@ -60,14 +60,15 @@ def rights_key(pull: Iterable[str]) -> str:
 
     With other rights it is another one: the report of before is not served from then on.
     """
-    return hashlib.sha256(json.dumps(_patterns(pull)).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(patterns_of(pull)).encode()).hexdigest()[:16]
 
 
-def _patterns(pull: Iterable[str]) -> list[str]:
+def patterns_of(pull: Iterable[str]) -> list[str]:
+    """Return the patterns of the repositories that a user may pull, each once, in order."""
     patterns = sorted(set(pull))
     return ["*"] if "*" in patterns else patterns
 
 
 def rights_by_key(users: Iterable[Sequence[str]]) -> str:
     """Return the rights to pull of some users as JSON, as scripts/shared/reports.py reads them."""
-    return json.dumps({rights_key(pull): _patterns(pull) for pull in users}, sort_keys=True)
+    return json.dumps({rights_key(pull): patterns_of(pull) for pull in users}, sort_keys=True)

@@ -35,6 +35,7 @@ from components.registry.oci_routes import (
     START_WITH_BODY,
     Operation,
 )
+from components.registry.page import page_kind, page_routes, refuse_other_sites
 from components.registry.places import hand_over, place_routes, take_place
 from components.registry.side_servers import (
     maintenance_server,
@@ -82,6 +83,7 @@ def auth_proxy_config(
     immutable: Mapping[str, ImmutableRule],
     admin: str,
     caches: Sequence[str] = (),
+    page: bool = False,
 ) -> str:
     """Return the configuration, in JSON.
 
@@ -93,6 +95,7 @@ def auth_proxy_config(
         immutable: The tags that stay what they are, as rules by name.
         admin: The admin's name.
         caches: The names of the caches of other registries.
+        page: Whether there is a page for browsers.
     """
     server: dict[str, Any] = {
         "listen": [f":{PORT}"],
@@ -102,7 +105,8 @@ def auth_proxy_config(
         **LIMITS,
         "logs": {"default_logger_name": AUDIT_LOG},
         "routes": [
-            *_routes(users, tls),
+            *_routes(users, tls, page),
+            *(page_routes(users) if page else []),
             *cache_routes(caches),
             *(_refuse_writes() if read_only else []),
             *_serve(users, parallel_uploads, immutable, admin),
@@ -146,7 +150,7 @@ def auth_proxy_config(
     return json.dumps(config, indent=1) + "\n"
 
 
-def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
+def _routes(users: Sequence[ProxyUser], tls: bool, page: bool) -> list[dict[str, Any]]:
     """Return the steps before the last; each either ends a request or lets it pass to the next."""
     headers = {name: [value] for name, value in HEADERS.items()}
     if tls:
@@ -166,6 +170,7 @@ def _routes(users: Sequence[ProxyUser], tls: bool) -> list[dict[str, Any]]:
             "match": [{"vars": {"{http.shutting_down}": ["true"]}}],
             "handle": [{"handler": "headers", "response": {"set": {"Connection": ["close"]}}}],
         },
+        *([refuse_other_sites(), page_kind()] if page else []),
         *(
             {
                 "group": "kind",

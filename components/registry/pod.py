@@ -11,7 +11,9 @@ import pulumi_kubernetes as kubernetes
 from components.network import METRICS_PORT, PORT, PROBE_PORT, REDIRECT_PORT, REGISTRY_LABELS
 from components.pod_security import restricted_container, restricted_pod
 from components.registry.auth_proxy import SHUTDOWN_DELAY_SECONDS
+from components.registry.page import FOLDER
 from components.registry.side_servers import READY_PATH
+from components.reports import REPORTS
 from settings.schema import RegistrySettings
 
 NAME = "registry"
@@ -69,13 +71,18 @@ _PROXY_CONFIG, _PROXY_DATA = "/etc/caddy", "/data"
 
 @dataclass(frozen=True, kw_only=True)
 class PodArgs:
-    """What a registry pod runs with; `config_secret` has the files of :data:`CONFIG_FILES`."""
+    """What a registry pod runs with; `config_secret` has the files of :data:`CONFIG_FILES`.
+
+    Attributes:
+        page: The ConfigMap with the page's files; None for no page.
+    """
 
     settings: RegistrySettings
     config_secret: pulumi.Input[str]
     storage_key_secret: pulumi.Input[str]
     proxy_secret: pulumi.Input[str]
     metrics: bool
+    page: pulumi.Input[str] | None
 
 
 def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
@@ -110,13 +117,23 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
                 MANIFESTS_MEMORY_MIB,
             ),
         ],
-        "containers": [_auth_proxy(args.settings, args.metrics)],
+        "containers": [_auth_proxy(args)],
         "volumes": [
             # A directory, not a single file: only so is a changed Secret seen in a running pod.
             *secret_volumes(secrets),
             {"name": "auth-proxy-data", "empty_dir": {"size_limit": "1Mi"}},
+            *([_page_volume(args.page)] if args.page else []),
         ],
     }
+
+
+def _page_volume(files: pulumi.Input[str]) -> kubernetes.core.v1.VolumeArgsDict:
+    """Return the volume with the page's files, and the reports that there are by now."""
+    sources: list[kubernetes.core.v1.VolumeProjectionArgsDict] = [
+        {"config_map": {"name": files}},
+        {"config_map": {"name": REPORTS, "optional": True}},
+    ]
+    return {"name": "page", "projected": {"default_mode": 0o440, "sources": sources}}
 
 
 def secret_volumes(
@@ -164,14 +181,17 @@ def registry_container(
     }
 
 
-def _auth_proxy(settings: RegistrySettings, metrics: bool) -> kubernetes.core.v1.ContainerArgsDict:
+def _auth_proxy(args: PodArgs) -> kubernetes.core.v1.ContainerArgsDict:
     ports = {"http": PORT, "redirect": REDIRECT_PORT, "probe": PROBE_PORT}
-    if metrics:
+    if args.metrics:
         ports["metrics"] = METRICS_PORT
+    page: list[kubernetes.core.v1.VolumeMountArgsDict] = [
+        {"name": "page", "mount_path": FOLDER, "read_only": True}
+    ]
     config = f"{_PROXY_CONFIG}/{PROXY_CONFIG_FILE}"
     return {
         "name": "auth-proxy",
-        "image": settings.proxy_image,
+        "image": args.settings.proxy_image,
         # It looks for a changed configuration each second.
         "command": ["caddy", "run", "--config", config, "--watch"],
         "env": [
@@ -207,6 +227,7 @@ def _auth_proxy(settings: RegistrySettings, metrics: bool) -> kubernetes.core.v1
         "volume_mounts": [
             {"name": "auth-proxy", "mount_path": _PROXY_CONFIG, "read_only": True},
             {"name": "auth-proxy-data", "mount_path": _PROXY_DATA},
+            *(page if args.page else []),
         ],
     }
 

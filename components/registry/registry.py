@@ -19,6 +19,7 @@ from components.registry.network_policies import (
     network_policies,
     registry_policy,
 )
+from components.registry.page import page_files
 from components.registry.pod import (
     CONFIG_FILES,
     NAME,
@@ -27,6 +28,7 @@ from components.registry.pod import (
     pod_spec,
 )
 from components.registry.user_rules import ProxyUser
+from components.script_files import config_map
 from components.storage import StorageConnection, check_storage
 from settings.immutable import ImmutableRule
 from settings.names import CACHE_FOLDER
@@ -60,6 +62,7 @@ class RegistryArgs:
     http_secret: pulumi.Input[str]
     webhooks: Mapping[str, WebhookSettings]
     metrics: bool
+    page: bool
     caches: Sequence[str]
 
 
@@ -191,6 +194,7 @@ class Registry(pulumi.ComponentResource):
             tcp_route=tls and args.ingress.by_tcp_route,
             immutable=args.immutable,
             admin=args.admin_user,
+            page=args.page,
             caches=args.caches,
         )
 
@@ -231,6 +235,7 @@ class Registry(pulumi.ComponentResource):
         policies = [*policies, registry_policy(self._name, connections, checked)]
         # Running pods read it at once, and a cache must not hide images.
         proxy = self._secret("auth-proxy", {PROXY_CONFIG_FILE: self._proxy_config()}, checked)
+        page = (self.namespace, REGISTRY_LABELS, page_files(), self._child)
         return kubernetes.apps.v1.Deployment(
             f"{self._name}-deployment",
             metadata={"name": NAME, "namespace": self.namespace, "labels": REGISTRY_LABELS},
@@ -250,6 +255,7 @@ class Registry(pulumi.ComponentResource):
                             storage_key_secret=self.storage_key,
                             proxy_secret=proxy,
                             metrics=args.metrics,
+                            page=config_map(f"{self._name}-page", *page) if args.page else None,
                         )
                     ),
                 },

@@ -30,7 +30,7 @@ from scripts.maintenance.retention import Retention, parse_retention
 from scripts.maintenance.sample import check_sample
 from scripts.maintenance.state import Stopped, Sums
 from scripts.maintenance.usage import formatted, table, usage
-from scripts.maintenance.usage_report import KIND, usage_report
+from scripts.maintenance.usage_report import usage_report
 from scripts.maintenance.walk import Walk
 from scripts.shared import reports
 from scripts.shared.objects import Objects, StorageError
@@ -273,7 +273,7 @@ def main() -> int:
     except (StorageError, OSError) as error:
         print(f"FAILED: {error}")
         return 1
-    reports.publish(args, KIND, maintenance.report)
+    reports.publish(args, reports.USAGE, maintenance.report)
     return 0 if well else 1
 
 

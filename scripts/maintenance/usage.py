@@ -80,13 +80,13 @@ def usage(walk: Walk, caches: Mapping[str, int] = NO_CACHES) -> Usage:
     held: set[str] = set()
     repositories = {name: x for name, x in walk.repositories.items() if x.revisions}
     for name, repository in repositories.items():
-        held |= _needs(walk, tagged(name, walk))
-        for digest in _needs(walk, repository.revisions):
+        held |= needs(walk, tagged(name, walk))
+        for digest in needs(walk, repository.revisions):
             times[digest] += 1
     rows = []
     # Again, rather than all at once: that would be the most memory that a run takes.
     for name, repository in repositories.items():
-        needed = _needs(walk, repository.revisions)
+        needed = needs(walk, repository.revisions)
         rows.append(
             Row(
                 name,
@@ -106,7 +106,7 @@ def usage(walk: Walk, caches: Mapping[str, int] = NO_CACHES) -> Usage:
     )
 
 
-def _needs(walk: Walk, manifests: Iterable[str]) -> set[str]:
+def needs(walk: Walk, manifests: Iterable[str]) -> set[str]:
     """Return manifests that are in the bucket, and what they refer to and is."""
     needed = set(manifests)
     for digest in list(needed):

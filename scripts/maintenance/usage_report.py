@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scripts.maintenance.usage import Usage
+from scripts.maintenance.usage import Usage, needs
 from scripts.maintenance.usage_chart import chart
 from scripts.maintenance.usage_history import History
 from scripts.maintenance.walk import Walk
 from scripts.shared.reports import may_pull
-
-KIND = "usage"
 
 
 def usage_report(
@@ -34,7 +32,11 @@ def usage_report(
     pushed: dict[str, dict[str, list[Any]]] = {}
     for when, digest, repository, name in sorted(tags, reverse=True)[:items]:
         # Enough to tell whether the tag is still the same.
-        pushed.setdefault(repository, {})[name] = [round(when), digest.partition(":")[2][:8]]
+        pushed.setdefault(repository, {})[name] = [
+            round(when),
+            digest.partition(":")[2][:8],
+            _size(walk, digest),
+        ]
     everything: dict[str, Any] = {
         "own": {row.name: row.own for row in rows[:items]},
         "shared": used.shared,
@@ -50,3 +52,10 @@ def usage_report(
         "pushed": pushed,
         **(everything if "*" in patterns else {}),
     }
+
+
+def _size(walk: Walk, digest: str) -> int:
+    """Return the bytes of an image, or of those of all platforms."""
+    manifest = walk.manifests.get(digest)
+    children = manifest.children if manifest else ()
+    return sum(walk.blobs[x] for x in needs(walk, [digest, *children]))

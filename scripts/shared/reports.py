@@ -15,6 +15,11 @@ from pathlib import Path
 
 from scripts.shared.api_server import ApiServer, ApiServerError
 
+USAGE = "usage"
+
+KINDS = (USAGE,)
+"""What reports are about, as their names begin: ``<kind>.<rights>.json.gz``."""
+
 MOST_BYTES = 480 * 1024
 """What all reports of one kind may take: a ConfigMap holds 1 MiB, and there may be two kinds.
 https://kubernetes.io/docs/concepts/configuration/configmap/#motivation"""
@@ -41,20 +46,24 @@ def publish(args: argparse.Namespace, kind: str, make: Make) -> None:
 
     Args:
         args: Those of :func:`add_arguments`.
-        kind: What the reports are about, as their names begin.
+        kind: One of :data:`KINDS`.
         make: Makes one.
     """
     if not args.reports:
         return
-    rights: dict[str, list[str]] = json.loads(args.rights)
-    most = MOST_BYTES // max(len(rights), 1)
-    contents = {
-        f"{kind}.{key}.json.gz": _fitting(make, patterns, most) for key, patterns in rights.items()
-    }
+    files = report_files(kind, json.loads(args.rights), make)
     try:
-        _replace(ApiServer(args.credentials, PATIENCE_SECONDS), args.reports, kind, contents)
+        _replace(ApiServer(args.credentials, PATIENCE_SECONDS), args.reports, kind, files)
     except (ApiServerError, OSError) as error:
         print(f"the page does not show this: {error}")
+
+
+def report_files(kind: str, rights: Mapping[str, Sequence[str]], make: Make) -> dict[str, bytes]:
+    """Return the reports of a kind, by their names; `rights` has the patterns of each by key."""
+    most = MOST_BYTES // max(len(rights), 1)
+    return {
+        f"{kind}.{key}.json.gz": _fitting(make, patterns, most) for key, patterns in rights.items()
+    }
 
 
 def may_pull(patterns: Sequence[str], repository: str) -> bool:
@@ -76,13 +85,13 @@ def _fitting(make: Make, patterns: Sequence[str], most_bytes: int) -> bytes:
         items //= 2
 
 
-def _replace(api: ApiServer, place: str, kind: str, contents: Mapping[str, bytes]) -> None:
+def _replace(api: ApiServer, place: str, kind: str, files: Mapping[str, bytes]) -> None:
     namespace, name = place.split("/")
     path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
     known = api.call("GET", path)
     # Of other kinds, other Jobs write.
     kept = known.get("binaryData") or {} if known else {}
     data: dict[str, str | None] = {key: None for key in kept if key.startswith(f"{kind}.")}
-    data |= {key: base64.b64encode(content).decode() for key, content in contents.items()}
+    data |= {key: base64.b64encode(content).decode() for key, content in files.items()}
     if not api.call("PATCH", path, {"binaryData": data}):
         raise ApiServerError(f"the API server does not take the ConfigMap {place}")

@@ -20,6 +20,7 @@ import yaml
 from components.credentials import hash_password
 from components.registry.auth_proxy import auth_proxy_config
 from components.registry.config import credentials_file, registry_config
+from components.registry.page import FOLDER, page_files
 from components.registry.pod import PROXY_MEMORY_MIB
 from components.registry.side_servers import MANIFESTS_ADDRESS, REGISTRY_ADDRESS
 from components.registry.user_rules import ProxyUser
@@ -58,7 +59,10 @@ class Servers:
         folder: The folder of all that the servers write.
         one_process: Whether a pod has only one registry, which remembers and takes all requests.
         webhooks: Who is notified of changes, by name.
-        users: Who may push and pull everything; all have the password :data:`PASSWORD`.
+        users: Who may log in; all have the password :data:`PASSWORD`.
+        rights: What those may push and pull who may not push and pull everything.
+        page: Whether there is a page for browsers. Its files are in `page` of the folder, where
+            reports are to be written.
         immutable: The tags that stay what they are, as rules by name.
         full: Whether the disk is full for what is started from now on.
     """
@@ -68,6 +72,8 @@ class Servers:
     one_process: bool = False
     webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
     users: Sequence[str] = ("admin",)
+    rights: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    page: bool = False
     immutable: Mapping[str, ImmutableRule] = field(default_factory=dict)
     full: bool = False
     key: Key = field(default_factory=lambda: Key("SOAK", secrets.token_hex(20)))
@@ -132,7 +138,13 @@ class Servers:
             hash_password(x, "AAECAwQFBgcICQoLDA0ODw==") for x in (PASSWORD, PREVIOUS_PASSWORD)
         )
         maintenance, *users = (
-            ProxyUser(name=x, password_hash=current, previous_hash=previous, push=["*"], pull=["*"])
+            ProxyUser(
+                name=x,
+                password_hash=current,
+                previous_hash=previous,
+                push=self.rights.get(x, ["*"]),
+                pull=self.rights.get(x, ["*"]),
+            )
             for x in ("maintenance", *self.users)
         )
         text = auth_proxy_config(
@@ -146,7 +158,14 @@ class Servers:
             tcp_route=False,
             immutable=self.immutable,
             admin="admin",
+            page=self.page,
         )
+        if self.page:
+            files = self.folder / "page"
+            files.mkdir(exist_ok=True)
+            for name, content in page_files().items():
+                (files / name).write_text(content)
+            text = text.replace(FOLDER, str(files))
         manifests = "registry" if self.one_process else "manifests"
         for address, name in ((REGISTRY_ADDRESS, "registry"), (MANIFESTS_ADDRESS, manifests)):
             text = text.replace(address, f"{host}:{self.inner_ports[name]}")

@@ -24,8 +24,9 @@ LINE = 80
 
 FILES = {
     path.read_text(): f"[contents of {path.parent.name}/{path.name}]"
-    for folder in (*(ROOT / "scripts").iterdir(), Path(yaml.__file__).parent)
-    for path in folder.glob("*.py")
+    for folder in (*(ROOT / "scripts").iterdir(), Path(yaml.__file__).parent, ROOT / "page")
+    for path in folder.iterdir()
+    if path.suffix in {".py", ".js", ".css", ".html"}
 }
 """Files that the program puts into ConfigMaps whole."""
 

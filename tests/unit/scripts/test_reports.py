@@ -22,7 +22,7 @@ from scripts.maintenance.usage import usage
 from scripts.maintenance.usage_report import usage_report
 from scripts.maintenance.walk import Walk
 from scripts.shared import api_server, reports
-from tests.unit.scripts.fake_bucket import A, B, C, FakeBucket, digest_of
+from tests.unit.scripts.fake_bucket import OF_BOTH, A, B, C, FakeBucket, Image, digest_of
 from tests.unit.scripts.leases import serving
 
 USERS = [["*"], ["team/*", "base"], ["base", "team/*"], ["nothing"], ["*", "base"]]
@@ -197,6 +197,17 @@ def report(bucket: FakeBucket, patterns: Sequence[str], items: int = 100) -> dic
     return usage_report(walk, usage(walk), days, patterns, items)
 
 
+def tag(seconds: int, image: Image, *children: Image) -> list[Any]:
+    """Return what a report has of a tag."""
+    parts = {x for one in (image, *children) for x in (one.manifest, *one.layers)}
+    return [seconds, digest_of(image.manifest)[7:15], sum(map(len, parts))]
+
+
+def test_the_size_of_an_index_is_that_of_its_images(bucket: FakeBucket) -> None:
+    bucket.push("team/app", OF_BOTH, "both")
+    assert report(bucket, ["*"])["pushed"]["team/app"]["both"] == tag(1002, OF_BOTH, A, C)
+
+
 def test_a_report_tells_nothing_of_what_its_reader_may_not_pull(bucket: FakeBucket) -> None:
     """Not even which of their layers others have: a push of a guess would find out."""
     told = report(bucket, ["team/*"])
@@ -210,7 +221,7 @@ def test_a_report_tells_nothing_of_what_its_reader_may_not_pull(bucket: FakeBuck
 def test_who_may_pull_everything_is_told_everything(bucket: FakeBucket) -> None:
     told = report(bucket, ["*"])
     assert {name for name, *_ in told["repositories"]} == {"team/app", "secret"}
-    assert told["pushed"]["team/app"]["2"] == [1001, digest_of(B.manifest)[7:15]]
+    assert told["pushed"]["team/app"]["2"] == tag(1001, B)
     assert "secret, 2026-11-25" in told["chart"]
     assert not told["cut"]
 
@@ -218,8 +229,8 @@ def test_who_may_pull_everything_is_told_everything(bucket: FakeBucket) -> None:
 def test_the_oldest_tags_are_left_out_first_and_that_is_told(bucket: FakeBucket) -> None:
     told = report(bucket, ["*"], items=2)
     assert told["pushed"] == {
-        "secret": {"1": [1002, digest_of(C.manifest)[7:15]]},
-        "team/app": {"2": [1001, digest_of(B.manifest)[7:15]]},
+        "secret": {"1": tag(1002, C)},
+        "team/app": {"2": tag(1001, B)},
     }
     assert told["cut"]
     assert not report(bucket, ["*"], items=3)["cut"]
