@@ -19,7 +19,7 @@ class Transcript:
         self._started = time.monotonic()
 
     def say(self, text: str) -> None:
-        """Tell of a step."""
+        """Print a line with the time since the start, and write it down."""
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         line = f"[{minutes:2}:{seconds:02}] {text}"
         # Deleting goes on where the terminal is closed, or the disk is full.

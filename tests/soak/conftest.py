@@ -9,7 +9,10 @@ import pytest
 
 from sandbox.build import toolchain
 from sandbox.build.pinned_tools import TOOLS
-from tests.soak.servers import Servers
+from tests.soak.cached import FIRST, RIGHTS, Cache
+from tests.soak.pair import AuthProxy
+from tests.soak.servers import HOSTS, Servers
+from tests.soak.upstream import State, upstream
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -48,3 +51,27 @@ def servers(tools: Path, tmp_path: Path) -> Iterator[Servers]:
 def operations(request: pytest.FixtureRequest) -> int:
     """How many acknowledged operations a history has."""
     return int(request.config.getoption("--operations"))
+
+
+@pytest.fixture
+def state() -> State:
+    return State(FIRST)
+
+
+@pytest.fixture
+def cache(servers: Servers, state: State, tmp_path: Path) -> Iterator[Cache]:
+    with upstream(state) as url:
+        cache = Cache(servers, state, url)
+        registry, manifests = (
+            f"{HOSTS[0]}:{servers.inner_ports[x]}" for x in ("registry", "manifests")
+        )
+        proxy = AuthProxy(servers.tools, tmp_path, registry, manifests, f"{HOSTS[0]}:{cache.port}")
+        proxy.configure(RIGHTS)
+        cache.proxy = proxy
+        try:
+            cache.start()
+            proxy.start()
+            yield cache
+        finally:
+            cache.stop()
+            proxy.stop()
