@@ -11,7 +11,7 @@ from scripts.maintenance import history, state, usage_history
 from scripts.maintenance.clock import DAY
 from scripts.maintenance.keys import REVISIONS, ROOT, blob_key, link_key
 from scripts.maintenance.maintain import COLLECT, Maintenance, Task
-from scripts.maintenance.references import FOLDER, References, read_manifest
+from scripts.maintenance.references import References, read_manifest
 from scripts.maintenance.retention import Retention
 from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import A, B, Image, digest_of, image
@@ -54,23 +54,6 @@ def test_a_run_shows_the_usage_and_what_it_did(capsys: pytest.CaptureFixture[str
     assert len(re.findall(r"\n\n\d blobs took \d+ MiB; \d match their digests\n", output)) == 3
 
 
-def test_without_collecting_nothing_is_written_but_what_was_seen_and_what_could_go_is_told(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    world = World()
-    deleted(world)
-    before = dict(world.objects.stored)
-    assert all(run(world, collect=False) for _ in range(9))
-    assert before.items() <= world.objects.stored.items()
-    seen = {history.KEY, state.KEY, usage_history.KEY, usage_history.TABLE_KEY}
-    new = world.objects.stored.keys() - before.keys()
-    assert {key for key in new if not key.startswith(FOLDER)} == seen
-    freed = len(A.manifest) + sum(map(len, A.layers))
-    told = f"a collection would free {freed} B: {COLLECT}\n"
-    assert told in capsys.readouterr().out
-    assert world.objects.stored[usage_history.TABLE_KEY].decode().endswith(told)
-
-
 def test_what_is_in_a_copy_is_remembered_so_that_a_restore_knows_what_it_describes() -> None:
     world = World()
     for pushed in (A, B):
@@ -83,39 +66,6 @@ def test_what_is_in_a_copy_is_remembered_so_that_a_restore_knows_what_it_describ
         assert done(world.pods[0].push("r", other, "b"))
     assert run(world)
     assert References(world.objects).get(A.digest) == read_manifest(A.manifest)
-
-
-def test_a_dry_run_shows_what_rules_would_delete(capsys: pytest.CaptureFixture[str]) -> None:
-    world = World()
-    expired(world)
-    for _ in range(9):
-        assert run(world, dry_run=True, retention=LAST)
-    output = capsys.readouterr().out
-    assert "would expire: tag r:a" in output
-    assert "would expire: manifest" not in output, "that of the tag goes with it"
-    assert not world.broken("r", A, "a")
-    for _ in range(9):
-        assert run(world, retention=LAST)
-    assert "expired: tag r:a" in capsys.readouterr().out
-    assert world.broken("r", A, "a")
-
-
-def test_a_dry_run_shows_on_the_first_day_which_manifests_would_go_and_when(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    world = World()
-    for pushed in (A, B):
-        assert done(world.pods[0].push("r", pushed, "a"))
-    days = Retention(untagged_days=0.04)
-    shown = []
-    for _ in range(9):
-        assert run(world, dry_run=True, retention=days)
-        output = capsys.readouterr().out
-        shown.append("now" if f"would expire: manifest r@{A.digest}\n" in output else "")
-        if "would expire on 1970-01-12: 1 manifests of r" in output:
-            shown[-1] += "later"
-    assert shown == ["later"] * 6 + ["now"] * 3
-    assert not world.broken("r", A)
 
 
 def test_a_tag_that_a_rule_deletes_is_remembered_with_the_rule() -> None:
@@ -216,17 +166,6 @@ def test_storage_that_can_read_nothing_is_no_problem_of_images() -> None:
         Maintenance(world.objects, task)
 
 
-def test_who_collects_nothing_need_not_confirm_what_clients_have_deleted() -> None:
-    world = World()
-    images = many(30)
-    for number, pushed in enumerate(images):
-        assert done(world.pods[0].push("r", pushed, f"v{number}"))
-    assert run(world, collect=False)
-    for pushed in images[10:]:
-        assert done(world.pods[0].delete("r", REVISIONS, pushed.digest)) == 202
-    assert run(world, collect=False)
-
-
 def test_for_how_long_deleted_images_can_be_restored_is_told_to_the_restore() -> None:
     world = World()
     deleted(world)
@@ -248,60 +187,6 @@ def test_what_was_written_before_a_pause_that_nobody_saw_is_as_young_as_it_was_s
     assert run(world), "the last run was long ago"
     assert run(world)
     assert world.has(content), "it was written 610 s ago, as far as runs have seen"
-
-
-def test_each_day_on_which_manifests_would_go_is_told_with_their_number(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    world = World()
-    for repository, images in (("a", many(3)), ("b", many(2))):
-        for pushed in images:
-            assert done(world.pods[0].push(repository, pushed))
-    assert run(world, dry_run=True, retention=Retention(untagged_days=2))
-    told = [line for line in capsys.readouterr().out.splitlines() if "would expire" in line]
-    assert told == [
-        "would expire on 1970-01-14: 3 manifests of a",
-        "would expire on 1970-01-14: 2 manifests of b",
-    ]
-
-
-def test_a_tag_that_expires_hides_no_manifest_of_its_repository_that_would_go(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    world = World()
-    expired(world)
-    for pushed in many(4):
-        assert done(world.pods[0].push("r", pushed))
-    rules = Retention(LAST.rules, untagged_days=0.001)
-    assert run(world, retention=rules)
-    assert run(world, dry_run=True, retention=rules)
-    told = [line for line in capsys.readouterr().out.splitlines() if "would expire: man" in line]
-    assert len(told) == 4
-
-
-def test_of_what_may_not_go_now_nobody_is_asked_to_confirm_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    world = World()
-    for number, pushed in enumerate(many(20)):
-        world.objects.clock += 5
-        assert done(world.pods[0].push("r", pushed, f"v{number}"))
-    assert run(world)
-    world.objects.clock += 10 * DAY
-    assert run(world, retention=LAST), "the last run was long ago"
-    output = capsys.readouterr().out
-    assert "nothing is deleted: the last run was long ago" in output
-    assert "would go now" not in output
-
-
-def test_who_collects_nothing_is_not_told_that_nothing_is_deleted(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    world = World()
-    assert run(world, collect=False)
-    world.objects.clock += 10 * DAY
-    assert run(world, collect=False)
-    assert "nothing is deleted" not in capsys.readouterr().out
 
 
 def test_a_doubt_does_not_begin_the_wait_of_what_no_tag_holds_anew() -> None:
