@@ -97,15 +97,15 @@ def fill(servers: Servers) -> None:
     evil = built("guest/app", "hostile", 0.01, **config)
     manifest = json.loads(evil.manifest) | {"annotations": {HOSTILE: HOSTILE}}
     client.push(Image("guest/app", "hostile", evil.blobs, json.dumps(manifest).encode()))
-    client.push(built("constructor", "constructor", 0.01))
     client.push(built("many", "v0", 0.01))
-    client.close()
     folder = "docker/registry/v2/repositories/many/_manifests/tags"
     tags = servers.folder / "buckets" / BUCKET / folder
     for number in range(1, MANY):
         (tags / f"v{number}/current").mkdir(parents=True)
         os.link(tags / "v0/current/link", tags / f"v{number}/current/link")
     look(servers)
+    client.push(built("constructor", "constructor", 0.01))
+    client.close()
 
 
 def look(servers: Servers) -> None:
