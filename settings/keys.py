@@ -53,10 +53,10 @@ def is_known(path: KeyPath) -> bool:
 
 def nearest(path: KeyPath) -> KeyPath | None:
     """Return the known key that a path resembles most, if any."""
-    # The name of a key without its section, if only one section has it.
+    # The name of a key without its section; if several sections have it, nobody knows which.
     matches = {key for key, _ in _FIELDS if key[-1:] == path and _ANY not in key}
-    if len(matches) == 1:
-        return matches.pop()
+    if matches:
+        return matches.pop() if len(matches) == 1 else None
     found: KeyPath = ()
     for part in path:
         names = {name.lower(): name for name in below(found)}
