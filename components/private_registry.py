@@ -200,10 +200,8 @@ class PrivateRegistry(pulumi.ComponentResource):
         self.users = output(passwords)
         self.pull_caches = output([f"{CACHE_FOLDER}/{cache}" for cache in settings.cache])
         self.pull_secrets = output(pulling)
-        self.storage_bucket, self.storage_endpoint = (
-            output(storage.bucket),
-            output(storage.endpoint),
-        )
+        self.storage_bucket = output(storage.bucket)
+        self.storage_endpoint = output(storage.endpoint)
         self.storage_connection = storage.document
         self.register_outputs(self.outputs())
 
