@@ -32,6 +32,9 @@ FOLDER = f"{OWN}references/1/"
 _SHARDS = "0123456789abcdef"
 """By the first digit of a digest, so that a push changes little of what is remembered."""
 
+ALGORITHMS = {"sha256", "sha384", "sha512"}
+"""Those of digests that the registry knows."""
+
 MOST_FOREIGN = 1000
 """How many layers with URLs an image may have: the registry asks for none of them."""
 
@@ -190,8 +193,7 @@ def _digest(value: object) -> str:
 def matches(content: bytes, digest: str) -> bool:
     """Return whether a content has a digest, of any algorithm that the registry knows."""
     algorithm, _, value = digest.partition(":")
-    known = algorithm in {"sha256", "sha384", "sha512"}
-    return known and hashlib.new(algorithm, content).hexdigest() == value
+    return algorithm in ALGORITHMS and hashlib.new(algorithm, content).hexdigest() == value
 
 
 class References:

@@ -112,6 +112,11 @@ class Objects:
         response = self._call("GET", key, accepted=(200, 404))
         return response.body if response.status == 200 else None
 
+    def get_part(self, key: str, start: int, size: int) -> bytes:
+        """Return some bytes of an object, but not all of them."""
+        headers = {"range": f"bytes={start}-{start + size - 1}"}
+        return self._call("GET", key, headers=headers, accepted=(206,)).body
+
     def sha256(self, key: str) -> str | None:
         """Return the hash of an object's content, which may be large; None if there is none."""
         response = self._call("GET", key, accepted=(200, 404), read=_hash)
@@ -133,6 +138,10 @@ class Objects:
         """Write an object, and return its ETag."""
         return self._call("PUT", key, body=content).headers.get("etag", "").strip('"')
 
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        """Write an object from parts, each but the last of 5 MiB or more; all of it or nothing."""
+        self._in_parts(key, ({"body": part} for part in parts))
+
     def delete(self, key: str) -> None:
         """Delete an object, if it is there."""
         self._call("DELETE", key, accepted=(200, 204, 404))
@@ -143,22 +152,30 @@ class Objects:
         if size <= PART_BYTES:
             self._finish("PUT", target, headers=headers)
             return
-        upload = {
-            "uploadId": _element(self._call("POST", target, query={"uploads": ""}), "UploadId")
-        }
+        ranges = (
+            f"bytes={start}-{min(start + PART_BYTES, size) - 1}"
+            for start in range(0, size, PART_BYTES)
+        )
+        self._in_parts(
+            target, ({"headers": {**headers, "x-amz-copy-source-range": x}} for x in ranges)
+        )
+
+    def _in_parts(self, key: str, requests: Iterable[Mapping[str, object]]) -> None:
+        """Write an object in parts, each by a request, and nothing if one of them fails."""
+        upload = {"uploadId": _element(self._call("POST", key, query={"uploads": ""}), "UploadId")}
         parts = []
-        for number, start in enumerate(range(0, size, PART_BYTES), 1):
-            last = min(start + PART_BYTES, size) - 1
-            part = self._finish(
-                "PUT",
-                target,
-                headers={**headers, "x-amz-copy-source-range": f"bytes={start}-{last}"},
-                query={**upload, "partNumber": str(number)},
-            )
-            etag = _element(part, "ETag")
-            parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+        try:
+            for number, request in enumerate(requests, 1):
+                query = {**upload, "partNumber": str(number)}
+                part = self._finish("PUT", key, query=query, **request)
+                # Of a copy it is in the body.
+                etag = _element(part, "ETag") if part.body else part.headers["etag"]
+                parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+        except BaseException:
+            self._call("DELETE", key, query=upload, accepted=(200, 204, 404))
+            raise
         body = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
-        self._finish("POST", target, query=upload, body=body)
+        self._finish("POST", key, query=upload, body=body)
 
     def _finish(self, method: str, key: str, **request: object) -> Response:
         """Send a request that may fail although its status is 200."""

@@ -12,6 +12,8 @@ from typing import Any
 from scripts.shared.objects import Objects, StorageError
 from scripts.shared.s3 import Bucket, Key
 
+_OUTPUT = "storage_connection"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the argument that names the storage."""
@@ -29,15 +31,22 @@ def objects_of(args: argparse.Namespace) -> Objects:
     Raises:
         StorageError: It is not known.
     """
-    if not args.storage:
-        return _objects(stack_output("storage_connection"))
+    return objects_in(args.storage) if args.storage else _objects(stack_output(_OUTPUT))
+
+
+def objects_in(file: Path) -> Objects:
+    """Return the objects of the bucket that a file names, as the output storage_connection does.
+
+    Raises:
+        StorageError: It names none.
+    """
     try:
-        return _objects(json.loads(args.storage.read_text()))
+        return _objects(json.loads(file.read_text()))
     except (ValueError, KeyError, TypeError) as error:
         # Never the message: it can hold what is in the file.
         raise StorageError(
-            f"{args.storage} is not the output storage_connection ({type(error).__name__}); fix: "
-            f"(umask 077 && {' '.join(_command('storage_connection'))} > {args.storage})"
+            f"{file} is not the output storage_connection ({type(error).__name__}); fix: "
+            f"(umask 077 && {' '.join(_command(_OUTPUT))} > {file})"
         ) from None
 
 

@@ -79,6 +79,17 @@ class FakeBucket(Objects):
         self.read.append(key)
         return self.stored.get(key)
 
+    def get_part(self, key: str, start: int, size: int) -> bytes:
+        self._request("GET", key)
+        if key not in self.stored:
+            raise StorageError(f"no {key}")
+        return self.stored[key][start : start + size]
+
+    def put_parts(self, key: str, parts: Iterable[bytes]) -> None:
+        content = b"".join(parts)
+        self._request("PUT", key)
+        self.stored[key], self.modified[key] = content, self.clock
+
     def sha256(self, key: str) -> str | None:
         content = self.get(key)
         return None if content is None else hashlib.sha256(content).hexdigest()

@@ -27,6 +27,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.stored: dict[str, bytes] = {}
         self.requests: list[str] = []
+        self.parts: list[bytes] = []
         self.failures: list[str] = []
         self.headers = {"Date": DATE, "Last-Modified": DATE, "ETag": '"e"'}
 
@@ -41,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query, True).items()}
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         source = unquote(self.headers.get("x-amz-copy-source", ""))
-        part = self.headers.get("x-amz-copy-source-range", "")
+        part = self.headers.get("x-amz-copy-source-range") or self.headers.get("range", "")
         self.server.requests.append(f"{self.command} {key} {part}".strip())
         failure = self.server.failures.pop(0) if self.server.failures else ""
         if failure == "hang up":
@@ -62,11 +63,17 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command == "PUT" and source:
             self.server.stored[key] = self.server.stored[source.removeprefix("/images/")]
             self.respond(200, b"<CopyResult><ETag>e</ETag></CopyResult>")
+        elif "partNumber" in query:
+            self.server.parts.append(body)
+            self.respond(200, b"")
         elif self.command in {"PUT", "POST"}:
             self.server.stored[key] = body
             self.respond(200, b"")
         elif self.command == "DELETE":
             self.respond(204 if self.server.stored.pop(key, None) else 404, b"")
+        elif key in self.server.stored and part:
+            start, end = map(int, part.removeprefix("bytes=").split("-"))
+            self.respond(206, self.server.stored[key][start : end + 1])
         elif key in self.server.stored:
             self.respond(200, self.server.stored[key])
         else:
@@ -261,6 +268,35 @@ def test_a_small_object_is_copied_at_once(server: Server, objects: Objects) -> N
     objects.copy("a", "b", 7)
     assert server.stored["k3s/b"] == b"content"
     assert len(server.requests) == 1
+
+
+def test_parts_are_read_and_written(server: Server, objects: Objects) -> None:
+    server.stored = {"k3s/a": b"content"}
+    objects.put_parts("b", (objects.get_part("a", start, 3) for start in (0, 3)))
+    assert server.parts == [b"con", b"ten"]
+    etags = [f'<PartNumber>{x}</PartNumber><ETag>"e"</ETag>'.encode() for x in (1, 2)]
+    assert all(etag in server.stored["k3s/b"] for etag in etags)
+
+
+def test_a_server_that_sends_more_than_was_asked_for_is_an_error(
+    server: Server, objects: Objects
+) -> None:
+    server.failures = ["all of it"]
+    with pytest.raises(StorageError, match="200 all of it"):
+        objects.get_part("a", 0, 3)
+
+
+def test_an_object_whose_parts_are_not_all_there_is_not_written(
+    server: Server, objects: Objects
+) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"con"
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        objects.put_parts("b", parts())
+    assert [x.partition(" ")[0] for x in server.requests] == ["POST", "PUT", "DELETE"]
+    assert not server.stored
 
 
 def test_what_is_not_there_is_told_from_an_error(server: Server, objects: Objects) -> None:
