@@ -31,6 +31,7 @@ from components.script_job import (
     script_cron_job,
 )
 from components.storage import StorageConnection
+from scripts.shared.response import Response
 from settings.cache import CacheSettings
 from settings.maintenance import MaintenanceSettings, RetentionSettings
 
@@ -119,12 +120,9 @@ def report_usage(connection: Mapping[str, str]) -> None:
     """Show what the last run has seen, if there was one and this machine reaches the storage."""
     # Imported here: previews do without.
     from scripts.maintenance.usage_history import TABLE_KEY
-    from scripts.shared.storage_arguments import bucket_of
 
-    folder = connection["root_directory"]
-    key = f"{folder}/{TABLE_KEY}" if folder else TABLE_KEY
     try:
-        response = bucket_of(connection).request("GET", key)
+        response = stored(connection, TABLE_KEY)
     except (OSError, http.client.HTTPException, ValueError) as error:
         pulumi.log.info(f"the usage of the storage is not shown: {error}")
         return
@@ -132,6 +130,14 @@ def report_usage(connection: Mapping[str, str]) -> None:
         when = response.headers.get("last-modified", "its last run")
         table = response.body.decode(errors="replace")
         pulumi.log.info(f"the storage on {when}:\n\n{table}")
+
+
+def stored(connection: Mapping[str, str], key: str) -> Response:
+    """Return the response to one request for an object; raises what :func:`.send` does."""
+    from scripts.shared.storage_arguments import bucket_of
+
+    folder = connection["root_directory"]
+    return bucket_of(connection).request("GET", f"{folder}/{key}" if folder else key)
 
 
 def _connections(name: str, args: MaintenanceArgs, opts: pulumi.ResourceOptions) -> None:

@@ -9,6 +9,9 @@ https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/"
 MAINTENANCE = "maintenance"
 """The name of the CronJob that looks after the storage, which alerts know."""
 
+BACKUP = "backup"
+"""The name of the CronJob that copies the storage, which alerts know."""
+
 
 def labels(component: str) -> dict[str, str]:
     """Return the recommended labels of one component of the registry.

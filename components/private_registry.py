@@ -2,14 +2,16 @@
 
 # Annotations are types here, not text: a host of components makes a schema of them (package/).
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
+from components.backup import Backup, BackupArgs, report_backup
 from components.credentials import Credentials, CredentialsArgs, RegistryUser
 from components.dns import dns_records
 from components.ingress import AcmeClient, AcmeClientArgs, Ingress, IngressArgs, report_ingress
@@ -161,6 +163,18 @@ class PrivateRegistry(pulumi.ComponentResource):
                 ),
                 opts=pulumi.ResourceOptions(parent=self),
             )
+        if settings.backup:
+            Backup(
+                "backup",
+                BackupArgs(
+                    settings=settings.backup,
+                    namespace=registry.namespace,
+                    image=settings.scripts.image,
+                    storage=storage,
+                ),
+                # A bucket for copies that does not work keeps no registry from running.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[registry]),
+            )
         if settings.monitoring.enabled:
             Monitoring(
                 "monitoring",
@@ -185,8 +199,9 @@ class PrivateRegistry(pulumi.ComponentResource):
         if not pulumi.runtime.is_dry_run():
             tested = smoke_test.metadata.name
             tested.apply(self._request_registry)
-            if settings.maintenance.enabled:
-                pulumi.Output.all(storage.document, tested).apply(self._report_usage)
+            reported = {report_usage: settings.maintenance.enabled, report_backup: settings.backup}
+            for report in filter(reported.get, reported):
+                pulumi.Output.all(storage.document, tested).apply(partial(_report, report))
         # A new password must not be used before every pod of the registry knows it.
         known = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[smoke_test]))
         self._nodes(users.pull, known)
@@ -228,10 +243,6 @@ class PrivateRegistry(pulumi.ComponentResource):
         settings = self._args.settings
         url = f"https://{settings.hostname}/v2/"
         return asyncio.to_thread(report_ingress, url, settings.tls, self._args.why_no_certificate)
-
-    @staticmethod
-    def _report_usage(known: Sequence[Any]) -> pulumi.Input[None]:
-        return asyncio.to_thread(report_usage, known[0])
 
     def _ingress(self, registry: Registry, child: pulumi.ResourceOptions) -> None:
         settings = self._args.settings
@@ -297,3 +308,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 ),
                 opts=opts,
             )
+
+
+def _report(report: Callable[[Mapping[str, str]], None], known: Sequence[Any]) -> Any:  # noqa: ANN401 - an awaitable
+    return asyncio.to_thread(report, known[0])

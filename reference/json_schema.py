@@ -124,21 +124,30 @@ def _provider_keys() -> Iterator[tuple[str, Schema]]:
                 yield key, _or_encrypted({"type": types.get(kind, ["object", "string"])})
 
 
-def _section(section: type[Section], first: tuple[str, str] | None = None) -> Schema:
+def _section(
+    section: type[Section], first: tuple[str, str] | None = None, *, optional: bool = False
+) -> Schema:
     """Return the schema of an object; empty is one as well, if nothing must be in it.
 
     Args:
         first: Its key that says which kind it is, and the kind.
+        optional: Whether it may be empty in any case.
     """
     tag, kind = first or ("", "")
     own = [key for key in keys(section) if key.name != tag]
     required = [key.name for key in own if key.field.is_required()]
     properties = {key.name: _key(key) for key in own}
+    needed: Schema = {"required": required} if required else {}
+    if optional and required:
+        needed = {"if": {"minProperties": 1}, "then": needed}
     return {
-        "type": "object" if required else ["object", "null", "string"],
-        **({} if required else {"maxLength": 0}),
+        **(
+            {"type": ["object", "null", "string"], "maxLength": 0}
+            if optional or not required
+            else {"type": "object"}
+        ),
         "properties": ({tag: {"enum": [kind]}} if tag else {}) | properties,
-        **({"required": required} if required else {}),
+        **needed,
         "additionalProperties": False,
     }
 
@@ -167,7 +176,7 @@ def _key(key: Key, *, top: bool = False) -> Schema:
     if key.named:
         return description | _mapping(key)
     if is_section(key.kind):
-        return description | _section(key.kind)
+        return description | _section(key.kind, optional=not key.field.is_required())
     if key.secret:
         return description | _SECRET
     value = _value(key.field.rebuild_annotation())

@@ -44,9 +44,11 @@ def _inputs(section: type[Section], prefix: str = "") -> dict[str, tuple[str, st
         name = f"{prefix}{to_snake(key.name)}"
         if tag := key.field.discriminator:
             inputs |= _of_kinds(key, str(tag), name)
+        elif _holds_secret(key.value):
+            continue
         elif is_section(key.kind):
             inputs |= _inputs(key.kind, f"{name}_")
-        elif not _holds_secret(key.value):
+        else:
             kind = _type(key.kind)
             required = key.field.is_required()
             inputs[name] = (kind if required else f"NotRequired[{kind}]", plain(key.whole_text))

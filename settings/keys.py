@@ -53,8 +53,11 @@ def is_known(path: KeyPath) -> bool:
 
 def nearest(path: KeyPath) -> KeyPath | None:
     """Return the known key that a path resembles most, if any."""
-    # The name of a key without its section; if several sections have it, nobody knows which.
-    matches = {key for key, _ in _FIELDS if key[-1:] == path and _ANY not in key}
+    # The name of a key without its section; if several sections have it, nobody knows which. But of
+    # the storage and its copy, which have the same keys, the storage is meant.
+    matches = {
+        key for key, _ in _FIELDS if key[-1:] == path and _ANY not in key and key[0] != "backup"
+    }
     if matches:
         return matches.pop() if len(matches) == 1 else None
     found: KeyPath = ()

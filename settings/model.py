@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from settings.backup import BackupSettings
 from settings.cache import DOCKER_IO, CacheSettings
 from settings.commands import Ask, KeyPath
 from settings.immutable import ImmutableRule
@@ -65,6 +66,9 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     cache: Annotated[dict[CacheName, CacheSettings], NAMED] = {}  # noqa: RUF012 - pydantic copies it
     """[Caches of other registries](docs/cache.md), by name: the nodes pull through them."""
+    backup: BackupSettings | None = None
+    """A copy of all images in another bucket, from which [a registry can be
+    restored](docs/backup.md#restore); off until it is set."""
     page: PageSettings = PageSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     scripts: ScriptsSettings = ScriptsSettings()
@@ -81,6 +85,12 @@ class Settings(Section):
         section = drop_empty(value)
         first = {str(field.discriminator): next(iter(kinds(field)))}
         return first | section if isinstance(section, dict) else section
+
+    @field_validator("backup", mode="before")
+    @classmethod
+    def _off_if_empty(cls, backup: object) -> object:
+        # The project's default is an empty section.
+        return drop_empty(backup) or None
 
     @field_validator("admin_user", "pull_user")
     @classmethod
@@ -283,6 +293,24 @@ class Settings(Section):
                 key=("maintenance", "enabled"),
             )
         return caches
+
+    @field_validator("backup")
+    @classmethod
+    def _be_somewhere_else(
+        cls, backup: BackupSettings | None, info: ValidationInfo
+    ) -> BackupSettings | None:
+        storage = info.data.get("storage")
+        if (
+            backup
+            and isinstance(storage, S3Settings)
+            and (backup.endpoint, backup.bucket) == (storage.endpoint, storage.bucket)
+        ):
+            raise FixableError(
+                "expected another bucket than storage.bucket: what is lost with that one would be "
+                "lost with its copy",
+                key=("backup", "bucket"),
+            )
+        return backup
 
 
 def _nodes_namespace(namespace: str) -> str:

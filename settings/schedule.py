@@ -38,6 +38,19 @@ def _meant(text: str) -> str:
     return re.sub("^(?=[a-z]+$)", "@", text)
 
 
+_MACRO_DAYS = {"@yearly": 366, "@annually": 366, "@monthly": 31, "@weekly": 7}
+
+
+def longest_days(schedule: str) -> int:
+    """Return how many days can be between two times of a schedule at most, or a few more."""
+    if schedule.startswith("@"):
+        hours = int((re.search(r"\d+(?=h)", schedule) or ["0"])[0])
+        return _MACRO_DAYS.get(schedule, hours // 24 + 1)
+    _, _, day, month, weekday = (field not in {"*", "?"} for field in schedule.split())
+    # Of two restricted days, either is enough.
+    return 366 if month else 7 if weekday else 31 if day else 1
+
+
 Schedule = Annotated[
     Text,
     matching(

@@ -35,10 +35,9 @@ class SpacesSettings(Section):
     and its images in the account, `delete` deletes both."""
 
 
-class S3Settings(Section):
-    """An existing bucket on any S3 server: AWS, MinIO, another Space."""
+class S3Bucket(Section):
+    """A bucket on any S3 server."""
 
-    kind: Literal["s3"] = "s3"
     bucket: Bucket
     """The bucket's name."""
     endpoint: Endpoint
@@ -53,9 +52,6 @@ class S3Settings(Section):
     """Requests name the bucket in the path instead of the host name."""
     root_directory: Folder = ""
     """The folder of the bucket that holds the images; empty for its top."""
-    moved_from: Text | None = None
-    """The URL of the place that the images were copied from, which allows `pulumi up` to [switch to
-    this bucket](docs/storage.md#move-the-images)."""
 
     @field_validator("endpoint")
     @classmethod
@@ -102,3 +98,12 @@ class S3Settings(Section):
                 "expected true: no wildcard certificate is valid for a bucket with a dot", True
             )
         return path_style
+
+
+class S3Settings(S3Bucket):
+    """An existing bucket on any S3 server: AWS, MinIO, another Space."""
+
+    kind: Literal["s3"] = "s3"
+    moved_from: Text | None = None
+    """The URL of the place that the images were copied from, which allows `pulumi up` to [switch to
+    this bucket](docs/storage.md#move-the-images)."""

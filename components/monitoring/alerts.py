@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.metadata import MAINTENANCE
+from components.metadata import BACKUP, MAINTENANCE
 from settings.schema import ENDS_SOON_SECONDS
 
 REGISTRY, MANIFESTS, AUTH_PROXY = "registry", "manifests", "auth-proxy"
@@ -82,9 +82,25 @@ def _login_ends(ends: Mapping[str, int]) -> tuple[str, str, str, str, str]:
 
 _SELECTOR = 'namespace="NAMESPACE"'
 _PROCESSES = "|".join((REGISTRY, MANIFESTS, AUTH_PROXY))
-_JOBS = f'{_SELECTOR}, job_name=~"{MAINTENANCE}-.+"'
 # Without bodies: a client that sends a broken one makes the registry respond with 500.
 _RESPONSES = f'registry_http_requests_total{{{_SELECTOR}, method!~"patch|put"'
+
+
+def _last_job_failed(cron_job: str) -> str:
+    """Return whether the last Job of a CronJob has failed: those before stay for a while."""
+    jobs = f'{_SELECTOR}, job_name=~"{cron_job}-.+"'
+    return (
+        f"max(kube_job_status_start_time{{{jobs}}} * on (namespace, job_name) "
+        f"(sum by (namespace, job_name) (kube_job_status_failed{{{jobs}}}) > bool 0)) > "
+        f"(max(kube_job_status_start_time{{{jobs}}} * on (namespace, job_name) "
+        f"(kube_job_status_succeeded{{{jobs}}} > bool 0)) or vector(0))"
+    )
+
+
+def _has_not_started(cron_job: str) -> str:
+    name = f'{_SELECTOR}, cronjob="{cron_job}"'
+    return f"time() - max(kube_cronjob_next_schedule_time{{{name}}}) > 3600"
+
 
 _OF_CACHES = OF_CACHES.replace("SELECTOR", _SELECTOR)
 
@@ -144,11 +160,7 @@ _ALERTS = (
     ),
     (
         "RegistryMaintenanceFails",
-        # Failed Jobs stay for a while, so only the last one counts.
-        f"max(kube_job_status_start_time{{{_JOBS}}} * on (namespace, job_name) "
-        f"(sum by (namespace, job_name) (kube_job_status_failed{{{_JOBS}}}) > bool 0)) > "
-        f"(max(kube_job_status_start_time{{{_JOBS}}} * on (namespace, job_name) "
-        f"(kube_job_status_succeeded{{{_JOBS}}} > bool 0)) or vector(0))",
+        _last_job_failed(MAINTENANCE),
         "0m",
         "critical",
         "The last run of the maintenance has failed: an image has lost something, or nothing is "
@@ -156,11 +168,25 @@ _ALERTS = (
     ),
     (
         "RegistryMaintenanceMissing",
-        f'time() - max(kube_cronjob_next_schedule_time{{{_SELECTOR}, cronjob="{MAINTENANCE}"}}) '
-        "> 3600",
+        _has_not_started(MAINTENANCE),
         "10m",
         "warning",
         "The maintenance should have started more than an hour ago.",
+    ),
+    (
+        "RegistryBackupFails",
+        _last_job_failed(BACKUP),
+        "0m",
+        "warning",
+        "The last copy of the storage is not good: the one before is all there is. The log of the "
+        "run says why.",
+    ),
+    (
+        "RegistryBackupMissing",
+        _has_not_started(BACKUP),
+        "10m",
+        "warning",
+        "The copy of the storage should have started more than an hour ago.",
     ),
 )
 """Name, expression, how long it must hold, severity, and what it means."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -24,17 +24,19 @@ def check_storage(
     namespace: pulumi.Input[str],
     image: str,
     key_secret: pulumi.Input[str],
-    hidden: Sequence[str],
     opts: pulumi.ResourceOptions,
+    labels: Mapping[str, str] = STORAGE_CHECK_LABELS,
+    section: str = "storage",
+    hidden: Sequence[str] = (),
 ) -> kubernetes.batch.v1.Job:
     """Create a Job that does to the bucket what the registry will, when the storage has changed.
 
-    `key_secret` is the Secret with the shared credentials file of the storage key, `hidden` the
-    starts of names that no repository may have.
+    `key_secret` is the Secret with the shared credentials file of the storage key, `section` that
+    of the settings, `hidden` the starts of names that no repository may have.
     """
     args = ScriptJobArgs(
         namespace=namespace,
-        labels=STORAGE_CHECK_LABELS,
+        labels=labels,
         image=image,
         script="storage.check_storage",
         arguments=[
@@ -45,6 +47,7 @@ def check_storage(
             f"--key-file={SECRET_FOLDER}/credentials",
             *([] if storage.path_style else ["--virtual-host"]),
             *(["--managed"] if storage.managed else []),
+            *([] if section == "storage" else [f"--section={section}"]),
             *(f"--hidden={start}" for start in hidden),
         ],
         secret=key_secret,

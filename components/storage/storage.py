@@ -12,7 +12,7 @@ import pulumi_random as random
 from components.storage.new_key import report_others, wait_for_key
 from settings.credentials import CloudAccess
 from settings.problems import explained
-from settings.storage import S3Settings, SpacesSettings
+from settings.storage import S3Bucket, SpacesSettings
 from settings.storage_place import place, require_same_place
 
 ABORT_UPLOADS_AFTER_DAYS = 1
@@ -53,7 +53,7 @@ class StorageConnection:
         return document
 
 
-def existing_bucket(settings: S3Settings) -> StorageConnection:
+def existing_bucket(settings: S3Bucket) -> StorageConnection:
     """Return the connection to a bucket that exists already."""
     return StorageConnection(
         endpoint=settings.endpoint,

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 from scripts.client.certificate import ask_cluster, certificate, renewal
 from scripts.client.pullable import lost_images
 from scripts.client.why_missing import why_missing
+from scripts.maintenance import backup_record
+from scripts.shared.objects import StorageError
 from scripts.shared.registry_client import (
     Registry,
     RegistryError,
@@ -30,6 +32,7 @@ from scripts.shared.registry_client import (
     basic,
     ssl_context,
 )
+from scripts.shared.storage_arguments import objects_at
 
 _FIX = "; fix: "
 """What is between the two parts of a finding, and of a warning of the program's."""
@@ -93,6 +96,22 @@ def service(
         yield Finding(f"https://{hostname} cannot be used: {error}", fix)
 
 
+def copied(connection: Mapping[str, str], namespace: str) -> Iterator[Finding]:
+    """Yield that the last good copy of the storage is too old, or that there is none."""
+    kubectl = f"kubectl --namespace {namespace}"
+    try:
+        with objects_at(connection) as objects:
+            record = backup_record.load(objects)
+            if not record:
+                run = f'{kubectl} create job --from=cronjob/backup "backup-$(date +%s)"'
+                yield Finding(f"the storage has {backup_record.NONE_YET}", run)
+            elif objects.now - record.time > record.within:
+                logs = f"{kubectl} logs --selector {_COPIES} --tail=-1 says why"
+                yield Finding(record.words(objects.now), logs)
+    except (OSError, StorageError) as error:
+        yield Finding(f"the age of the last good copy is not known: {error}", "try again")
+
+
 def unreachable(registry: Registry, caches: Iterable[str], kubectl: str) -> Iterator[Finding]:
     """Yield the caches that cannot ask their registries for what they do not have.
 
@@ -108,7 +127,7 @@ def unreachable(registry: Registry, caches: Iterable[str], kubectl: str) -> Iter
             yield Finding(f"{cache}/ cannot fetch what it does not have: {error}", logs)
 
 
-_PODS = "app.kubernetes.io/component=registry"
+_PODS, _COPIES = (f"app.kubernetes.io/component={x}" for x in ("registry", "backup"))
 
 
 def stack_outputs() -> dict[str, Any]:
@@ -123,19 +142,19 @@ def stack_outputs() -> dict[str, Any]:
     return outputs
 
 
-def tls_settings() -> dict[str, str]:
-    """Return the section ``tls`` of the selected stack's settings.
+def section(name: str) -> dict[str, str]:
+    """Return a section of the selected stack's settings.
 
     Raises:
         DoctorError: The settings cannot be read.
     """
     try:
-        section: dict[str, str] = _pulumi("config", "get", "tls").get("objectValue", {})
+        found: dict[str, str] = _pulumi("config", "get", name).get("objectValue", {})
     except DoctorError as error:
         if "not found" not in str(error):
             raise
         return {}
-    return section
+    return found
 
 
 def _pulumi(*command: str) -> dict[str, Any]:
@@ -164,9 +183,12 @@ def main() -> int:
     args = parser.parse_args()
     try:
         tls = ssl_context(args)
-        outputs, settings = stack_outputs(), tls_settings()
+        outputs, settings = stack_outputs(), section("tls")
         findings = 0
-        for finding in itertools.chain(warned(), service(outputs, settings, tls)):
+        checks = [warned(), service(outputs, settings, tls)]
+        if section("backup"):
+            checks.append(copied(outputs["storage_connection"], outputs["namespace"]))
+        for finding in itertools.chain(*checks):
             findings += 1
             print(f"{finding.what}{_FIX}{finding.fix}", flush=True)
     except (DoctorError, OSError) as error:

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from scripts.maintenance import usage_history
+from scripts.maintenance import backup_record, usage_history
 from scripts.maintenance.caches import held
 from scripts.maintenance.references import References
 from scripts.maintenance.usage import table, usage
@@ -47,6 +47,8 @@ def main() -> int:
                 print(draw(objects, args.chart))
             else:
                 print(table(usage(Walk(objects, References(objects)), held(objects))))
+                if record := backup_record.load(objects):
+                    print(f"\n{record.words(objects.now)}")
     except (StorageError, OSError) as error:
         print(f"FAILED: {error}")
         return 1

@@ -48,6 +48,6 @@ class Record(NamedTuple):
         )
 
 
-def load(objects: Objects, key: str) -> Record | None:
+def load(objects: Objects, key: str = KEY) -> Record | None:
     """Return the record in a bucket, or a copy; raises what :func:`.remembered.read` does."""
     return read(objects, key, lambda values: Record(**values), "the next good copy counts then")

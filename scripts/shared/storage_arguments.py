@@ -31,7 +31,7 @@ def objects_of(args: argparse.Namespace) -> Objects:
     Raises:
         StorageError: It is not known.
     """
-    return objects_in(args.storage) if args.storage else _objects(stack_output(_OUTPUT))
+    return objects_in(args.storage) if args.storage else objects_at(stack_output(_OUTPUT))
 
 
 def objects_in(file: Path) -> Objects:
@@ -41,7 +41,7 @@ def objects_in(file: Path) -> Objects:
         StorageError: It names none.
     """
     try:
-        return _objects(json.loads(file.read_text()))
+        return objects_at(json.loads(file.read_text()))
     except (ValueError, KeyError, TypeError) as error:
         # Never the message: it can hold what is in the file.
         raise StorageError(
@@ -50,7 +50,8 @@ def objects_in(file: Path) -> Objects:
         ) from None
 
 
-def _objects(connection: Mapping[str, str]) -> Objects:
+def objects_at(connection: Mapping[str, str]) -> Objects:
+    """Return the objects of the bucket that the output storage_connection names."""
     return Objects(bucket_of(connection), connection["root_directory"])
 
 

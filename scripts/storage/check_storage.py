@@ -34,8 +34,8 @@ REPOSITORIES = "docker/registry/v2/repositories/"
 class Storage:
     """A bucket that is to hold images; one that the stack created may be brand-new."""
 
-    def __init__(self, bucket: Bucket, managed: bool) -> None:
-        self.bucket, self._diagnosis = bucket, Diagnosis(bucket, managed)
+    def __init__(self, bucket: Bucket, managed: bool, section: str = "storage") -> None:
+        self.bucket, self._diagnosis = bucket, Diagnosis(bucket, managed, section)
         self._started = time.monotonic()
 
     def request(
@@ -211,6 +211,7 @@ def main() -> int:
     parser.add_argument("--hidden", action="append", default=[], help="what no repository is in")
     parser.add_argument("--virtual-host", action="store_true", help="name the bucket in the host")
     parser.add_argument("--managed", action="store_true", help="bucket and key may be brand-new")
+    parser.add_argument("--section", default="storage", help="the settings that name the bucket")
     parser.add_argument("--key-file", required=True, type=Path, help="a shared credentials file")
     args = parser.parse_args()
     bucket = Bucket(
@@ -220,10 +221,11 @@ def main() -> int:
         path_style=not args.virtual_host,
         key=read_key(args.key_file),
     )
+    storage = Storage(bucket, args.managed, args.section)
     signal.signal(signal.SIGALRM, _time_out)
     signal.setitimer(signal.ITIMER_REAL, TOTAL_SECONDS + (NEW_SECONDS if args.managed else 0))
     try:
-        for result in check(Storage(bucket, args.managed), args.folder, args.hidden):
+        for result in check(storage, args.folder, args.hidden):
             print(f"ok: {result}", flush=True)
     except (UnusableStorageError, OSError) as error:
         print(f"FAILED: {error}", flush=True)

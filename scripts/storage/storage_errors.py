@@ -36,10 +36,12 @@ class Diagnosis:
     Attributes:
         managed: Whether the stack created the bucket and its key, so that both may be brand-new
             and no setting names them.
+        section: The section of the settings that names the bucket.
     """
 
     bucket: Bucket
     managed: bool
+    section: str = "storage"
 
     def no_response(self, reason: Exception) -> UnusableStorageError:
         """Return what kept a request from getting a response."""
@@ -139,7 +141,7 @@ class Diagnosis:
             "region": self.bucket.region,
             "bucket": self.bucket.name,
         }
-        key = f"storage.{setting}"
+        key = f"{self.section}.{setting}"
         current = f"{key} = {values[setting]}" if setting in values else key
         args = f"--path --secret {key}" if setting == "secretKey" else f"--path {key} {value}"
         return UnusableStorageError(

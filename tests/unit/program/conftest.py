@@ -38,6 +38,7 @@ ENCRYPTED = (
     f"{PROJECT}:storage",
     f"{PROJECT}:webhooks",
     f"{PROJECT}:cache",
+    f"{PROJECT}:backup",
 )
 """The keys that hold secrets, where they are set."""
 
@@ -129,6 +130,7 @@ def _run(
             mock.patch.object(packaged, "_NAMES", []),  # Each program has a process of its own.
             mock.patch.object(private_registry, "report_ingress", engine.report_ingress),
             mock.patch.object(private_registry, "report_usage", engine.report_usage),
+            mock.patch.object(private_registry, "report_backup", engine.report_backup),
             # A cluster with nothing in the way.
             mock.patch.object(preflight, "check", _check),
             mock.patch.object(Cluster, "ask"),

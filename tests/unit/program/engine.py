@@ -117,6 +117,7 @@ class Engine(MockMonitor):
     requests: list[tuple[str, str]] = field(default_factory=list)
     """The hostnames that the program sends a request to, and whether by TLS."""
     reported: list[dict[str, str]] = field(default_factory=list)
+    asked_for_copy: list[dict[str, str]] = field(default_factory=list)
     """The storages whose usage is shown."""
     state: dict[str, dict[str, Any]] = field(default_factory=dict)
     in_previews: dict[str, bool] = field(default_factory=dict)
@@ -151,6 +152,11 @@ class Engine(MockMonitor):
         """Record a look at the storage's usage, which comes after the smoke test."""
         assert SMOKE_TEST in self.resources
         self.reported.append(storage)
+
+    def report_backup(self, storage: dict[str, str]) -> None:
+        """Record a question for the age of the copy, which comes after the smoke test."""
+        assert SMOKE_TEST in self.resources
+        self.asked_for_copy.append(storage)
 
     def RegisterResource(  # noqa: N802 - the protocol's name
         self, request: resource_pb2.RegisterResourceRequest

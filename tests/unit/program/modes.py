@@ -142,6 +142,16 @@ MODES: dict[str, dict[str, Any]] = {
         },
         "nodes": {"share": True},
     },
+    "backup": {
+        "backup": {
+            "endpoint": "http://minio.minio.svc:9000",
+            "bucket": "copies",
+            "accessKey": "of-copies",
+            "secretKey": "secret-of-copies",
+            "rootDirectory": "registry",
+            "schedule": "30 1 * * mon",
+        }
+    },
     "page": {
         "page": {"enabled": True},
         "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},

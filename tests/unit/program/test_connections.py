@@ -22,6 +22,12 @@ MODE = {
     "monitoring": {"enabled": True, "namespace": "prometheus"},
     "cache": {"other": {"upstream": "other.example.com:8443"}},
     "page": {"enabled": True},
+    "backup": {
+        "endpoint": "https://copies.example.com:9443",
+        "bucket": "copies",
+        "accessKey": "x",
+        "secretKey": "x",
+    },
 }
 """The default with everything that opens a port."""
 
@@ -30,10 +36,11 @@ STORAGE_PORT, HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME = (
     8080,
 )
 UPSTREAM = 8443
+COPIES = 9443
 API_SERVER = 6443
 PORTS = (
     *(22, 53, 80, STORAGE_PORT, 5001, 5002, 5003, 5004, API_SERVER),
-    *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME, UPSTREAM),
+    *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME, UPSTREAM, COPIES),
 )
 """Those of the table, those of the registries inside of their pod, and what attackers try first."""
 
@@ -48,6 +55,8 @@ TABLE = [
     ("resolver", "acme-client", [ACME], "a neighbor of the ingress controller"),
     ("registry", "cache-other", [HTTP], "logins are checked there, and in no cache"),
     ("cache-other", "anywhere", [STORAGE_PORT, UPSTREAM], "the storage, and the other registry"),
+    ("backup", "anywhere", [STORAGE_PORT, COPIES], "it copies the one storage to the other"),
+    ("backup-check", "anywhere", [COPIES], "the storage of the copy alone"),
     ("registry", "anywhere", [STORAGE_PORT], "the storage: policies know no host names"),
     ("storage-check", "anywhere", [STORAGE_PORT], "what the registry reaches, it reaches first"),
     (
@@ -69,6 +78,8 @@ TABLE = [
             "maintenance",
             "acme-client",
             "cache-other",
+            "backup",
+            "backup-check",
         )
     ),
 ]
@@ -219,7 +230,7 @@ def test_only_the_connections_of_the_table_are_possible(run: Run) -> None:
 def test_without_monitoring_and_acme_nothing_else_is_open(run: Run) -> None:
     """A setting that is off leaves no hole behind."""
     possible = set(connections(run()))
-    off = {"acme-client", "cache-other"}
+    off = {"acme-client", "cache-other", "backup", "backup-check"}
     left = {x for x in wanted() if off.isdisjoint(x) and x[0] != "prometheus"}
     assert possible == {x for x in left if x[2] != API_SERVER}
 

@@ -20,6 +20,7 @@ ALL: dict[str, Any] = {
     "pullSecrets": {"namespaces": ["team-a"]},
     "users": {"ci": {"push": ["team-a/*"]}},
     "cache": {"docker": {"upstream": "docker.io"}},
+    **MODES["backup"],
 }
 OWN_KEY = MODES["own-spaces-key"]
 
@@ -55,6 +56,14 @@ WAITS: list[tuple[dict[str, Any], str, str, str]] = [
         "a wrong storage would replace a pod that works",
     ),
     (ALL, "cache-docker-deployment", "registry-closed", "its pod would be open to all"),
+    (ALL, "check-backup-job", "backup-check-policy", "or the check fails since it is locked in"),
+    (ALL, "check-backup-job", "registry-closed", "its pod would be open to all"),
+    (
+        *(ALL, "check-backup-job", "registry-deployment"),
+        "a wrong bucket for copies would keep a registry from running",
+    ),
+    (ALL, "backup-cron-job", "check-backup-job", "every night it would fail"),
+    (ALL, "backup-cron-job", "backup-policy", "likewise: it would be locked in"),
     (ALL, "smoke-test-job", "registry-deployment", "it would test the pods before"),
     (ALL, "smoke-test-job", "credentials-smoke-test", "its password shows what the pods know"),
     *(
@@ -117,7 +126,9 @@ def test_it_waits(run: Run, config: dict[str, Any], later: str, earlier: str, wh
 
 def test_a_collection_is_never_ended_by_the_next_one(run: Run) -> None:
     """Two at a time would each delete by a plan that the other one makes wrong."""
-    assert run().inputs("maintenance-cron-job")["spec"]["concurrencyPolicy"] == "Forbid"
+    for name in ("maintenance-cron-job", "backup-cron-job"):
+        spec = run({**CONFIG, **ALL}).inputs(name)["spec"]
+        assert spec["concurrencyPolicy"] == "Forbid"
 
 
 @pytest.mark.parametrize("key", [{}, OWN_KEY], ids=["bootstrap-key", "own-spaces-key"])

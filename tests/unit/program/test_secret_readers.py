@@ -20,6 +20,12 @@ MODE = {
     "monitoring": {"enabled": True, "namespace": "prometheus"},
     "pullSecrets": {"namespaces": ["team-a"]},
     "cache": {"docker": {"upstream": "docker.io", "username": "me", "password": "x"}},
+    "backup": {
+        "endpoint": "https://copies.example.com",
+        "bucket": "copies",
+        "accessKey": "x",
+        "secretKey": "x",
+    },
     "webhooks": {"ci": {"url": "https://ci.example.com/", "headers": {"Authorization": "x"}}},
 }
 """The default with everything that has a Secret or a token."""
@@ -46,6 +52,8 @@ TABLE = {
         {"maintenance/script"},
         "deletes objects, and makes pods forget layers",
     ),
+    "backup-storage": ({"backup/script"}, "reads all images, and writes their copy"),
+    "backup-key": ({"backup-check/script"}, "reads and writes the copy"),
     "nodes-configurator-files": (
         {"node-configurator/configure"},
         "pulls everything: not for the container that lasts",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pulumi
 import pytest
 
+from components.backup import report_backup
 from components.maintenance import report_usage
+from scripts.maintenance.backup_record import KEY, Record
 from scripts.maintenance.usage_history import TABLE_KEY
 from tests.unit.odd_servers import ODD, OddServer
 from tests.unit.program.conftest import CONFIG, Run
+from tests.unit.program.modes import MODES
 from tests.unit.servers import Request, Result, Serve
 
 
@@ -68,7 +73,8 @@ def test_no_server_in_the_storages_place_is_a_failure(
     connection: dict[str, str], messages: list[str], odd_server: OddServer, name: str
 ) -> None:
     """All is created by then: an error would fail this update, and each one after it."""
-    report_usage({**connection, "endpoint": odd_server(lambda: [ODD[name]])})
+    for report in (report_usage, report_backup):
+        report({**connection, "endpoint": odd_server(lambda: [ODD[name]])})
     assert "hunter2" not in "".join(messages)
 
 
@@ -77,3 +83,38 @@ def test_only_an_update_with_a_maintenance_shows_it(run: Run) -> None:
     assert reported["bucket"] == "registry-storages"
     assert not run(preview=True).reported
     assert not run({**CONFIG, "maintenance": {"enabled": False}}).reported
+
+
+def test_the_last_good_copy_is_shown_with_its_age(serve: Serve, messages: list[str]) -> None:
+    record = Record(1e9, 312, 5, 12 * 2**30, "https://copies.example.com/copies", 1)
+
+    def copied(request: Request) -> Result:
+        return (200, {}, json.dumps(record._asdict())) if KEY in request.path else (404, {}, "")
+
+    connection = {
+        "endpoint": serve(copied),
+        "region": "r",
+        "bucket": "images",
+        "access_key": "a",
+        "secret_key": "hunter2",
+        "path_style": "true",
+        "root_directory": "",
+    }
+    report_backup(connection)
+    (message,) = messages
+    assert message.startswith("last good copy: 2001-09-09 01:46 UTC, ")
+    assert message.endswith("312 tags, 12.0 GiB, in https://copies.example.com/copies")
+
+
+def test_before_the_first_good_copy_it_says_so(
+    connection: dict[str, str], messages: list[str]
+) -> None:
+    report_backup(connection)
+    assert messages == ["no good copy yet"]
+
+
+def test_only_an_update_with_a_backup_asks_for_its_age(run: Run) -> None:
+    backup = {**CONFIG, **MODES["backup"]}
+    assert [x["bucket"] for x in run(backup).asked_for_copy] == ["registry-storages"]
+    assert not run(backup, preview=True).asked_for_copy
+    assert not run().asked_for_copy

@@ -185,17 +185,17 @@ def test_the_settings_are_those_of_this_program_alone(pulumi: Pulumi) -> None:
     pulumi(
         f"[ \"$*\" = 'config get tls --json --non-interactive' ] && echo '{json.dumps(section)}'"
     )
-    assert doctor.tls_settings() == {"mode": "acme"}
+    assert doctor.section("tls") == {"mode": "acme"}
 
 
 def test_settings_that_are_not_there_are_the_defaults_and_an_error_is_one(pulumi: Pulumi) -> None:
     pulumi(
         "echo \"error: configuration key 'k3s-registry:tls' not found for stack 'x'\" >&2; exit 4"
     )
-    assert doctor.tls_settings() == {}
+    assert doctor.section("tls") == {}
     pulumi("echo wrong passphrase >&2; exit 255")
     with pytest.raises(doctor.DoctorError, match="wrong passphrase"):
-        doctor.tls_settings()
+        doctor.section("tls")
 
 
 @pytest.fixture
