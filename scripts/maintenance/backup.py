@@ -18,7 +18,7 @@ from scripts.maintenance.backup_record import COPY_KEY, Record
 from scripts.maintenance.copy_images import Copy
 from scripts.maintenance.keys import OWN
 from scripts.maintenance.references import References
-from scripts.maintenance.remembered import read, write
+from scripts.maintenance.remembered import day, read, write
 from scripts.maintenance.state import State, Sums
 from scripts.maintenance.usage import formatted
 from scripts.shared.objects import Objects, StorageError
@@ -27,8 +27,8 @@ from scripts.shared.storage_arguments import add_arguments, objects_in, objects_
 MARKER = "backup/source.json"
 """What says of which bucket the target is a copy."""
 
-ATTEMPTS = 2
-"""A push or a delete in the middle of a list looks like a loss, until it is listed again."""
+TAGS = "backup/tags/"
+"""What all tags named: an object for each day, as an overwritten tag names only what is new."""
 
 
 def require_own(source: Objects, target: Objects) -> None:
@@ -81,11 +81,12 @@ def back_up(source: Objects, target: Objects, within: float) -> list[str]:
     require_own(source, target)
     before = backup_record.load(target, COPY_KEY)
     references, state = References(source), State()
-    for _ in range(ATTEMPTS):
-        copy = Copy(source, target, references, state)
-        print(f"written: {len(copy.written)} blobs, {formatted(sum(copy.written))}", flush=True)
-        if not copy.problems:
-            break
+    copy = _copy(source, target, references, state)
+    if copy.problems:
+        # What it has listed takes as much memory as what is listed again.
+        del copy
+        # A push or a delete in the middle of a list looks like a loss, until then.
+        copy = _copy(source, target, references, state)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{len(copy.walk.blobs)} blobs took {memory} MiB")
     now = fuse.sums(copy.walk)
@@ -98,11 +99,23 @@ def back_up(source: Objects, target: Objects, within: float) -> list[str]:
         )
     if not problems:
         time = copy.walk.now
+        names = {
+            name: {tag: named.digest for tag, named in sorted(repository.tags.items())}
+            for name, repository in sorted(copy.walk.repositories.items())
+            if repository.tags
+        }
+        write(target, f"{TAGS}{day(time)}.json", names)
         record = Record(time, now.tags, now.blobs, now.size, target.place, within)
         for objects, key in ((target, COPY_KEY), (source, backup_record.KEY)):
             write(objects, key, record._asdict())
         print(record.words(source.now))
     return problems
+
+
+def _copy(source: Objects, target: Objects, references: References, state: State) -> Copy:
+    copy = Copy(source, target, references, state)
+    print(f"written: {len(copy.written)} blobs, {formatted(sum(copy.written))}", flush=True)
+    return copy
 
 
 def main() -> int:

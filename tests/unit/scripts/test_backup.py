@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from weakref import WeakSet
 
 import pytest
 
 from scripts.maintenance import backup_record
 from scripts.maintenance.backup import MARKER, back_up
 from scripts.maintenance.backup_record import COPY_KEY, Record
-from scripts.maintenance.keys import LAYERS, blob_key, link_key, tag_key
+from scripts.maintenance.keys import LAYERS, REVISIONS, blob_key, link_key, tag_key
+from scripts.maintenance.walk import Walk
 from scripts.shared.objects import StorageError
 from tests.unit.scripts.fake_bucket import A, B, FakeBucket, digest_of
 
@@ -107,6 +110,46 @@ def test_a_bucket_that_has_lost_its_tags_has_no_good_copy_until_that_is_right(
     assert COPY_KEY in problem
     target.delete(COPY_KEY)
     assert not back_up(source, target, DAY)
+
+
+def test_what_tags_named_on_a_day_is_known_when_somebody_has_overwritten_all_of_them(
+    source: FakeBucket, target: FakeBucket
+) -> None:
+    """Their number is as before, so the copy is good; and each has one link, of what is new."""
+    source.push("team/app", A, "2")
+    back_up(source, target, DAY)
+    source.clock += DAY
+    for repository, tag in (("r", "1"), ("team/app", "2")):
+        source.push(repository, B, tag)
+    assert not back_up(source, target, DAY)
+    days = {
+        key: json.loads(content)
+        for key, content in target.stored.items()
+        if key.startswith("backup/tags/")
+    }
+    assert days == {
+        "backup/tags/1970-01-12.json": {"r": {"1": A.digest}, "team/app": {"2": A.digest}},
+        "backup/tags/1970-01-13.json": {"r": {"1": B.digest}, "team/app": {"2": B.digest}},
+    }
+    for repository in ("r", "team/app"):
+        assert link_key(repository, REVISIONS, A.digest) in target.stored, "it pulls by its digest"
+
+
+def test_a_second_attempt_has_the_memory_of_the_first(
+    source: FakeBucket, target: FakeBucket
+) -> None:
+    """With four lists instead of three a run of a million blobs would be killed, each day."""
+    walks = WeakSet[Walk]()
+    most = [0]
+
+    def count(_method: str, _key: str) -> None:
+        walks.update(x for x in gc.get_objects() if isinstance(x, Walk))
+        most[0] = max(most[0], len(walks))
+
+    del source.stored[blob_key(digest_of(A.layers[0]))]
+    source.before = target.before = count
+    assert back_up(source, target, DAY)
+    assert most == [3]
 
 
 @pytest.mark.parametrize(("tags", "left"), [(5, 1), (25, 20)])
