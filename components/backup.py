@@ -79,6 +79,7 @@ class Backup(pulumi.ComponentResource):
         ]
         settings = args.settings
         check = check_storage(
+            # Not as the CronJob's Jobs are called: alerts look at the last one of these.
             f"check-{name}",
             target,
             namespace=args.namespace,

@@ -131,6 +131,14 @@ def test_a_collection_is_never_ended_by_the_next_one(run: Run) -> None:
         assert spec["concurrencyPolicy"] == "Forbid"
 
 
+def test_no_other_job_is_called_as_those_that_alerts_look_at(run: Run) -> None:
+    """One that succeeds would end the alert of a run that has failed."""
+    engine = run({**CONFIG, **ALL})
+    jobs = [name for name, x in engine.resources.items() if x.type.endswith(":Job")]
+    assert "check-backup-job" in jobs
+    assert not [name for name in jobs if name.startswith(("backup-", "maintenance-"))]
+
+
 @pytest.mark.parametrize("key", [{}, OWN_KEY], ids=["bootstrap-key", "own-spaces-key"])
 @pytest.mark.parametrize(
     ("on_destroy", "options", "force", "readme", "why"),
