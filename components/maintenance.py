@@ -23,13 +23,8 @@ from components.network import (
     server_rules,
     tcp,
 )
-from components.reports import REPORTS, rights_by_key
-from components.script_job import (
-    CREDENTIALS_FOLDER,
-    SECRET_FOLDER,
-    ScriptJobArgs,
-    script_cron_job,
-)
+from components.reports import REPORTS, report_arguments
+from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
 from scripts.shared.response import Response
 from settings.cache import CacheSettings
@@ -206,15 +201,7 @@ def _arguments(args: MaintenanceArgs) -> list[pulumi.Input[str]]:
         *([f"--caches={cache_limits(args.caches)}"] if args.caches else []),
         *(["--dry-run"] if args.retention.dry_run else []),
         *(["--collect"] if args.settings.collect else []),
-        *(_reports(args) if args.readers else []),
-    ]
-
-
-def _reports(args: MaintenanceArgs) -> list[pulumi.Input[str]]:
-    return [
-        pulumi.Output.format("--reports={0}/{1}", args.namespace, REPORTS),
-        f"--rights={rights_by_key(args.readers)}",
-        f"--credentials={CREDENTIALS_FOLDER}",
+        *(report_arguments(args.namespace, REPORTS, args.readers) if args.readers else []),
     ]
 
 

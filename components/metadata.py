@@ -12,6 +12,9 @@ MAINTENANCE = "maintenance"
 BACKUP = "backup"
 """The name of the CronJob that copies the storage, which alerts know."""
 
+SCAN = "scan"
+"""The name of the CronJob that looks for vulnerabilities; likewise."""
+
 
 def labels(component: str) -> dict[str, str]:
     """Return the recommended labels of one component of the registry.

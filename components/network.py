@@ -43,6 +43,9 @@ METRICS_PATH = "/metrics"
 MANIFESTS_METRICS_PATH, PROXY_METRICS_PATH = "/metrics/manifests", "/metrics/auth-proxy"
 """The paths of the metrics of the registry for manifests, and of the auth proxy's own."""
 
+FINDINGS_METRICS_PATH = "/metrics/scan"
+"""The path of what the last scan has found."""
+
 LINK_LOCAL = {"0.0.0.0/0": "169.254.0.0/16", "::/0": "fe80::/10"}
 """All addresses, and those among them where clouds hand out credentials to any pod that asks:
 https://docs.digitalocean.com/products/droplets/how-to/access-metadata/"""

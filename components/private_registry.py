@@ -25,7 +25,8 @@ from components.nodes import (
 )
 from components.pull_secrets import pull_secrets
 from components.registry import Cache, CacheArgs, Registry, RegistryArgs
-from components.reports import reports
+from components.reports import REPORTS, reports
+from components.scan import Scan, ScanArgs
 from components.smoke_test import smoke_test_job
 from components.storage import Space, SpaceArgs, StorageConnection, existing_bucket
 from settings import Settings
@@ -121,6 +122,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 http_secret=users.http_secret,
                 webhooks=settings.webhooks,
                 metrics=settings.monitoring.enabled,
+                scan=settings.scan.enabled,
                 page=settings.page.enabled,
                 caches=[*settings.cache],
             ),
@@ -144,7 +146,7 @@ class PrivateRegistry(pulumi.ComponentResource):
         # Also without the maintenance, which is a stranger in the bucket if this is made anew.
         identity = random.RandomString("stack-identity", length=20, special=False, opts=child)
         if settings.page.enabled:
-            reports("reports", registry.namespace, child)
+            reports("reports", REPORTS, registry.namespace, child)
         if settings.maintenance.enabled:
             Maintenance(
                 "maintenance",
@@ -175,6 +177,21 @@ class PrivateRegistry(pulumi.ComponentResource):
                 # A bucket for copies that does not work keeps no registry from running.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[registry]),
             )
+        if settings.scan.enabled:
+            Scan(
+                "scan",
+                ScanArgs(
+                    settings=settings.scan,
+                    hostname=settings.hostname,
+                    namespace=registry.namespace,
+                    image=settings.scripts.image,
+                    service=registry.url.apply(lambda url: url.removeprefix("http://")),
+                    user=users.pull,
+                    layers=storage.endpoint if settings.registry.redirect else "",
+                    readers=[user.pull for user in users.all] if settings.page.enabled else [],
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         if settings.monitoring.enabled:
             Monitoring(
                 "monitoring",
@@ -183,6 +200,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                     namespace=registry.namespace,
                     operator=args.prometheus_operator,
                     ends={user.username: user.ends for user in users.named if user.ends},
+                    scan=settings.scan.enabled,
                 ),
                 opts=pulumi.ResourceOptions(parent=self),
             )

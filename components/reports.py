@@ -15,15 +15,24 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.metadata import labels
+from components.script_job import CREDENTIALS_FOLDER
 
 REPORTS = "registry-reports"
-"""The name of the ConfigMap, and of the service account that may write it."""
+"""The name of the maintenance's ConfigMap, and of the service account that may write it."""
+
+FINDINGS = "registry-findings"
+"""The same of the scan."""
 
 
-def reports(name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
-    """Create the ConfigMap, and an account that may read and change it, and nothing else."""
+def reports(
+    name: str,
+    config_map: str,
+    namespace: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Create a ConfigMap, and an account that may read and change it, and nothing else."""
     metadata: kubernetes.meta.v1.ObjectMetaArgsDict = {
-        "name": REPORTS,
+        "name": config_map,
         "namespace": namespace,
         "labels": labels("reports"),
     }
@@ -36,7 +45,7 @@ def reports(name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOption
             {
                 "api_groups": [""],
                 "resources": ["configmaps"],
-                "resource_names": [REPORTS],
+                "resource_names": [config_map],
                 "verbs": ["get", "patch"],
             }
         ],
@@ -50,7 +59,7 @@ def reports(name: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOption
             "kind": "Role",
             "name": role.metadata.name,
         },
-        subjects=[{"kind": "ServiceAccount", "name": REPORTS, "namespace": namespace}],
+        subjects=[{"kind": "ServiceAccount", "name": config_map, "namespace": namespace}],
         opts=opts,
     )
 
@@ -72,3 +81,14 @@ def patterns_of(pull: Iterable[str]) -> list[str]:
 def rights_by_key(users: Iterable[Sequence[str]]) -> str:
     """Return the rights to pull of some users as JSON, as scripts/shared/reports.py reads them."""
     return json.dumps({rights_key(pull): patterns_of(pull) for pull in users}, sort_keys=True)
+
+
+def report_arguments(
+    namespace: pulumi.Input[str], config_map: str, users: Iterable[Sequence[str]]
+) -> list[pulumi.Input[str]]:
+    """Return the arguments of a script that writes reports into a ConfigMap."""
+    return [
+        pulumi.Output.format("--reports={0}/{1}", namespace, config_map),
+        f"--rights={rights_by_key(users)}",
+        f"--credentials={CREDENTIALS_FOLDER}",
+    ]

@@ -17,7 +17,24 @@ SECRET_FOLDER = "/script/secret"  # noqa: S105 - a folder
 CREDENTIALS_FOLDER = "/script/credentials"
 """The folder with the token of the script's account, and the CA of the API server."""
 
+WORK_FOLDER = "/script/work"
+"""An empty folder, for what has a program of another image."""
+
 _CODE_FOLDER = "/script/code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program that a script starts: of another image, which has `cp`, and linked statically.
+
+    Attributes:
+        path: The program in its image; the script finds it in :data:`WORK_FOLDER`.
+        disk: How much of the node's disk that folder may take.
+    """
+
+    image: str
+    path: str
+    disk: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +47,7 @@ class ScriptJobArgs:
         script: The script, as ``folder.module`` of scripts/; nothing is installed.
         arguments: The script's arguments; never a secret.
         secret: The Secret whose files the script reads in :data:`SECRET_FOLDER`.
+        program: What the script starts, if it starts anything.
         account: The service account whose token it reads in :data:`CREDENTIALS_FOLDER`; empty for
             none.
         deadline_seconds: How long it may run, the pull of its image included.
@@ -45,6 +63,7 @@ class ScriptJobArgs:
     deadline_seconds: int
     memory_limit_mib: int = 128
     account: str = ""
+    program: Program | None = None
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
@@ -99,20 +118,25 @@ def _job_spec(
     labels = dict(args.labels)
     folder = args.script.partition(".")[0]
     code = config_map(f"{name}-script", args.namespace, labels, script_files(folder), opts)
+    volumes: list[kubernetes.core.v1.VolumeArgsDict] = [
+        {"name": "secret", "secret": {"secret_name": args.secret, "default_mode": 0o440}},
+        script_volume(folder, code),
+        *([token_volume()] if args.account else []),
+    ]
+    if args.program:
+        volumes.append({"name": "work", "empty_dir": {"size_limit": args.program.disk}})
     spec: kubernetes.core.v1.PodSpecArgsDict = {
         "automount_service_account_token": False,
         "enable_service_links": False,
         "restart_policy": "Never",
         "security_context": restricted_pod(),
         "containers": [_container(args)],
-        "volumes": [
-            {"name": "secret", "secret": {"secret_name": args.secret, "default_mode": 0o440}},
-            script_volume(folder, code),
-            *([token_volume()] if args.account else []),
-        ],
+        "volumes": volumes,
     }
     if args.account:
         spec["service_account_name"] = args.account
+    if args.program:
+        spec["init_containers"] = [_copy(args.program)]
     return {
         "backoff_limit": 0,
         "active_deadline_seconds": args.deadline_seconds,
@@ -123,10 +147,31 @@ def _job_spec(
     }
 
 
+def _copy(program: Program) -> kubernetes.core.v1.ContainerArgsDict:
+    """Return the container that copies a program out of its image, and can do nothing else."""
+    return {
+        "name": "program",
+        "image": program.image,
+        "command": ["cp", program.path, WORK_FOLDER],
+        "security_context": restricted_container(),
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "16Mi"},
+            # What it has written counts until it is on the disk.
+            "limits": {"memory": "256Mi"},
+        },
+        "volume_mounts": [{"name": "work", "mount_path": WORK_FOLDER}],
+    }
+
+
 def _container(args: ScriptJobArgs) -> kubernetes.core.v1.ContainerArgsDict:
     folders = {"secret": SECRET_FOLDER, "code": f"{_CODE_FOLDER}/scripts"}
     if args.account:
         folders["credentials"] = CREDENTIALS_FOLDER
+    mounts: list[kubernetes.core.v1.VolumeMountArgsDict] = [
+        {"name": name, "mount_path": folder, "read_only": True} for name, folder in folders.items()
+    ]
+    if args.program:
+        mounts.append({"name": "work", "mount_path": WORK_FOLDER})
     return {
         "name": "script",
         "image": args.image,
@@ -139,8 +184,5 @@ def _container(args: ScriptJobArgs) -> kubernetes.core.v1.ContainerArgsDict:
             "requests": {"cpu": "50m", "memory": "64Mi"},
             "limits": {"memory": f"{args.memory_limit_mib}Mi"},
         },
-        "volume_mounts": [
-            {"name": name, "mount_path": folder, "read_only": True}
-            for name, folder in folders.items()
-        ],
+        "volume_mounts": mounts,
     }

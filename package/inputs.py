@@ -173,6 +173,15 @@ class PrivateRegistryArgs(TypedDict):
     page_enabled: NotRequired[bool]
     """Serve a page at https://<hostname>/ that shows repositories, tags and usage after the same
     login."""
+    scan_enabled: NotRequired[bool]
+    """Scan all images that tags name."""
+    scan_schedule: NotRequired[str]
+    """When, in UTC, as a cron schedule."""
+    scan_database: NotRequired[str]
+    """Where Trivy's database is. In this registry, as a copy or in a cache, the scan needs no
+    Internet."""
+    scan_image: NotRequired[str]
+    """Trivy, 0.70.0 or newer."""
     monitoring_enabled: NotRequired[bool]
     """Serve metrics, and tell Prometheus's operator of them, of alerts and of a dashboard."""
     monitoring_namespace: NotRequired[str]

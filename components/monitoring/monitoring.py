@@ -9,10 +9,11 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.metadata import labels
+from components.metadata import SCAN, labels
 from components.monitoring.alerts import AUTH_PROXY, MANIFESTS, REGISTRY, alert_groups
 from components.monitoring.dashboard import dashboard
 from components.network import (
+    FINDINGS_METRICS_PATH,
     MANIFESTS_METRICS_PATH,
     METRICS_PATH,
     METRICS_PORT,
@@ -36,6 +37,9 @@ METRICS_PATHS = {
 }
 """The path of metrics, by what the label ``component`` of them holds."""
 
+SCAN_METRICS_PATHS = {SCAN: FINDINGS_METRICS_PATH}
+"""More paths, if images are scanned."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
@@ -44,12 +48,14 @@ class MonitoringArgs:
     Attributes:
         operator: Whether the cluster knows the kinds of Prometheus's operator.
         ends: When logins end, in seconds since 1970, by user.
+        scan: Whether images are scanned.
     """
 
     settings: MonitoringSettings
     namespace: pulumi.Output[str]
     operator: bool
     ends: Mapping[str, int]
+    scan: bool
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -85,9 +91,9 @@ class Monitoring(pulumi.ComponentResource):
             opts=child,
         )
         if args.operator:
-            self._custom_resource("PodMonitor", pod_monitor())
+            self._custom_resource("PodMonitor", pod_monitor(scan=args.scan))
             groups = args.namespace.apply(
-                lambda namespace: {"groups": alert_groups(namespace, args.ends)}
+                lambda namespace: {"groups": alert_groups(namespace, args.ends, scan=args.scan)}
             )
             self._custom_resource("PrometheusRule", groups)
         self.register_outputs({})
@@ -103,7 +109,7 @@ class Monitoring(pulumi.ComponentResource):
         )
 
 
-def pod_monitor() -> dict[str, Any]:
+def pod_monitor(*, scan: bool) -> dict[str, Any]:
     """Return the spec of the PodMonitor.
 
     https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.PodMonitor
@@ -118,6 +124,6 @@ def pod_monitor() -> dict[str, Any]:
                 # Without it, all would have the same labels.
                 "relabelings": [{"targetLabel": "component", "replacement": component}],
             }
-            for component, path in METRICS_PATHS.items()
+            for component, path in (METRICS_PATHS | (SCAN_METRICS_PATHS if scan else {})).items()
         ],
     }

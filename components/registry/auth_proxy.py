@@ -83,6 +83,7 @@ def auth_proxy_config(
     immutable: Mapping[str, ImmutableRule],
     admin: str,
     caches: Sequence[str] = (),
+    scan: bool = False,
     page: bool = False,
 ) -> str:
     """Return the configuration, in JSON.
@@ -95,6 +96,7 @@ def auth_proxy_config(
         immutable: The tags that stay what they are, as rules by name.
         admin: The admin's name.
         caches: The names of the caches of other registries.
+        scan: Whether images are scanned.
         page: Whether there is a page for browsers.
     """
     server: dict[str, Any] = {
@@ -105,8 +107,8 @@ def auth_proxy_config(
         **LIMITS,
         "logs": {"default_logger_name": AUDIT_LOG},
         "routes": [
-            *_routes(users, tls, page),
-            *(page_routes(users) if page else []),
+            *_routes(users, tls, page, scan),
+            *(page_routes(users, scan=scan) if page else []),
             *cache_routes(caches),
             *(_refuse_writes() if read_only else []),
             *_serve(users, parallel_uploads, immutable, admin),
@@ -132,7 +134,7 @@ def auth_proxy_config(
         "maintenance": maintenance_server(maintenance),
     }
     if metrics:
-        servers["metrics"] = metrics_server()
+        servers["metrics"] = metrics_server(findings=scan)
     if tcp_route:
         servers["redirect"] = redirect_server()
     config = {
@@ -150,7 +152,7 @@ def auth_proxy_config(
     return json.dumps(config, indent=1) + "\n"
 
 
-def _routes(users: Sequence[ProxyUser], tls: bool, page: bool) -> list[dict[str, Any]]:
+def _routes(users: Sequence[ProxyUser], tls: bool, page: bool, scan: bool) -> list[dict[str, Any]]:
     """Return the steps before the last; each either ends a request or lets it pass to the next."""
     headers = {name: [value] for name, value in HEADERS.items()}
     if tls:
@@ -170,7 +172,7 @@ def _routes(users: Sequence[ProxyUser], tls: bool, page: bool) -> list[dict[str,
             "match": [{"vars": {"{http.shutting_down}": ["true"]}}],
             "handle": [{"handler": "headers", "response": {"set": {"Connection": ["close"]}}}],
         },
-        *([refuse_other_sites(), page_kind()] if page else []),
+        *([refuse_other_sites(), page_kind(scan=scan)] if page else []),
         *(
             {
                 "group": "kind",

@@ -15,7 +15,7 @@ from typing import Any
 from components.caddy import BODY, error, matches, respond
 from components.registry.user_rules import LOG_SKIP, ProxyUser
 from components.reports import patterns_of, rights_key
-from scripts.shared.reports import KINDS
+from scripts.shared.reports import FINDINGS, USAGE
 
 FOLDER = "/srv/page"
 """Where the auth proxy has the page's files, and the reports."""
@@ -66,9 +66,18 @@ def refuse_other_sites() -> dict[str, Any]:
     }
 
 
-def page_kind() -> dict[str, Any]:
-    """Return the step that tells requests for the page from others."""
-    names = [*(x for x in page_files() if x != _START), _ME, *(f"{kind}.json" for kind in KINDS)]
+def _kinds(scan: bool) -> Sequence[str]:
+    return [USAGE, *([FINDINGS] if scan else [])]
+
+
+def page_kind(*, scan: bool) -> dict[str, Any]:
+    """Return the step that tells requests for the page from others.
+
+    Args:
+        scan: Whether images are scanned.
+    """
+    files = [x for x in page_files() if x != _START]
+    names = [*files, _ME, *(f"{kind}.json" for kind in _kinds(scan))]
     path = _PATH.format("|".join(map(re.escape, names)))
     return {
         "group": "kind",
@@ -77,13 +86,18 @@ def page_kind() -> dict[str, Any]:
     }
 
 
-def page_routes(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
-    """Return the routes that end each request for the page by a user who has logged in."""
+def page_routes(users: Sequence[ProxyUser], *, scan: bool) -> list[dict[str, Any]]:
+    """Return the routes that end each request for the page by a user who has logged in.
+
+    Args:
+        users: All users.
+        scan: Whether images are scanned.
+    """
     served = {"vars": {"operation": ["page GET", "page HEAD"]}}
     headers = {name: [value] for name, value in _HEADERS.items()}
     report = {"Content-Encoding": ["gzip"], "Content-Type": ["application/json"]}
     routes = [
-        *(route for user in users for route in _of_user(user)),
+        *(route for user in users for route in _of_user(user, scan)),
         {"group": "file", "match": [{"vars": {_FILE: [""]}}], "handle": [_rewrite(_START)]},
         *(
             {
@@ -95,7 +109,7 @@ def page_routes(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
                     _rewrite(f"{kind}.{{http.vars.rights}}.json.gz"),
                 ],
             }
-            for kind in KINDS
+            for kind in _kinds(scan)
         ),
         {"group": "file", "handle": [_rewrite(_FILE)]},
         # It would respond to a previous password with the error by which that was found, even so.
@@ -120,7 +134,7 @@ def page_routes(users: Sequence[ProxyUser]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_user(user: ProxyUser) -> list[dict[str, Any]]:
+def _of_user(user: ProxyUser, scan: bool) -> list[dict[str, Any]]:
     """Return the routes that tell a user who it is and what it may pull, and note which reports."""
     pull = [*user.push, *user.pull]
     own = {"vars": {"{http.auth.user.id}": [user.name]}}
@@ -128,7 +142,7 @@ def _of_user(user: ProxyUser) -> list[dict[str, Any]]:
     me = respond(
         200,
         headers={"Content-Type": ["application/json"]},
-        body=json.dumps([user.name, patterns_of(pull)]),
+        body=json.dumps([user.name, patterns_of(pull), scan]),
     )
     return [
         {"match": [own], "handle": [{"handler": "vars", "rights": rights_key(pull)}]},

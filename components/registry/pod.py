@@ -12,8 +12,9 @@ from components.network import METRICS_PORT, PORT, PROBE_PORT, REDIRECT_PORT, RE
 from components.pod_security import restricted_container, restricted_pod
 from components.registry.auth_proxy import SHUTDOWN_DELAY_SECONDS
 from components.registry.page import FOLDER
-from components.registry.side_servers import READY_PATH
-from components.reports import REPORTS
+from components.registry.side_servers import FINDINGS_FOLDER, READY_PATH
+from components.reports import FINDINGS, REPORTS
+from scripts.shared.reports import METRICS
 from settings.schema import RegistrySettings
 
 NAME = "registry"
@@ -82,6 +83,7 @@ class PodArgs:
     storage_key_secret: pulumi.Input[str]
     proxy_secret: pulumi.Input[str]
     metrics: bool
+    findings: bool
     page: pulumi.Input[str] | None
 
 
@@ -122,9 +124,23 @@ def pod_spec(args: PodArgs) -> kubernetes.core.v1.PodSpecArgsDict:
             # A directory, not a single file: only so is a changed Secret seen in a running pod.
             *secret_volumes(secrets),
             {"name": "auth-proxy-data", "empty_dir": {"size_limit": "1Mi"}},
+            *([_FINDINGS] if args.findings else []),
             *([_page_volume(args.page)] if args.page else []),
         ],
     }
+
+
+_FINDINGS: kubernetes.core.v1.VolumeArgsDict = {
+    "name": "findings",
+    "config_map": {
+        "name": FINDINGS,
+        "default_mode": 0o440,
+        "items": [{"key": METRICS, "path": METRICS}],
+        # Before the first scan there is none.
+        "optional": True,
+    },
+}
+"""The volume with the metrics of the last scan."""
 
 
 def _page_volume(files: pulumi.Input[str]) -> kubernetes.core.v1.VolumeArgsDict:
@@ -132,6 +148,7 @@ def _page_volume(files: pulumi.Input[str]) -> kubernetes.core.v1.VolumeArgsDict:
     sources: list[kubernetes.core.v1.VolumeProjectionArgsDict] = [
         {"config_map": {"name": files}},
         {"config_map": {"name": REPORTS, "optional": True}},
+        {"config_map": {"name": FINDINGS, "optional": True}},
     ]
     return {"name": "page", "projected": {"default_mode": 0o440, "sources": sources}}
 
@@ -185,6 +202,9 @@ def _auth_proxy(args: PodArgs) -> kubernetes.core.v1.ContainerArgsDict:
     ports = {"http": PORT, "redirect": REDIRECT_PORT, "probe": PROBE_PORT}
     if args.metrics:
         ports["metrics"] = METRICS_PORT
+    findings: list[kubernetes.core.v1.VolumeMountArgsDict] = [
+        {"name": "findings", "mount_path": FINDINGS_FOLDER, "read_only": True}
+    ]
     page: list[kubernetes.core.v1.VolumeMountArgsDict] = [
         {"name": "page", "mount_path": FOLDER, "read_only": True}
     ]
@@ -227,6 +247,7 @@ def _auth_proxy(args: PodArgs) -> kubernetes.core.v1.ContainerArgsDict:
         "volume_mounts": [
             {"name": "auth-proxy", "mount_path": _PROXY_CONFIG, "read_only": True},
             {"name": "auth-proxy-data", "mount_path": _PROXY_DATA},
+            *(findings if args.findings else []),
             *(page if args.page else []),
         ],
     }

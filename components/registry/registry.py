@@ -62,6 +62,7 @@ class RegistryArgs:
     http_secret: pulumi.Input[str]
     webhooks: Mapping[str, WebhookSettings]
     metrics: bool
+    scan: bool
     page: bool
     caches: Sequence[str]
 
@@ -196,6 +197,7 @@ class Registry(pulumi.ComponentResource):
             admin=args.admin_user,
             page=args.page,
             caches=args.caches,
+            scan=args.scan,
         )
 
     def _proxy_checksum(self) -> str:
@@ -255,6 +257,7 @@ class Registry(pulumi.ComponentResource):
                             storage_key_secret=self.storage_key,
                             proxy_secret=proxy,
                             metrics=args.metrics,
+                            findings=args.metrics and args.scan,
                             page=config_map(f"{self._name}-page", *page) if args.page else None,
                         )
                     ),

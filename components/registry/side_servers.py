@@ -7,6 +7,7 @@ from typing import Any
 
 from components.caddy import BODY, PASSED_ON, error, error_routes, matches, respond
 from components.network import (
+    FINDINGS_METRICS_PATH,
     MAINTENANCE_PORT,
     MANIFESTS_METRICS_PATH,
     METRICS_PATH,
@@ -17,6 +18,7 @@ from components.network import (
 )
 from components.registry.oci_routes import FORGET_PATH
 from components.registry.user_rules import ProxyUser, authenticate
+from scripts.shared.reports import METRICS
 
 METRICS_ADDRESS, MANIFESTS_METRICS_ADDRESS = "127.0.0.1:5002", "127.0.0.1:5004"
 """Where the two registries serve metrics, and much else."""
@@ -36,6 +38,9 @@ MANIFEST_TYPES = (
 )
 """All that the registry stores. It calls one that is not asked for unknown:
 https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/manifests.go"""
+
+FINDINGS_FOLDER = "/srv/findings"
+"""Where the auth proxy has the metrics of the scan."""
 
 READY_PATH = "/ready"
 """The path on :data:`PROBE_PORT` that says whether the storage responds to signed requests."""
@@ -139,8 +144,12 @@ def maintenance_server(user: ProxyUser) -> dict[str, Any]:
     }
 
 
-def metrics_server() -> dict[str, Any]:
-    """Return the server of metrics, and of nothing else that a registry serves beside them."""
+def metrics_server(*, findings: bool) -> dict[str, Any]:
+    """Return the server of metrics, and of nothing else that a registry serves beside them.
+
+    Args:
+        findings: Whether there are those of the scan.
+    """
     registry, manifests = (
         {
             "handler": "reverse_proxy",
@@ -149,6 +158,12 @@ def metrics_server() -> dict[str, Any]:
         }
         for address in (METRICS_ADDRESS, MANIFESTS_METRICS_ADDRESS)
     )
+    handlers: dict[str, list[dict[str, Any]]] = {
+        METRICS_PATH: [registry],
+        MANIFESTS_METRICS_PATH: [manifests],
+        PROXY_METRICS_PATH: [{"handler": "metrics"}],
+        **({FINDINGS_METRICS_PATH: _findings()} if findings else {}),
+    }
     return {
         "listen": [f":{METRICS_PORT}"],
         "protocols": ["h1"],
@@ -156,17 +171,24 @@ def metrics_server() -> dict[str, Any]:
         "routes": [
             {
                 "match": [matches("{http.request.orig_uri}", path) | {"method": ["GET"]}],
-                "handle": [handler],
+                "handle": handle,
                 "terminal": True,
             }
-            for path, handler in (
-                (METRICS_PATH, registry),
-                (MANIFESTS_METRICS_PATH, manifests),
-                (PROXY_METRICS_PATH, {"handler": "metrics"}),
-            )
+            for path, handle in handlers.items()
         ]
         + [respond(404)],
     }
+
+
+def _findings() -> list[dict[str, Any]]:
+    """Return the handlers that serve a file, or nothing before the first scan: no failure."""
+    kind = {"Content-Type": ["text/plain; version=0.0.4; charset=utf-8"]}
+    return [
+        {"handler": "headers", "response": {"set": kind}},
+        {"handler": "rewrite", "uri": f"/{METRICS}"},
+        {"handler": "file_server", "root": FINDINGS_FOLDER, "pass_thru": True},
+        {"handler": "static_response", "status_code": 200},
+    ]
 
 
 def redirect_server() -> dict[str, Any]:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from scripts.shared.api_server import ApiServer, ApiServerError
 
-USAGE = "usage"
-
-KINDS = (USAGE,)
+USAGE, FINDINGS = "usage", "findings"
 """What reports are about, as their names begin: ``<kind>.<rights>.json.gz``."""
+
+METRICS = f"{FINDINGS}.prom"
+"""The name of the metrics of the scan, beside its reports."""
 
 MOST_BYTES = 480 * 1024
 """What all reports of one kind may take: a ConfigMap holds 1 MiB, and there may be two kinds.
@@ -46,16 +47,45 @@ def publish(args: argparse.Namespace, kind: str, make: Make) -> None:
 
     Args:
         args: Those of :func:`add_arguments`.
-        kind: One of :data:`KINDS`.
+        kind: What they are about.
         make: Makes one.
     """
     if not args.reports:
         return
-    files = report_files(kind, json.loads(args.rights), make)
     try:
-        _replace(ApiServer(args.credentials, PATIENCE_SECONDS), args.reports, kind, files)
+        write(args, kind, make, {})
     except (ApiServerError, OSError) as error:
         print(f"the page does not show this: {error}")
+
+
+def write(args: argparse.Namespace, kind: str, make: Make, files: Mapping[str, bytes]) -> None:
+    """Replace all reports of a kind, and files whose names begin likewise.
+
+    Raises:
+        ApiServerError: The API server refuses.
+        OSError: There is no token.
+    """
+    reports = report_files(kind, json.loads(args.rights), make)
+    api = ApiServer(args.credentials, PATIENCE_SECONDS)
+    _replace(api, args.reports, kind, {**reports, **files})
+
+
+def read(args: argparse.Namespace, kind: str, patterns: Sequence[str]) -> object:
+    """Return the last report for who may pull repositories of some patterns; None without one.
+
+    Raises:
+        ApiServerError: The API server refuses.
+        OSError: There is no token.
+    """
+    rights: dict[str, list[str]] = json.loads(args.rights)
+    (key,) = (key for key, x in rights.items() if x == patterns)
+    known = ApiServer(args.credentials, PATIENCE_SECONDS).call("GET", _path(args.reports)) or {}
+    try:
+        content = base64.b64decode(known["binaryData"][f"{kind}.{key}.json.gz"])
+        report: object = json.loads(gzip.decompress(content))
+    except (LookupError, TypeError, ValueError, EOFError, OSError):
+        return None
+    return report
 
 
 def report_files(kind: str, rights: Mapping[str, Sequence[str]], make: Make) -> dict[str, bytes]:
@@ -86,8 +116,7 @@ def _fitting(make: Make, patterns: Sequence[str], most_bytes: int) -> bytes:
 
 
 def _replace(api: ApiServer, place: str, kind: str, files: Mapping[str, bytes]) -> None:
-    namespace, name = place.split("/")
-    path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+    path = _path(place)
     known = api.call("GET", path)
     # Of other kinds, other Jobs write.
     kept = known.get("binaryData") or {} if known else {}
@@ -95,3 +124,8 @@ def _replace(api: ApiServer, place: str, kind: str, files: Mapping[str, bytes]) 
     data |= {key: base64.b64encode(content).decode() for key, content in files.items()}
     if not api.call("PATCH", path, {"binaryData": data}):
         raise ApiServerError(f"the API server does not take the ConfigMap {place}")
+
+
+def _path(place: str) -> str:
+    namespace, name = place.split("/")
+    return f"/api/v1/namespaces/{namespace}/configmaps/{name}"

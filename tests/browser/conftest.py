@@ -49,7 +49,7 @@ def axe() -> str:
 @pytest.fixture(scope="session")
 def servers(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("servers")
-    started = Servers(tools, folder, users=("admin", *RIGHTS), rights=RIGHTS, page=True)
+    started = Servers(tools, folder, users=("admin", *RIGHTS), rights=RIGHTS, page=True, scan=True)
     try:
         started.start()
         fill(started)

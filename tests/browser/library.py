@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from contextlib import redirect_stdout
@@ -13,7 +14,7 @@ from scripts.maintenance import usage_history
 from scripts.maintenance.maintain import Maintenance, Task
 from scripts.maintenance.remembered import day, write
 from scripts.maintenance.retention import Retention
-from scripts.shared.reports import USAGE, report_files
+from scripts.shared.reports import FINDINGS, USAGE, report_files
 from tests.soak.client import INDEX, MANIFEST, Client, Image, describe, digest_of, image
 from tests.soak.rules import TIMES
 from tests.soak.servers import BUCKET, HOSTS, Servers
@@ -106,6 +107,7 @@ def fill(servers: Servers) -> None:
     look(servers)
     client.push(built("constructor", "constructor", 0.01))
     client.close()
+    scan(servers)
 
 
 def look(servers: Servers) -> None:
@@ -124,3 +126,27 @@ def look(servers: Servers) -> None:
     rights = {rights_key(x): x for x in (["*"], RIGHTS["ci"])}
     for name, content in report_files(USAGE, rights, maintenance.report).items():
         (servers.folder / "page" / name).write_bytes(content)
+
+
+def scan(servers: Servers) -> None:
+    """Write what a scan has found in an image, an odd one, and one that cannot be scanned."""
+    client = Client([f"{HOSTS[0]}:{servers.registry_port}"], 1)
+    digests = {
+        tag: client.call("HEAD", f"/v2/{tag.replace(':', '/manifests/')}", (200,)).headers[
+            "docker-content-digest"
+        ]
+        for tag in ("team/app:2.0.0", "guest/app:hostile", "base:12")
+    }
+    client.close()
+    counts = [[1, 1], [12, 3], [0, 0], [0, 0], [0, 0]]
+    rows = [["critical", "CVE-2026-9001", "openssl", "3.5.1", "3.5.4"]]
+    odd = [[HOSTILE] * 5]
+    images: dict[str, Any] = {
+        digests["team/app:2.0.0"]: {"scanned": 1796000000, "counts": counts, "worst": rows},
+        digests["guest/app:hostile"]: {"scanned": 1, "counts": counts, "worst": odd, "old": True},
+        digests["base:12"]: {"tried": 1796000000, "failed": HOSTILE},
+    }
+    for rights, told in ((["*"], images), (RIGHTS["ci"], {})):
+        found = {"time": 1796000000, "database": 1796000000, "cut": False, "images": told}
+        content = gzip.compress(json.dumps(found).encode())
+        (servers.folder / "page" / f"{FINDINGS}.{rights_key(rights)}.json.gz").write_bytes(content)

@@ -46,7 +46,7 @@ def test_a_tag_is_shown_with_its_platforms_its_size_and_what_signs_it(
     show(browser, place, "#/team/app")
     assert status(browser) == "1 to 8 of 8 tags", "what only signs is no tag of an image"
     first, *others = rows(browser)
-    name, platforms, size, pushed, signed = first
+    name, platforms, size, pushed, signed, _ = first
     assert name.startswith("2.0.0\nsha256:")
     assert (platforms, size) == ("linux/amd64, linux/arm64/v8", "5.5\xa0MiB")
     assert pushed
@@ -71,6 +71,21 @@ def test_an_image_is_shown_with_what_pulls_it(browser: Chromium, place: str) -> 
     assert not complaints(browser)
 
 
+def test_what_a_scan_has_found_is_beside_the_tag_and_with_the_image(
+    browser: Chromium, place: str
+) -> None:
+    show(browser, place, "#/team/app")
+    found = [row[5] for row in rows(browser)]
+    assert found == ["1 critical, 12 high", *[""] * 7], "of others nothing is known"
+    text = show(browser, place, "#/team/app:2.0.0")
+    assert "Known vulnerabilities" in text
+    assert ["CVE-2026-9001", "critical", "openssl", "3.5.1", "3.5.4"] in rows(browser)
+    show(browser, place, "#/base")
+    assert rows(browser)[0][5] == "could not be scanned"
+    assert "Its distribution tells of none" in show(browser, place, "#/guest/app:hostile")
+    assert not complaints(browser)
+
+
 def test_what_is_no_image_and_what_has_odd_names_is_shown_too(
     browser: Chromium, place: str
 ) -> None:
@@ -79,7 +94,7 @@ def test_what_is_no_image_and_what_has_odd_names_is_shown_too(
     ((_, kind, *_),) = rows(browser)
     assert kind == "application/vnd.cncf.helm.config.v1+json"
     show(browser, place, "#/constructor")
-    ((name, platform, _, when, _),) = rows(browser)
+    ((name, platform, _, when, *_),) = rows(browser)
     assert name.startswith("constructor\n")
     assert (platform, when) == ("linux/amd64", "after the last look")
     assert not browser.problems
@@ -90,7 +105,8 @@ def test_all_that_was_pushed_is_shown_as_text(browser: Chromium, place: str) -> 
     ((_, platform, *_),) = rows(browser)
     assert platform == f"linux/{HOSTILE}"
     text = show(browser, place, "#/guest/app:hostile")
-    assert text.count(HOSTILE) == 5, "a platform, and label and annotation with their values"
+    wanted = "a platform, label and annotation with their values, and all of a finding"
+    assert text.count(HOSTILE) == 10, wanted
     assert browser.evaluate("document.querySelectorAll('main img, main script').length") == 0
     assert not complaints(browser)
 

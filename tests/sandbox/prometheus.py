@@ -27,7 +27,7 @@ def built(sandbox: Sandbox) -> Path:
     return tools
 
 
-def config(namespace: str) -> dict[str, Any]:
+def config(namespace: str, paths: Mapping[str, str]) -> dict[str, Any]:
     """Return what docs/monitoring.md says, and what scrapes kube-state-metrics."""
     pods = {"names": [f"registry-pods.{namespace}.svc"], "type": "A", "port": METRICS_PORT}
     return {
@@ -44,7 +44,7 @@ def config(namespace: str) -> dict[str, Any]:
                         {"target_label": "component", "replacement": component},
                     ],
                 }
-                for component, path in METRICS_PATHS.items()
+                for component, path in paths.items()
             ),
             {
                 "job_name": "kube-state-metrics",
@@ -83,8 +83,12 @@ def allow(sandbox: Sandbox) -> None:
     )
 
 
-def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
-    """Start both, and wait until Prometheus has seen the registry."""
+def start(
+    sandbox: Sandbox,
+    groups: Sequence[Mapping[str, Any]],
+    paths: Mapping[str, str] = METRICS_PATHS,
+) -> None:
+    """Start both, and wait until Prometheus has seen the registry, by the paths of its metrics."""
     allow(sandbox)
     goroot = sandbox.run("go", "env", "GOROOT").stdout.strip()
     metadata = {"name": "prometheus", "namespace": NAMESPACE}
@@ -112,7 +116,7 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
             "kind": "ConfigMap",
             "metadata": metadata,
             "data": {
-                "prometheus.yml": yaml.safe_dump(config("registry")),
+                "prometheus.yml": yaml.safe_dump(config("registry", paths)),
                 "alerts.yml": yaml.safe_dump(at_once(groups)),
             },
         },
@@ -149,7 +153,7 @@ def start(sandbox: Sandbox, groups: Sequence[Mapping[str, Any]]) -> None:
     )
     wait = ("wait", "--for=condition=Ready", "pod/prometheus", f"--namespace={NAMESPACE}")
     sandbox.kubectl(*wait, "--timeout=60s")
-    targets = len(METRICS_PATHS) + 1
+    targets = len(paths) + 1
     eventually("all are scraped", lambda: len(query(sandbox, "up == 1")) == targets)
 
 

@@ -20,7 +20,7 @@ ENDS = {
     "ends-in-two-weeks": AT + 14 * 86400 - 60,
     "ends-later": AT + 14 * 86400,
 }
-GROUPS = alert_groups("registry", ENDS)
+GROUPS = alert_groups("registry", ENDS, scan=True)
 
 SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "RegistryDown": (
@@ -144,6 +144,55 @@ SERIES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             )
         },
     ),
+    "RegistryFixableCritical": (
+        {
+            'registry_vulnerabilities{namespace="registry", repository="app", '
+            'severity="critical", fixable="true", pod="a"}': "1x40",
+            'registry_vulnerabilities{namespace="registry", repository="app", '
+            'severity="critical", fixable="true", pod="b"}': "1x40",
+            'registry_vulnerabilities{namespace="registry", repository="other", '
+            'severity="critical", fixable="true", pod="a"}': "0x40",
+        },
+        {
+            'registry_vulnerabilities{namespace="registry", repository="app", '
+            'severity="critical", fixable="false"}': "1x40",
+            'registry_vulnerabilities{namespace="registry", repository="app", '
+            'severity="high", fixable="true"}': "1x40",
+            'registry_vulnerabilities{namespace="another", repository="app", '
+            'severity="critical", fixable="true"}': "1x40",
+        },
+    ),
+    "RegistryScanFails": (
+        {
+            'kube_job_status_start_time{namespace="registry", job_name="scan-1"}': "100x40",
+            'kube_job_status_failed{namespace="registry", job_name="scan-1", '
+            'reason="DeadlineExceeded"}': "1x40",
+        },
+        {
+            'kube_job_status_start_time{namespace="registry", job_name="maintenance-1"}': "100x40",
+            'kube_job_status_failed{namespace="registry", job_name="maintenance-1", '
+            'reason="DeadlineExceeded"}': "1x40",
+        },
+    ),
+    "RegistryScanMissing": (
+        {'kube_cronjob_next_schedule_time{namespace="registry", cronjob="scan"}': "-4000x50"},
+        {'kube_cronjob_next_schedule_time{namespace="registry", cronjob="scan"}': "-1000x50"},
+    ),
+    "RegistryScanDatabaseOld": (
+        {
+            'registry_scan_database_timestamp_seconds{namespace="registry", pod="a"}': (
+                f"-{8 * 86400}x50"
+            ),
+            'registry_scan_database_timestamp_seconds{namespace="registry", pod="b"}': (
+                f"-{9 * 86400}x50"
+            ),
+        },
+        {
+            'registry_scan_database_timestamp_seconds{namespace="registry", pod="a"}': (
+                f"-{6 * 86400}x50"
+            ),
+        },
+    ),
 }
 """For each alert series in which it fires after 40 minutes, and some in which it does not."""
 
@@ -158,7 +207,8 @@ for _name in ("RegistryMaintenanceFails", "RegistryMaintenanceMissing"):
 
 def alert_test(name: str, series: dict[str, str], *, fires: bool) -> dict[str, Any]:
     (rule,) = [rule for group in GROUPS for rule in group["rules"] if rule["alert"] == name]
-    labels = rule["labels"] | ({"endpoint": "ci"} if "by (endpoint)" in rule["expr"] else {})
+    by = {"endpoint": "ci", "repository": "app"}
+    labels = rule["labels"] | {x: by[x] for x in by if f"by ({x})" in rule["expr"]}
     expected = {"exp_labels": labels, "exp_annotations": rule["annotations"]}
     return {
         "interval": "1m",

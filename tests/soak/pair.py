@@ -20,6 +20,7 @@ from components.network import PORT, PROXY_METRICS_PATH
 from components.registry.auth_proxy import auth_proxy_config
 from components.registry.cache_routes import NAME, service_name
 from components.registry.side_servers import (
+    FINDINGS_FOLDER,
     MANIFESTS_ADDRESS,
     REGISTRY_ADDRESS,
 )
@@ -164,8 +165,10 @@ class AuthProxy:
             immutable=immutable or {},
             admin="admin",
             caches=["docker"] if self._cache else [],
+            scan=True,
         )
         text = text.replace(f"{service_name(NAME)}:{PORT}", self._cache)
+        text = text.replace(FINDINGS_FOLDER, str(self._folder))
         text = text.replace(REGISTRY_ADDRESS, self._registry)
         text = text.replace(MANIFESTS_ADDRESS, self._manifests)
         config: dict[str, Any] = json.loads(text)
@@ -206,10 +209,16 @@ class AuthProxy:
 
     def metrics(self) -> str:
         """Return the auth proxy's own metrics, as Prometheus gets them."""
+        return self.scraped(PROXY_METRICS_PATH)[1]
+
+    def scraped(self, path: str) -> tuple[str, str]:
+        """Return the type and the content of metrics, as Prometheus gets them."""
         connection = http.client.HTTPConnection("127.0.0.1", self._metrics_port, timeout=60)
         with closing(connection):
-            connection.request("GET", PROXY_METRICS_PATH)
-            return connection.getresponse().read().decode()
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert response.status == 200
+            return response.getheader("Content-Type") or "", response.read().decode()
 
     def stop(self) -> None:
         self._process.kill()

@@ -63,6 +63,7 @@ class Servers:
         rights: What those may push and pull who may not push and pull everything.
         page: Whether there is a page for browsers. Its files are in `page` of the folder, where
             reports are to be written.
+        scan: Whether images are scanned.
         immutable: The tags that stay what they are, as rules by name.
         full: Whether the disk is full for what is started from now on.
     """
@@ -74,6 +75,7 @@ class Servers:
     users: Sequence[str] = ("admin",)
     rights: Mapping[str, Sequence[str]] = field(default_factory=dict)
     page: bool = False
+    scan: bool = False
     immutable: Mapping[str, ImmutableRule] = field(default_factory=dict)
     full: bool = False
     key: Key = field(default_factory=lambda: Key("SOAK", secrets.token_hex(20)))
@@ -159,6 +161,7 @@ class Servers:
             immutable=self.immutable,
             admin="admin",
             page=self.page,
+            scan=self.scan,
         )
         if self.page:
             files = self.folder / "page"

@@ -129,7 +129,7 @@ def test_it_takes_the_same_login_as_the_registry(servers: Servers, path: str) ->
 def test_a_user_gets_the_report_of_his_own_rights(servers: Servers) -> None:
     for user, pull, report in (("admin", ["*"], "all"), ("ci", ["team/*"], "of team")):
         response = ask(servers, "/page/me.json", user)
-        assert json.loads(response.body) == [user, pull]
+        assert json.loads(response.body) == [user, pull, False]
         response = ask(servers, "/page/usage.json", user)
         assert response.headers["content-encoding"] == "gzip"
         assert response.headers["content-type"] == "application/json"

@@ -184,11 +184,14 @@ def test_an_api_token_is_for_the_init_containers_of_those_who_need_one(component
     }
 
 
-def test_the_maintenance_has_an_api_token_where_it_runs() -> None:
-    """It listens nowhere. An init container of it would be one that nobody has looked at."""
+@pytest.mark.parametrize("component", ["Maintenance", "Scan"])
+def test_what_listens_nowhere_has_an_api_token_where_it_runs(component: str) -> None:
+    """An init container of the maintenance would be one that nobody has looked at; that of the scan
+    is of an image that was attacked before.
+    """
     mounted = [{**POD["containers"][0], "volumeMounts": [{"name": "api"}]}]
     pod = {**TOKEN, "initContainers": [], "containers": mounted}
-    parent = "registry:index:Maintenance"
+    parent = f"registry:index:{component}"
     assert refused_object("DaemonSet", deployment(pod), parent=parent) == {}
     assert refused_object("DaemonSet", deployment(TOKEN), parent=parent) == {
         "restricted-pods": ["container main: volumeMounts: expected no API token"]

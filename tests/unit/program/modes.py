@@ -156,6 +156,13 @@ MODES: dict[str, dict[str, Any]] = {
         "page": {"enabled": True},
         "users": {"ci": {"push": ["team-a/*"], "pull": ["base"]}, "audit": {"pull": ["*"]}},
     },
+    "scan": {"scan": {"enabled": True}},
+    "scan-without-the-internet": {
+        "scan": {"enabled": True, "database": "registry.example.com/mirror/trivy-db:2"},
+        "monitoring": {"enabled": True, "namespace": "prometheus"},
+        "page": {"enabled": True},
+        "users": {"ci": {"pull": ["base"]}},
+    },
     "monitoring": {"monitoring": {"enabled": True, "namespace": "prometheus"}},
     "nodes": {
         "nodes": {

@@ -28,6 +28,7 @@ MODE = {
         "accessKey": "x",
         "secretKey": "x",
     },
+    "scan": {"enabled": True, "database": "other.example.com:8444/trivy-db:2"},
 }
 """The default with everything that opens a port."""
 
@@ -35,18 +36,18 @@ STORAGE_PORT, HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME = (
     *(443, 5000, 5080, 5081, 5082, 5083),
     8080,
 )
-UPSTREAM = 8443
-COPIES = 9443
+UPSTREAM, DATABASE, COPIES = 8443, 8444, 9443
 API_SERVER = 6443
 PORTS = (
     *(22, 53, 80, STORAGE_PORT, 5001, 5002, 5003, 5004, API_SERVER),
-    *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME, UPSTREAM, COPIES),
+    *(HTTP, REDIRECT, PROBE, MAINTENANCE, METRICS, ACME, UPSTREAM, DATABASE, COPIES),
 )
 """Those of the table, those of the registries inside of their pod, and what attackers try first."""
 
 TABLE = [
     ("ingress", "registry", [HTTP, REDIRECT], "all clients come this way"),
     ("smoke-test", "registry", [HTTP], "it logs in as a client, and is refused as one"),
+    ("scan", "registry", [HTTP], "it pulls as a client"),
     ("maintenance", "registry", [MAINTENANCE], "it alone may make pods forget layers"),
     ("prometheus", "registry", [METRICS], "metrics name repositories: its namespace alone"),
     ("ingress", "acme-client", [ACME], "the ACME server asks here, through port 80"),
@@ -65,6 +66,12 @@ TABLE = [
     ),
     ("maintenance", "metadata", [API_SERVER], "what Cilium needs, as the next one"),
     (
+        *("scan", "anywhere", [API_SERVER, DATABASE]),
+        "the API server, which it tells what it finds, and the database; nothing on 443: it has "
+        "read what others have built",
+    ),
+    ("scan", "metadata", [API_SERVER], "what Cilium needs, as the next one"),
+    (
         *("acme-client", "anywhere", [port for port in PORTS if port >= 443]),
         "the ACME server and the cluster's API server, which both may be on any such port",
     ),
@@ -76,6 +83,7 @@ TABLE = [
             "smoke-test",
             "storage-check",
             "maintenance",
+            "scan",
             "acme-client",
             "cache-other",
             "backup",
@@ -230,7 +238,7 @@ def test_only_the_connections_of_the_table_are_possible(run: Run) -> None:
 def test_without_monitoring_and_acme_nothing_else_is_open(run: Run) -> None:
     """A setting that is off leaves no hole behind."""
     possible = set(connections(run()))
-    off = {"acme-client", "cache-other", "backup", "backup-check"}
+    off = {"acme-client", "cache-other", "backup", "backup-check", "scan"}
     left = {x for x in wanted() if off.isdisjoint(x) and x[0] != "prometheus"}
     assert possible == {x for x in left if x[2] != API_SERVER}
 

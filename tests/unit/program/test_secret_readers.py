@@ -17,6 +17,7 @@ MODE = {
     "tls": {"mode": "letsEncrypt", "email": "you@example.com"},
     "nodes": {"configure": True},
     "page": {"enabled": True},
+    "scan": {"enabled": True},
     "monitoring": {"enabled": True, "namespace": "prometheus"},
     "pullSecrets": {"namespaces": ["team-a"]},
     "cache": {"docker": {"upstream": "docker.io", "username": "me", "password": "x"}},
@@ -48,6 +49,7 @@ TABLE = {
         "logs in at another registry: not for what faces users",
     ),
     "smoke-test-login": ({"smoke-test/script"}, "pushes to one repository"),
+    "scan-login": ({"scan/script"}, "pulls everything: not for the container of Trivy's image"),
     "maintenance-storage": (
         {"maintenance/script"},
         "deletes objects, and makes pods forget layers",
@@ -70,6 +72,7 @@ TOKENS = {
     "acme-client/restore": "reads the certificate's Secret when the pod starts",
     "acme-client/keep": "writes the certificate's Secret",
     "node-configurator/configure": "holds the lock of the node that restarts k3s",
+    "scan/script": "writes what it finds into one ConfigMap",
     "maintenance/script": "writes what users see of its run into one ConfigMap",
 }
 """The containers that may talk to the API server, and why."""

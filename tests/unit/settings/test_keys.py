@@ -39,7 +39,7 @@ from tests.unit.settings.helpers import GOOD, S3, problems
             "unknown key; known are hostname, namespace, adminUser, pullUser, rotation, users, "
             "storage, "
             "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, immutable, maintenance, "
-            "retention, cache, backup, page, monitoring, scripts",
+            "retention, cache, backup, page, scan, monitoring, scripts",
         ),
         ({"scripts": {"zzz": "x"}}, "scripts.zzz", "unknown key; known are image"),
         (

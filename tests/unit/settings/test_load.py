@@ -57,7 +57,7 @@ def test_the_message_has_every_problem_with_key_value_expectation_and_fix() -> N
         "      unknown key; known are hostname, namespace, adminUser, pullUser, rotation, users, "
         "storage, "
         "registry, ingress, tls, dns, nodes, pullSecrets, webhooks, immutable, maintenance, "
-        "retention, cache, backup, page, monitoring, scripts\n"
+        "retention, cache, backup, page, scan, monitoring, scripts\n"
         "      fix: pulumi config rm zzz\n"
         '  hostname = "http://a.b"\n'
         "      expected a hostname in lowercase letters, such as registry.example.com: "
