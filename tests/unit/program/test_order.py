@@ -136,7 +136,7 @@ def test_no_other_job_is_called_as_those_that_alerts_look_at(run: Run) -> None:
     engine = run({**CONFIG, **ALL})
     jobs = [name for name, x in engine.resources.items() if x.type.endswith(":Job")]
     assert "check-backup-job" in jobs
-    assert not [name for name in jobs if name.startswith(("backup-", "maintenance-"))]
+    assert not [name for name in jobs if name.startswith(("backup-", "maintenance-", "scan-"))]
 
 
 @pytest.mark.parametrize("key", [{}, OWN_KEY], ids=["bootstrap-key", "own-spaces-key"])
