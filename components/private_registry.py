@@ -143,67 +143,7 @@ class PrivateRegistry(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[registry]),
             )
         self._ingress(registry, child)
-        # Also without the maintenance, which is a stranger in the bucket if this is made anew.
-        identity = random.RandomString("stack-identity", length=20, special=False, opts=child)
-        if settings.page.enabled:
-            reports("reports", REPORTS, registry.namespace, child)
-        if settings.maintenance.enabled:
-            Maintenance(
-                "maintenance",
-                MaintenanceArgs(
-                    settings=settings.maintenance,
-                    retention=settings.retention,
-                    caches=settings.cache,
-                    hostname=settings.hostname,
-                    namespace=registry.namespace,
-                    image=settings.scripts.image,
-                    storage=storage,
-                    user=users.maintenance,
-                    identity=identity.result,
-                    cluster=args.cluster,
-                    readers=[user.pull for user in users.all] if settings.page.enabled else [],
-                ),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-        if settings.backup:
-            Backup(
-                "backup",
-                BackupArgs(
-                    settings=settings.backup,
-                    namespace=registry.namespace,
-                    image=settings.scripts.image,
-                    storage=storage,
-                ),
-                # A bucket for copies that does not work keeps no registry from running.
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[registry]),
-            )
-        if settings.scan.enabled:
-            Scan(
-                "scan",
-                ScanArgs(
-                    settings=settings.scan,
-                    hostname=settings.hostname,
-                    namespace=registry.namespace,
-                    image=settings.scripts.image,
-                    service=registry.url.apply(lambda url: url.removeprefix("http://")),
-                    user=users.pull,
-                    layers=storage.endpoint if settings.registry.redirect else "",
-                    readers=[user.pull for user in users.all] if settings.page.enabled else [],
-                ),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-        if settings.monitoring.enabled:
-            Monitoring(
-                "monitoring",
-                MonitoringArgs(
-                    settings=settings.monitoring,
-                    namespace=registry.namespace,
-                    operator=args.prometheus_operator,
-                    ends={user.username: user.ends for user in users.named if user.ends},
-                    scan=settings.scan.enabled,
-                ),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
+        self._look_after(storage, users, registry, child)
         smoke_test = smoke_test_job(
             "smoke-test",
             namespace=registry.namespace,
@@ -297,6 +237,78 @@ class PrivateRegistry(pulumi.ComponentResource):
             ),
             opts=child,
         )
+
+    def _look_after(
+        self,
+        storage: StorageConnection,
+        users: Credentials,
+        registry: Registry,
+        child: pulumi.ResourceOptions,
+    ) -> None:
+        """Create what runs beside the registry: maintenance, copy, scan, metrics."""
+        settings = self._args.settings
+        # Also without the maintenance, which is a stranger in the bucket if this is made anew.
+        identity = random.RandomString("stack-identity", length=20, special=False, opts=child)
+        readers = [user.pull for user in users.all] if settings.page.enabled else []
+        if settings.page.enabled:
+            reports("reports", REPORTS, registry.namespace, child)
+        if settings.maintenance.enabled:
+            Maintenance(
+                "maintenance",
+                MaintenanceArgs(
+                    settings=settings.maintenance,
+                    retention=settings.retention,
+                    caches=settings.cache,
+                    hostname=settings.hostname,
+                    namespace=registry.namespace,
+                    image=settings.scripts.image,
+                    storage=storage,
+                    user=users.maintenance,
+                    identity=identity.result,
+                    cluster=self._args.cluster,
+                    readers=readers,
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        if settings.backup:
+            Backup(
+                "backup",
+                BackupArgs(
+                    settings=settings.backup,
+                    namespace=registry.namespace,
+                    image=settings.scripts.image,
+                    storage=storage,
+                ),
+                # A bucket for copies that does not work keeps no registry from running.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[registry]),
+            )
+        if settings.scan.enabled:
+            Scan(
+                "scan",
+                ScanArgs(
+                    settings=settings.scan,
+                    hostname=settings.hostname,
+                    namespace=registry.namespace,
+                    image=settings.scripts.image,
+                    service=registry.url.apply(lambda url: url.removeprefix("http://")),
+                    user=users.pull,
+                    layers=storage.endpoint if settings.registry.redirect else "",
+                    readers=readers,
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        if settings.monitoring.enabled:
+            Monitoring(
+                "monitoring",
+                MonitoringArgs(
+                    settings=settings.monitoring,
+                    namespace=registry.namespace,
+                    operator=self._args.prometheus_operator,
+                    ends={user.username: user.ends for user in users.named if user.ends},
+                    scan=settings.scan.enabled,
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
 
     def _nodes(self, user: RegistryUser, opts: pulumi.ResourceOptions) -> None:
         settings, owner = self._args.settings, self._args.settings.nodes_namespace
