@@ -6,6 +6,8 @@ import shlex
 from importlib.metadata import version
 from pathlib import Path
 
+from sandbox.files import write_executable
+
 _CHECKOUT = Path(__file__).parents[2]
 
 
@@ -33,9 +35,5 @@ def _write(script: Path, python: Path, module: str, *arguments: Path) -> None:
     text = f'#!/bin/sh\ncd {shlex.quote(str(_CHECKOUT))} && exec {command} "$@"\n'
     if script.exists() and script.read_text() == text:
         return
-    script.parent.mkdir(parents=True, exist_ok=True)
     # Never in place: another checkout may share the file by a hard link.
-    new = script.with_name(f"{script.name}.new")
-    new.write_text(text)
-    new.chmod(0o755)
-    new.replace(script)
+    write_executable(script, text)

@@ -59,3 +59,17 @@ def test_a_script_that_another_checkout_shares_stays_as_it_is(
     before = [other.read_text() for other in others]
     install(tmp_path / "home", tmp_path / "a bin", Path("/other python/bin/python"))
     assert [other.read_text() for other in others] == before
+
+
+def test_sandboxes_of_a_checkout_may_install_at_the_same_time(tmp_path: Path) -> None:
+    """The language host is one file for all of them; `make test` starts two at once."""
+    code = (
+        "import sys; from pathlib import Path; from sandbox.engine.plugin_install import install\n"
+        "for number in range(100): install(Path(sys.argv[1]), Path(sys.argv[2]), Path(str(number)))"
+    )
+    folders = [tmp_path / name for name in ("one", "two")]
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, str(folder), str(tmp_path / "bin")])
+        for folder in folders
+    ]
+    assert [process.wait() for process in both] == [0, 0]
