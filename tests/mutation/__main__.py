@@ -35,8 +35,9 @@ LEAST_KILLED = 0.9
 
 PROGRAM_TESTS = ["tests/unit/program"]
 
-GOLDEN = "test_goldens.py::test_every_resource_is_the_golden_one"
-"""The test that notices most mutants of components, so it is the first."""
+GOLDENS = "/test_goldens.py::"
+GOLDEN = f"{GOLDENS}test_every_resource_is_the_golden_one"
+"""The tests that notice most mutants of components, and the one that notices most of all."""
 
 TESTS = {
     "examples": ["tests/unit/test_gitlab_comment.py"],
@@ -130,12 +131,16 @@ def work_on(
     noticed: Counter[str],
 ) -> dict[str, Any]:
     """Return what a worker does: run tests while a file contains some code."""
-    name = f"/test_{Path(mutant.file).stem}"
+    name, own = f"/test_{Path(mutant.file).stem}", known["own"].get(mutant.file, {})
+    component = mutant.file.startswith("components/")
 
     def soon(test: str) -> float:
         """Return what is the less, the sooner a test is likely to fail."""
         chances = 1 + noticed[test] + (name in test) + 100 * test.endswith(GOLDEN)
-        return (known["seconds"][test] + 0.01) / chances
+        # Most of components shows in the golden of a mode, whatever else executes the line.
+        chances += 10 * (component and GOLDENS in test)
+        # A test that alone executes something notices what else changes for it.
+        return (known["seconds"][test] + 0.01) / (chances + 10 * own.get(test, 0))
 
     ordered = [*sorted(likely, key=soon), *sorted(others, key=soon)]
     together = accumulate(known["seconds"][x] for x in ordered)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict
@@ -24,6 +25,8 @@ class Covering(TypedDict):
     Attributes:
         seconds: The CPU time that each test takes, by its ID.
         tests: The IDs of the tests that execute a line, by the file's path and the line's number.
+        own: How much of a file a test executes that few others do, by the file's path and the
+            test's ID: the sum over its lines of the share of each test that executes it.
         imported: The numbers of the lines that run before any test does, by the file's path.
         processes: The IDs of the tests that start processes, in which lines may run, too.
         modules: The names of the modules that they import, other than the repository's own.
@@ -31,6 +34,7 @@ class Covering(TypedDict):
 
     seconds: dict[str, float]
     tests: dict[str, dict[str, list[str]]]
+    own: dict[str, dict[str, float]]
     imported: dict[str, list[int]]
     processes: list[str]
     modules: list[str]
@@ -60,6 +64,14 @@ class _Contexts:
         return result
 
 
+def _own(lines: dict[str, list[str]]) -> dict[str, float]:
+    shares: dict[str, float] = defaultdict(float)
+    for tests in lines.values():
+        for test in tests:
+            shares[test] += 1 / len(tests)
+    return shares
+
+
 def _cpu_seconds() -> float:
     """Return what this process and those that it has waited for have taken, on any machine."""
     return sum(os.times()[:4])
@@ -78,12 +90,14 @@ def main() -> int:
     by_line = {
         file.removeprefix(root): data.contexts_by_lineno(file) for file in data.measured_files()
     }
+    executed = {
+        file: {str(line): [test for test in tests if test] for line, tests in lines.items()}
+        for file, lines in by_line.items()
+    }
     covering = Covering(
         seconds=contexts.seconds,
-        tests={
-            file: {str(line): [test for test in tests if test] for line, tests in lines.items()}
-            for file, lines in by_line.items()
-        },
+        tests=executed,
+        own={file: _own(lines) for file, lines in executed.items()},
         imported={
             file: [line for line, tests in lines.items() if "" in tests]
             for file, lines in by_line.items()
