@@ -61,7 +61,7 @@ PODMAN = (
         for x, y in (("zstd", "zstd"), ("zstd:chunked", "chunked"))
     ),
     *(Command("ci", f"{_PODMAN} push {A}:1 {KEPT}:1") for _ in range(2)),
-    Command("ci", f"{_PODMAN} push --compression-format=zstd {B}:1 {KEPT}:1", kept=True),
+    Command("ci", f"{_PODMAN} push --format=v2s2 {B}:1 {KEPT}:1", kept=True),
     Command("ci", f"{_PODMAN} manifest create {A}:list"),
     Command("ci", f"{_PODMAN} manifest add {A}:list docker://{A}:1"),
     Command("ci", f"{_PODMAN} manifest push --all {A}:list docker://{A}:list"),
