@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.maintenance import stored
 from components.metadata import BACKUP, labels
 from components.network import dns_rule, policy, rules_of_servers
 from components.registry.config import credentials_file
+from components.script_files import secret
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection, check_storage, existing_bucket
 from settings.backup import BackupSettings
@@ -115,14 +115,7 @@ class Backup(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _secret(self, suffix: str, files: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
-        """Create a Secret that is named anew when it changes, with all that uses it; its name."""
-        return kubernetes.core.v1.Secret(
-            f"{self._name}-{suffix}",
-            metadata={"namespace": self._args.namespace, "labels": LABELS},
-            immutable=True,
-            string_data=files,
-            opts=self._child,
-        ).metadata.name
+        return secret(f"{self._name}-{suffix}", self._args.namespace, LABELS, files, self._child)
 
 
 def report_backup(connection: Mapping[str, str]) -> None:

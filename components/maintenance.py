@@ -24,6 +24,7 @@ from components.network import (
     tcp,
 )
 from components.reports import REPORTS, report_arguments
+from components.script_files import secret
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_cron_job
 from components.storage import StorageConnection
 from scripts.shared.response import Response
@@ -80,18 +81,11 @@ class Maintenance(pulumi.ComponentResource):
         stack = pulumi.Output.all(args.identity, args.cluster).apply(
             lambda known: stack_name(known[0], known[1], args.hostname)
         )
-        # Immutable and auto-named: a change replaces it, and with it the CronJob's pods.
-        secret = kubernetes.core.v1.Secret(
-            f"{name}-storage",
-            metadata={"namespace": args.namespace, "labels": LABELS},
-            immutable=True,
-            string_data={
-                _STORAGE: args.storage.document.apply(json.dumps),
-                _PASSWORD: args.user.password,
-                _STACK: stack,
-            },
-            opts=child,
-        )
+        files = {
+            _STORAGE: args.storage.document.apply(json.dumps),
+            _PASSWORD: args.user.password,
+            _STACK: stack,
+        }
         script_cron_job(
             MAINTENANCE,
             ScriptJobArgs(
@@ -100,7 +94,7 @@ class Maintenance(pulumi.ComponentResource):
                 image=args.image,
                 script="maintenance.maintain",
                 arguments=_arguments(args),
-                secret=secret.metadata.name,
+                secret=secret(f"{name}-storage", args.namespace, LABELS, files, child),
                 deadline_seconds=DEADLINE_SECONDS,
                 memory_limit_mib=MEMORY_LIMIT_MIB,
                 account=REPORTS if args.readers else "",

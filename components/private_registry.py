@@ -157,8 +157,11 @@ class PrivateRegistry(pulumi.ComponentResource):
         if not pulumi.runtime.is_dry_run():
             tested = smoke_test.metadata.name
             tested.apply(self._request_registry)
-            reported = {report_usage: settings.maintenance.enabled, report_backup: settings.backup}
-            for report in filter(reported.get, reported):
+            reports_of_storage = [
+                *([report_usage] if settings.maintenance.enabled else []),
+                *([report_backup] if settings.backup else []),
+            ]
+            for report in reports_of_storage:
                 pulumi.Output.all(storage.document, tested).apply(partial(_report, report))
         # A new password must not be used before every pod of the registry knows it.
         known = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[smoke_test]))

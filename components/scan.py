@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
 from components.metadata import SCAN, labels
@@ -22,6 +21,7 @@ from components.network import (
     tcp,
 )
 from components.reports import FINDINGS, report_arguments, reports
+from components.script_files import secret
 from components.script_job import (
     SECRET_FOLDER,
     WORK_FOLDER,
@@ -85,13 +85,8 @@ class Scan(pulumi.ComponentResource):
         own = host == args.hostname
         _connections(name, args, [] if own else [f"https://{host}"], child)
         reports(f"{name}-reports", FINDINGS, args.namespace, child)
-        # Immutable and auto-named: a change replaces it, and with it the CronJob's pods.
-        login = kubernetes.core.v1.Secret(
-            f"{name}-login",
-            metadata={"namespace": args.namespace, "labels": LABELS},
-            immutable=True,
-            string_data={_PASSWORD: args.user.password},
-            opts=child,
+        login = secret(
+            f"{name}-login", args.namespace, LABELS, {_PASSWORD: args.user.password}, child
         )
         database: pulumi.Input[str] = args.settings.database
         if own:
@@ -115,7 +110,7 @@ class Scan(pulumi.ComponentResource):
                     f"--seconds={LAST_START_SECONDS}",
                     *report_arguments(args.namespace, FINDINGS, [["*"], *args.readers]),
                 ],
-                secret=login.metadata.name,
+                secret=login,
                 deadline_seconds=DEADLINE_SECONDS,
                 memory_limit_mib=MEMORY_LIMIT_MIB,
                 account=FINDINGS,

@@ -41,6 +41,23 @@ def config_map(
     ).metadata.name
 
 
+def secret(
+    name: str,
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, str],
+    files: Mapping[str, pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[str]:
+    """Create a Secret in the same way; its name."""
+    return kubernetes.core.v1.Secret(
+        name,
+        metadata={"namespace": namespace, "labels": labels},
+        immutable=True,
+        string_data=files,
+        opts=opts,
+    ).metadata.name
+
+
 def script_volume(folder: str, config_map: pulumi.Input[str]) -> kubernetes.core.v1.VolumeArgsDict:
     """Return the volume with a folder's scripts, for a mount at ``scripts`` where Python starts."""
     return {

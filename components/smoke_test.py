@@ -7,6 +7,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.credentials import RegistryUser
 from components.network import SMOKE_TEST_LABELS
+from components.script_files import secret
 from components.script_job import SECRET_FOLDER, ScriptJobArgs, script_job
 
 DEADLINE_SECONDS = 150
@@ -30,14 +31,7 @@ def smoke_test_job(
     It runs again when its script, its user or `generation` changes, which each rollout does. The
     user may push to one repository only.
     """
-    # Immutable and auto-named: a change replaces it, and with it the Job.
-    login = kubernetes.core.v1.Secret(
-        f"{name}-login",
-        metadata={"namespace": namespace, "labels": SMOKE_TEST_LABELS},
-        immutable=True,
-        string_data={"password": user.password},
-        opts=opts,
-    )
+    login = secret(f"{name}-login", namespace, SMOKE_TEST_LABELS, {"password": user.password}, opts)
     args = ScriptJobArgs(
         namespace=namespace,
         labels=SMOKE_TEST_LABELS,
@@ -50,7 +44,7 @@ def smoke_test_job(
             f"--wait={DEADLINE_SECONDS - 30}",
             f"--replicas={replicas}",
         ],
-        secret=login.metadata.name,
+        secret=login,
         deadline_seconds=DEADLINE_SECONDS,
         annotations={"registry/generation": generation.apply(str)},
     )

@@ -28,6 +28,7 @@ from components.registry.pod import (
     secret_volumes,
 )
 from components.registry.registry import ROLLOUT_TIMEOUT
+from components.script_files import secret
 from components.storage import StorageConnection
 from settings.cache import CacheSettings
 
@@ -117,13 +118,8 @@ class Cache(pulumi.ComponentResource):
             )
         )
         login = login_file(args.settings.username or "", args.settings.password or "")
-        return kubernetes.core.v1.Secret(
-            f"{self._name}-config",
-            metadata={"namespace": args.namespace, "labels": self._labels},
-            immutable=True,
-            string_data={_CONFIG_FILE: config, "get": pulumi.Output.secret(login)},
-            opts=self._child,
-        ).metadata.name
+        files = {_CONFIG_FILE: config, "get": pulumi.Output.secret(login)}
+        return secret(f"{self._name}-config", args.namespace, self._labels, files, self._child)
 
     def _pod(self, cache: str) -> kubernetes.core.v1.PodSpecArgsDict:
         secrets = {"config": self._config(cache), "storage-key": self._args.key_secret}

@@ -237,7 +237,11 @@ class Registry(pulumi.ComponentResource):
         policies = [*policies, registry_policy(self._name, connections, checked)]
         # Running pods read it at once, and a cache must not hide images.
         proxy = self._secret("auth-proxy", {PROXY_CONFIG_FILE: self._proxy_config()}, checked)
-        page = (self.namespace, REGISTRY_LABELS, page_files(), self._child)
+        page = None
+        if args.page:
+            page = config_map(
+                f"{self._name}-page", self.namespace, REGISTRY_LABELS, page_files(), self._child
+            )
         return kubernetes.apps.v1.Deployment(
             f"{self._name}-deployment",
             metadata={"name": NAME, "namespace": self.namespace, "labels": REGISTRY_LABELS},
@@ -258,7 +262,7 @@ class Registry(pulumi.ComponentResource):
                             proxy_secret=proxy,
                             metrics=args.metrics,
                             findings=args.metrics and args.scan,
-                            page=config_map(f"{self._name}-page", *page) if args.page else None,
+                            page=page,
                         )
                     ),
                 },
