@@ -147,7 +147,7 @@ class Cache(pulumi.ComponentResource):
         }
 
     def _policies(self) -> list[pulumi.Resource]:
-        """Let the auth proxy alone in, and the pod alone out to the other registry."""
+        """Create policies: only the auth proxy reaches the pod, and only the pod the upstream."""
         args, port = self._args, tcp("http")
         return [
             policy(
